@@ -1,0 +1,1 @@
+"""Leaky ResNets for Keras 3."""

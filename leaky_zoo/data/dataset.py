@@ -1,0 +1,102 @@
+"""One data set in memory: named splits of raw arrays, the task they set, and the statistics a net normalises with."""
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from leaky_zoo.errors import InvalidInputError
+
+_SLICE = re.compile(r"^(?P<name>\w+)(\[(?P<start>\d+%?)?:(?P<stop>\d+%?)?\])?$")
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Raw samples by split.
+
+    Attributes:
+        name: registry name, or the path of a user's file.
+        config: configuration within the data set, or None.
+        task: `"classification"` (integer labels) or `"regression"` (float targets, one row per sample).
+        splits: `{split: (x, y)}`; `x` has one raw sample per row.
+        class_names: names of the classes in label order, or None.
+        normalize_features: whether each feature gets its own mean and variance (tables) or all share one (images).
+    """
+
+    name: str
+    config: str | None
+    task: str
+    splits: dict[str, tuple[np.ndarray, np.ndarray]] = field(repr=False)
+    class_names: tuple[str, ...] | None = None
+    normalize_features: bool = False
+
+    @property
+    def identifier(self) -> str:
+        """`name` or `name/config`, as `--data` takes it."""
+        return f"{self.name}/{self.config}" if self.config else self.name
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one sample."""
+        return next(iter(self.splits.values()))[0].shape[1:]
+
+    @property
+    def output_size(self) -> int:
+        """Number of classes or of regression outputs."""
+        if self.task == "classification":
+            if self.class_names:
+                return len(self.class_names)
+            return 1 + max(int(y.max()) for _, y in self.splits.values())
+        return int(np.prod(next(iter(self.splits.values()))[1].shape[1:], dtype=int))
+
+    def select(self, split: str) -> tuple[np.ndarray, np.ndarray]:
+        """Samples of a split, or of a slice of it in TFDS's notation.
+
+        Args:
+            split: `"train"`, `"test"`, `"train[:50000]"`, `"train[90%:]"`, ...
+
+        Returns:
+            `(x, y)`.
+
+        Raises:
+            InvalidInputError: no such split, a malformed slice, or an empty one.
+        """
+        match = _SLICE.match(split)
+        if not match or match["name"] not in self.splits:
+            raise InvalidInputError(
+                f"{self.identifier} has the splits {', '.join(self.splits)}, each with an optional slice such as "
+                f"[:90%] or [5000:]. Received: split={split!r}"
+            )
+        x, y = self.splits[match["name"]]
+        chosen = slice(_position(match["start"], 0, len(x)), _position(match["stop"], len(x), len(x)))
+        if not len(x[chosen]):
+            raise InvalidInputError(f"No sample of {self.identifier} is in the split. Received: split={split!r}")
+        return x[chosen], y[chosen]
+
+    def statistics(self, split: str) -> dict[str, Any]:
+        """Arguments `input_mean`, `input_variance` (and, for a regression, `output_*`) of a network for this split."""
+        x, y = self.select(split)
+        x = x.astype(np.float64)
+        axis = tuple(range(x.ndim - 1)) if self.normalize_features else None
+        # A constant feature has variance zero: leave its scale alone.
+        result = {"input_mean": x.mean(axis), "input_variance": _positive(x.var(axis))}
+        if self.task == "regression":
+            targets = y.reshape(len(y), -1).astype(np.float64)
+            result |= {"output_mean": targets.mean(0), "output_variance": _positive(targets.var(0))}
+        return {key: _round(value) for key, value in result.items()}
+
+
+def _position(text: str | None, default: int, count: int) -> int:
+    if not text:
+        return default
+    return round(int(text[:-1]) / 100 * count) if text.endswith("%") else int(text)
+
+
+def _positive(variance: Any) -> Any:
+    return np.where(np.asarray(variance) > 1e-12, variance, 1.0)
+
+
+def _round(value: Any) -> Any:
+    """Seven digits: what float32 holds, and short in a config."""
+    return np.asarray(value, dtype=np.float32).astype(np.float64).round(9).tolist()

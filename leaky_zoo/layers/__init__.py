@@ -1,0 +1,35 @@
+"""One step of the flow, its step sizes and its initialiser."""
+
+from leaky_zoo.layers.block import LeakyBlock
+from leaky_zoo.layers.conv import LeakyConv2D
+from leaky_zoo.layers.dense import LeakyDense
+from leaky_zoo.layers.initializers import LeakyVariance
+from leaky_zoo.layers.path import Path
+from leaky_zoo.layers.schedules import (
+    SCHEDULES,
+    Adaptive,
+    Equidistant,
+    Hamiltonian,
+    Irregular,
+    Learnable,
+    Schedule,
+    get_schedule,
+)
+from leaky_zoo.layers.step_sizes import StepSizes
+
+__all__ = [
+    "SCHEDULES",
+    "Adaptive",
+    "Equidistant",
+    "Hamiltonian",
+    "Irregular",
+    "Learnable",
+    "LeakyBlock",
+    "LeakyConv2D",
+    "LeakyDense",
+    "LeakyVariance",
+    "Path",
+    "Schedule",
+    "StepSizes",
+    "get_schedule",
+]

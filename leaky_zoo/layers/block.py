@@ -1,0 +1,136 @@
+"""What every leaky residual block shares: the Euler step, the penalty and its ramp, the weights in the paper's units."""
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from leaky_zoo.errors import InvalidInputError
+from leaky_zoo.layers.initializers import LeakyVariance
+
+
+class LeakyBlock(keras.layers.Layer):
+    """One Euler step of `dA/dp = -Lt A + W s(A)`: `A_l = (1 - rho Lt) A_{l-1} + rho W s(A_{l-1})`, first order in `rho`.
+
+    `s` is the ReLU followed by a row of ones, so the bias is the last column of `W`. The block stores
+    `V = W / max(Lt, 1)`: entries of `W` are of order `Lt`, too large for the usual learning rates. At `Lt = 0` it is a
+    residual block; continuous in `Lt` down to there. Paper, section 1.1.
+
+    Subclasses give `build` (which calls `_add_kernel`), `apply_weights`, and the two numpy maps `features` and
+    `pull_back` that analysis uses.
+
+    Args:
+        effective_depth: `Lt >= 0`.
+        step_size: `rho` in (0, 1] used when the call gives none, and by the initialiser. Default 0.1.
+        weight_decay: `mu >= 0` of the penalty `(mu / 2) rho ||W||_F^2`, bias included, added to the loss. Default 0.
+        use_bias: whether `s` has its row of ones. Default True.
+        kernel_initializer: Keras initialiser of `V`. Default None: `LeakyVariance` for this block's step.
+
+    Raises:
+        InvalidInputError: an argument is out of its range, or a fixed step overshoots (`rho Lt >= 1`).
+    """
+
+    def __init__(
+        self,
+        effective_depth: float,
+        step_size: float = 0.1,
+        weight_decay: float = 0.0,
+        use_bias: bool = True,
+        kernel_initializer: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(autocast=False, **kwargs)
+        if weight_decay < 0:
+            raise InvalidInputError(f"`weight_decay` must be >= 0. Received: weight_decay={weight_decay}")
+        if kernel_initializer is None:
+            kernel_initializer = LeakyVariance(effective_depth, step_size)
+        if step_size * effective_depth >= 1:
+            raise InvalidInputError(
+                f"step_size * effective_depth must be below 1, or the step overshoots the leak. "
+                f"Received: step_size={step_size}, effective_depth={effective_depth}"
+            )
+        self.effective_depth = float(effective_depth)
+        self.step_size = float(step_size)
+        self.weight_decay = float(weight_decay)
+        self.use_bias = bool(use_bias)
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.scale = max(self.effective_depth, 1.0)
+
+    def _add_kernel(self, shape: tuple[int, ...]) -> None:
+        self.kernel = self.add_weight(name="kernel", shape=shape, initializer=self.kernel_initializer, autocast=False)
+        self.bias = self.add_weight(name="bias", shape=shape[-1:], initializer="zeros", autocast=False) if self.use_bias else None
+        # The ramp of mu lives here, so that it is saved with the model and is the same on every replica.
+        self.penalty_factor = self.add_weight(name="penalty_factor", shape=(), initializer="ones", trainable=False, autocast=False)
+
+    def apply_weights(self, features: Any) -> Any:
+        """`V s(A)` from `relu(A)`, in the compute dtype."""
+        raise NotImplementedError(f"{type(self).__name__} must define apply_weights.")
+
+    def call(self, inputs: Any, step_size: Any = None) -> Any:
+        rho = ops.cast(self.step_size if step_size is None else step_size, self.variable_dtype)
+        if self.weight_decay:
+            self.add_loss(0.5 * self.weight_decay * self.penalty_factor * rho * self.squared_norm())
+        inputs = ops.cast(inputs, self.compute_dtype)
+        leak = ops.cast(1 - rho * self.effective_depth, self.compute_dtype)
+        move = ops.cast(rho * self.scale, self.compute_dtype)
+        return leak * inputs + move * self.apply_weights(ops.relu(inputs))
+
+    def squared_norm(self) -> Any:
+        """`||W||_F^2`, bias included, as a tensor in the variable dtype."""
+        total = ops.sum(ops.square(self.kernel))
+        if self.bias is not None:
+            total = total + ops.sum(ops.square(self.bias))
+        return self.scale**2 * total
+
+    def compute_output_shape(self, inputs_shape: Any, step_size_shape: Any = None) -> Any:
+        return tuple(inputs_shape)
+
+    @property
+    def weight_matrix(self) -> np.ndarray:
+        """`W` of the paper, float64, shape `(w, f)`, the bias (if there is one) as its last column."""
+        kernel = ops.convert_to_numpy(self.kernel).astype(np.float64)
+        matrix = kernel.reshape(-1, kernel.shape[-1]).T
+        if self.bias is not None:
+            matrix = np.hstack([matrix, ops.convert_to_numpy(self.bias).astype(np.float64)[:, None]])
+        return self.scale * matrix
+
+    def assign_weight_matrix(self, matrix: np.ndarray) -> None:
+        """Set the weights from `W` as `weight_matrix` gives it."""
+        expected = self.weight_matrix.shape
+        if np.shape(matrix) != expected:
+            raise InvalidInputError(f"`matrix` must have shape {expected}. Received: shape={np.shape(matrix)}")
+        held = np.asarray(matrix) / self.scale
+        if self.bias is not None:
+            self.bias.assign(held[:, -1])
+            held = held[:, :-1]
+        self.kernel.assign(held.T.reshape(self.kernel.shape))
+
+    def columns(self, representation: np.ndarray) -> np.ndarray:
+        """The paper's columns of `A` as float64 rows: `(n, w)` for a dense block, `(n h w, channels)` for a conv."""
+        raise NotImplementedError(f"{type(self).__name__} must define columns.")
+
+    def features(self, representation: np.ndarray) -> np.ndarray:
+        """`s(A)` as float64 rows that align with `columns`, the ones (if there is a bias) last."""
+        raise NotImplementedError(f"{type(self).__name__} must define features.")
+
+    def pull_back(self, gradient: np.ndarray, representation: np.ndarray) -> np.ndarray:
+        """Gradient with respect to `A` from one with respect to `W s(A)`, both as `columns`; `A` as the layer has it."""
+        raise NotImplementedError(f"{type(self).__name__} must define pull_back.")
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        config.pop("autocast", None)
+        config.update(
+            effective_depth=self.effective_depth,
+            step_size=self.step_size,
+            weight_decay=self.weight_decay,
+            use_bias=self.use_bias,
+            kernel_initializer=keras.initializers.serialize(self.kernel_initializer),
+        )
+        return config
+
+
+def with_ones(rows: np.ndarray, use_bias: bool) -> np.ndarray:
+    """Append the column of ones that multiplies the bias."""
+    return np.hstack([rows, np.ones((rows.shape[0], 1))]) if use_bias else rows

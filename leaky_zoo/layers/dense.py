@@ -1,0 +1,43 @@
+"""The fully-connected leaky block."""
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from leaky_zoo.layers.block import LeakyBlock, with_ones
+
+
+@keras.saving.register_keras_serializable(package="leaky_zoo")
+class LeakyDense(LeakyBlock):
+    """A leaky residual step on vectors: `(..., w) -> (..., w)`, with `W` of shape `(w, w + 1)`.
+
+    Arguments and errors as `LeakyBlock`. Paper, section 1.1.
+
+    Example:
+
+    >>> import numpy as np
+    >>> block = LeakyDense(effective_depth=3.0, step_size=0.1)
+    >>> block(np.ones((2, 4), "float32")).shape == (2, 4)
+    True
+    """
+
+    def build(self, inputs_shape: Any, step_size_shape: Any = None) -> None:
+        width = inputs_shape[-1]
+        self._add_kernel((width, width))
+
+    def apply_weights(self, features: Any) -> Any:
+        outputs = ops.matmul(features, ops.cast(self.kernel, self.compute_dtype))
+        return outputs if self.bias is None else outputs + ops.cast(self.bias, self.compute_dtype)
+
+    def columns(self, representation: np.ndarray) -> np.ndarray:
+        array = np.asarray(representation, dtype=np.float64)
+        return array.reshape(-1, array.shape[-1])
+
+    def features(self, representation: np.ndarray) -> np.ndarray:
+        return with_ones(np.maximum(self.columns(representation), 0), self.use_bias)
+
+    def pull_back(self, gradient: np.ndarray, representation: np.ndarray) -> np.ndarray:
+        kernel = self.weight_matrix[:, : gradient.shape[-1]]
+        return (gradient @ kernel) * (self.columns(representation) > 0)

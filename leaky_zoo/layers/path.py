@@ -1,0 +1,64 @@
+"""The path `A_0..A_L` that a probe batch takes through the network, and the lengths a schedule may ask for."""
+
+from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
+
+from leaky_zoo.geometry import Identity, cost_of_identity, k_norm_squared, moments
+
+
+class Path:
+    """Representations of one batch along the path, with the geometry a step-size rule needs, computed when asked for.
+
+    Args:
+        representations: `A_0..A_L` as matrices with one row per column of the paper's `A`, each of shape `(n, w)`.
+        features: `s(A_0)..s(A_{L-1})`, the matrices that the steps' weights multiply, each of shape `(n, f)`.
+        effective_depth: `Lt` of the network.
+
+    Example:
+
+    >>> import numpy as np
+    >>> a = [np.eye(2), 2 * np.eye(2), 2 * np.eye(2)]
+    >>> Path(a, [np.maximum(x, 0) for x in a[:-1]], effective_depth=1.0).distances()
+    array([1.41421356, 0.        ])
+    """
+
+    def __init__(
+        self, representations: Sequence[np.ndarray], features: Sequence[np.ndarray], effective_depth: float
+    ) -> None:
+        self.representations = [np.asarray(a, dtype=np.float64) for a in representations]
+        self.features = [np.asarray(s, dtype=np.float64) for s in features]
+        self.effective_depth = float(effective_depth)
+        self._identity = cache(self._solve_identity)
+
+    def distances(self) -> np.ndarray:
+        """`||A_l - A_{l-1}||_F` for `l = 1..L`."""
+        return np.array([np.linalg.norm(after - before) for before, after in self._steps()])
+
+    def norms(self) -> np.ndarray:
+        """`||A_l||_F` for `l = 1..L`."""
+        return np.array([np.linalg.norm(a) for a in self.representations[1:]])
+
+    def k_distances(self, gamma_0: float) -> np.ndarray:
+        """`||A_l - A_{l-1}||_K` for `l = 1..L`, with `K` and gamma of the step's input."""
+        return np.array(
+            [
+                np.sqrt(max(k_norm_squared(after - before, self.features[row], self.identity(row, gamma_0)), 0.0))
+                for row, (before, after) in enumerate(self._steps())
+            ]
+        )
+
+    def costs_of_identity(self, gamma_0: float) -> np.ndarray:
+        """`COI_l = ||A_{l-1}||_K^2` for `l = 1..L`."""
+        return np.array([self.identity(row, gamma_0).cost for row in range(len(self.features))])
+
+    def identity(self, row: int, gamma_0: float) -> Identity:
+        """Least-squares identity at the input of step `row + 1`."""
+        return self._identity(row, gamma_0)
+
+    def _solve_identity(self, row: int, gamma_0: float) -> Identity:
+        return cost_of_identity(moments(self.representations[row], self.features[row]), gamma_0)
+
+    def _steps(self) -> zip:
+        return zip(self.representations[:-1], self.representations[1:], strict=True)

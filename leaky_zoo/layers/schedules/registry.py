@@ -1,0 +1,55 @@
+"""Schedules by name."""
+
+import difflib
+from typing import Any
+
+from leaky_zoo.errors import InvalidInputError
+from leaky_zoo.layers.schedules.adaptive import Adaptive
+from leaky_zoo.layers.schedules.base import Schedule
+from leaky_zoo.layers.schedules.equidistant import Equidistant
+from leaky_zoo.layers.schedules.hamiltonian import Hamiltonian
+from leaky_zoo.layers.schedules.irregular import Irregular
+from leaky_zoo.layers.schedules.learnable import Learnable
+
+SCHEDULES: dict[str, type[Schedule]] = {
+    schedule.name: schedule for schedule in (Equidistant, Irregular, Adaptive, Learnable, Hamiltonian)
+}
+
+
+def get_schedule(schedule: "str | Schedule | dict[str, Any]") -> Schedule:
+    """A schedule from its name, its serialised form, or itself.
+
+    Args:
+        schedule: a name of `SCHEDULES`, a `Schedule`, or `{"name": ..., **arguments}`.
+
+    Returns:
+        The `Schedule`.
+
+    Raises:
+        InvalidInputError: an unknown name or an argument that the schedule does not take.
+
+    Example:
+
+    >>> get_schedule({"name": "irregular", "amplitude": 1.0}).amplitude
+    1.0
+    """
+    if isinstance(schedule, Schedule):
+        return schedule
+    if isinstance(schedule, str):
+        schedule = {"name": schedule}
+    if not isinstance(schedule, dict) or "name" not in schedule:
+        raise InvalidInputError(
+            f"A schedule is a name, a dict with a `name`, or a Schedule. Received: schedule={schedule!r}"
+        )
+    arguments = {key: value for key, value in schedule.items() if key != "name"}
+    name = schedule["name"]
+    if name not in SCHEDULES:
+        near = difflib.get_close_matches(str(name), SCHEDULES, n=1)
+        raise InvalidInputError(
+            f"Unknown schedule {name!r}{f', did you mean {near[0]!r}?' if near else '.'} "
+            f"Known: {', '.join(SCHEDULES)}. Your own: pass an instance, or add its class to SCHEDULES."
+        )
+    try:
+        return SCHEDULES[name].from_config(arguments)
+    except TypeError as error:
+        raise InvalidInputError(f"The {name} schedule does not take these arguments: {error}") from error

@@ -1,0 +1,18 @@
+"""Network families: functional Keras models from raw inputs to raw outputs."""
+
+from leaky_zoo.networks.convnet import LeakyConvNet
+from leaky_zoo.networks.losses import TASKS, StandardizedMeanSquaredError, loss_for
+from leaky_zoo.networks.mlp import LeakyMLP
+from leaky_zoo.networks.network import LeakyNetwork
+
+FAMILIES = {"mlp": LeakyMLP, "conv": LeakyConvNet}
+
+__all__ = [
+    "FAMILIES",
+    "TASKS",
+    "LeakyConvNet",
+    "LeakyMLP",
+    "LeakyNetwork",
+    "StandardizedMeanSquaredError",
+    "loss_for",
+]
