@@ -80,11 +80,11 @@ class Dataset:
         x = x.astype(np.float64)
         axis = tuple(range(x.ndim - 1)) if self.normalize_features else None
         # A constant feature has variance zero: leave its scale alone.
-        result = {"input_mean": x.mean(axis), "input_variance": _positive(x.var(axis))}
+        result = dict(zip(("input_mean", "input_variance"), _moments(x, axis), strict=True))
         if self.task == "regression":
             targets = y.reshape(len(y), -1).astype(np.float64)
-            result |= {"output_mean": targets.mean(0), "output_variance": _positive(targets.var(0))}
-        return {key: _round(value) for key, value in result.items()}
+            result |= dict(zip(("output_mean", "output_variance"), _moments(targets, 0), strict=True))
+        return result
 
 
 def _position(text: str | None, default: int, count: int) -> int:
@@ -93,10 +93,10 @@ def _position(text: str | None, default: int, count: int) -> int:
     return round(int(text[:-1]) / 100 * count) if text.endswith("%") else int(text)
 
 
-def _positive(variance: Any) -> Any:
-    return np.where(np.asarray(variance) > 1e-12, variance, 1.0)
-
-
-def _round(value: Any) -> Any:
-    """Seven digits: what float32 holds, and short in a config."""
-    return np.asarray(value, dtype=np.float32).astype(np.float64).round(9).tolist()
+def _moments(values: np.ndarray, axis: Any) -> tuple[Any, Any]:
+    """Mean and variance in the seven digits of float32; 0 and 1 where data are standardised up to rounding."""
+    mean, variance = values.mean(axis), values.var(axis)
+    variance = np.where(variance > 1e-12, variance, 1.0)  # a constant feature keeps its scale
+    mean = np.where(np.abs(mean) < 1e-6 * np.sqrt(variance), 0.0, mean)
+    variance = np.where(np.abs(variance - 1) < 1e-6, 1.0, variance)
+    return tuple(np.asarray(value, np.float32).astype(np.float64).tolist() for value in (mean, variance))

@@ -110,6 +110,10 @@ class LeakyBlock(keras.layers.Layer):
         """The paper's columns of `A` as float64 rows: `(n, w)` for a dense block, `(n h w, channels)` for a conv."""
         raise NotImplementedError(f"{type(self).__name__} must define columns.")
 
+    def restore(self, columns: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        """The inverse of `columns` for a representation of this shape."""
+        raise NotImplementedError(f"{type(self).__name__} must define restore.")
+
     def features(self, representation: np.ndarray) -> np.ndarray:
         """`s(A)` as float64 rows that align with `columns`, the ones (if there is a bias) last."""
         raise NotImplementedError(f"{type(self).__name__} must define features.")

@@ -69,6 +69,12 @@ class LeakyConv2D(LeakyBlock):
         images = self._channels_last(representation)
         return images.reshape(-1, images.shape[-1])
 
+    def restore(self, columns: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        if self.data_format == "channels_last":
+            return columns.reshape(shape)
+        n, channels, height, width = shape
+        return np.moveaxis(columns.reshape(n, height, width, channels), -1, 1)
+
     def features(self, representation: np.ndarray) -> np.ndarray:
         images = np.maximum(self._channels_last(representation), 0)
         n, height, width, channels = images.shape

@@ -35,6 +35,9 @@ class LeakyDense(LeakyBlock):
         array = np.asarray(representation, dtype=np.float64)
         return array.reshape(-1, array.shape[-1])
 
+    def restore(self, columns: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        return columns.reshape(shape)
+
     def features(self, representation: np.ndarray) -> np.ndarray:
         return with_ones(np.maximum(self.columns(representation), 0), self.use_bias)
 

@@ -1,0 +1,133 @@
+"""Coordinates in which the objective is nearly round: the Kronecker-factored curvature of every affine map.
+
+For an affine map with features `s` and output `z`, the Gauss-Newton matrix of its weights is close to
+`E[s s^T] (x) E[g g^T]`, `g` the gradient of a loss with targets sampled from the model (K-FAC: Martens & Grosse 2015,
+for convolutions Grosse & Martens 2016). With the penalty it is diagonal in the product of the two eigenbases, so a
+rotation and a scaling turn it into the identity. The factors are the moments that the analysis collects anyway.
+"""
+
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+from leaky_zoo.analysis.gradients import head_gradient
+from leaky_zoo.analysis.streaming import PathStream
+from leaky_zoo.layers.block import with_ones
+from leaky_zoo.networks import LeakyNetwork
+
+PROBES = 8
+
+
+@dataclass(frozen=True)
+class _Map:
+    """One affine map: where its kernel and bias are among the trainable variables, its eigenbases and its scales."""
+
+    kernel: int
+    bias: int | None
+    inputs: np.ndarray
+    outputs: np.ndarray
+    scale: np.ndarray
+
+
+class KroneckerCoordinates:
+    """Linear coordinates `u` in which the curvature at the present weights is close to the identity.
+
+    Maps without factors (a convolutional stem or head) keep their own coordinates.
+
+    Args:
+        network: float64 network at the present weights.
+        x: raw inputs of the full batch.
+        seed: of the sampled targets. Default 0.
+    """
+
+    def __init__(self, network: LeakyNetwork, x: np.ndarray, seed: int = 0) -> None:
+        self._shapes = [tuple(variable.shape) for variable in network.trainable_variables]
+        self._index = {id(variable): row for row, variable in enumerate(network.trainable_variables)}
+        self._maps = self._factors(network, x, np.random.default_rng(seed))
+
+    def coordinates(self, vector: np.ndarray) -> np.ndarray:
+        """`u` of a weight vector."""
+        return self._apply(vector, lambda m, matrix: m.scale * (m.inputs.T @ matrix @ m.outputs))
+
+    def weights(self, coordinates: np.ndarray) -> np.ndarray:
+        """The weight vector at `u`."""
+        return self._apply(coordinates, lambda m, matrix: m.inputs @ (matrix / m.scale) @ m.outputs.T)
+
+    def gradient(self, vector: np.ndarray) -> np.ndarray:
+        """Gradient with respect to `u` from the one with respect to the weights."""
+        return self._apply(vector, lambda m, matrix: (m.inputs.T @ matrix @ m.outputs) / m.scale)
+
+    def _apply(self, vector: np.ndarray, change: object) -> np.ndarray:
+        sizes = [int(np.prod(shape, dtype=int)) for shape in self._shapes]
+        parts = [part.copy() for part in np.split(vector, np.cumsum(sizes)[:-1])]
+        for each in self._maps:
+            columns = self._shapes[each.kernel][-1]
+            rows = [parts[each.kernel].reshape(-1, columns)]
+            if each.bias is not None:
+                rows.append(parts[each.bias][None])
+            changed = change(each, np.vstack(rows))
+            count = rows[0].shape[0]
+            parts[each.kernel] = changed[:count].ravel()
+            if each.bias is not None:
+                parts[each.bias] = changed[count:].ravel()
+        return np.concatenate(parts)
+
+    def _factors(self, network: LeakyNetwork, x: np.ndarray, random: np.random.Generator) -> list[_Map]:
+        stream = PathStream(network, with_momenta=False)
+        representations, features = stream.path(x)
+        blocks, samples = network.blocks, len(x)
+        spreads = [np.zeros((width, width)) for width in (a.shape[-1] for a in map(blocks[0].columns, representations))]
+        slope = head_gradient(network.head, network.loss_function())
+        outputs = keras.ops.convert_to_numpy(network.head(representations[-1], training=False))
+        for _ in range(PROBES):
+            gradient = blocks[-1].columns(slope(representations[-1], sampled_targets(network, outputs, random))[1])
+            spreads[-1] += gradient.T @ gradient / len(gradient) / PROBES
+            for row in reversed(range(len(blocks))):
+                gradient = stream.pull_back(row, gradient, representations[row])
+                spreads[row] += gradient.T @ gradient / len(gradient) / PROBES
+        settings = network.settings
+        maps = []
+        for row, block in enumerate(blocks):
+            move = network.step_sizes[row] * block.scale
+            curvature = (features[row].T @ features[row] / samples, spreads[row + 1])
+            penalty = settings["weight_decay"] * network.step_sizes[row] * block.scale**2
+            maps.append(self._map(block, *curvature, move**2, penalty))
+        stem, head = network.get_layer("stem"), network.get_layer("head")
+        if isinstance(stem, keras.layers.Dense):
+            inputs = keras.Model(network.input, stem.input)(x, training=False)
+            rows = with_ones(keras.ops.convert_to_numpy(inputs).astype(np.float64), True)
+            maps.append(self._map(stem, rows.T @ rows / samples, spreads[0], 1.0, settings["io_weight_decay"]))
+            rows = with_ones(blocks[-1].columns(representations[-1]), True)
+            spread = np.eye(head.units) * _output_curvature(network, outputs)
+            maps.append(self._map(head, rows.T @ rows / samples, spread, 1.0, settings["io_weight_decay"]))
+        return maps
+
+    def _map(
+        self, layer: keras.layers.Layer, gram: np.ndarray, spread: np.ndarray, factor: float, penalty: float
+    ) -> _Map:
+        inner, inputs = np.linalg.eigh(gram)
+        outer, outputs = np.linalg.eigh(spread)
+        curvature = factor * np.outer(np.maximum(inner, 0), np.maximum(outer, 0))
+        # Without a penalty flat directions would get an infinite step: a millionth of the steepest bounds it.
+        floor = max(penalty, 1e-6 * curvature.max(), 1e-300)
+        bias = None if layer.bias is None else self._index[id(layer.bias)]
+        return _Map(self._index[id(layer.kernel)], bias, inputs, outputs, np.sqrt(curvature + floor))
+
+
+def sampled_targets(network: LeakyNetwork, outputs: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Targets drawn from the model: labels from its softmax, or Gaussian with the variance that makes MSE a likelihood."""
+    if network.task == "classification":
+        return np.argmax(outputs + random.gumbel(size=outputs.shape), axis=-1)
+    size = int(np.prod(outputs.shape[1:], dtype=int))
+    deviation = np.sqrt(size * np.asarray(network.settings["output_variance"]) / 2)
+    return outputs + deviation * random.standard_normal(outputs.shape)
+
+
+def _output_curvature(network: LeakyNetwork, outputs: np.ndarray) -> float:
+    """Mean second derivative of the loss along one normalised output."""
+    if network.task == "classification":
+        shifted = np.exp(outputs - outputs.max(axis=-1, keepdims=True))
+        shares = shifted / shifted.sum(axis=-1, keepdims=True)
+        return float(np.mean(shares * (1 - shares)))
+    return 2 / int(np.prod(outputs.shape[1:], dtype=int))

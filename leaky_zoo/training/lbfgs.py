@@ -1,0 +1,135 @@
+"""Full-batch L-BFGS in float64: takes a small-data net from where Adam stops to a critical point."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from scipy.optimize import minimize
+
+from leaky_zoo.analysis.streaming import collect
+from leaky_zoo.networks import LeakyNetwork
+from leaky_zoo.training.curvature import KroneckerCoordinates
+from leaky_zoo.training.recipe import LBFGSPart
+
+
+class Objective:
+    """The regularised objective of a network on a whole data set, as a function of one float64 vector.
+
+    Args:
+        network: a float64 network; its trainable weights are the vector.
+        x: raw inputs.
+        y: labels or targets.
+    """
+
+    def __init__(self, network: LeakyNetwork, x: np.ndarray, y: np.ndarray) -> None:
+        self.network = network
+        self.variables = [variable.value for variable in network.trainable_variables]
+        self.shapes = [tuple(variable.shape) for variable in self.variables]
+        self.sizes = [int(np.prod(shape, dtype=int)) for shape in self.shapes]
+        self.x, self.y = tf.constant(x.astype(np.float64)), tf.constant(y)
+        self._loss = network.loss_function()
+        self._graph = tf.function(self._value_and_gradient, jit_compile=False)
+
+    def get(self) -> np.ndarray:
+        """The current weights as one vector."""
+        return np.concatenate([variable.numpy().ravel() for variable in self.variables])
+
+    def set(self, vector: np.ndarray) -> None:
+        """Set the weights from one vector."""
+        for variable, part, shape in zip(self.variables, self._split(vector), self.shapes, strict=True):
+            variable.assign(part.reshape(shape))
+
+    def __call__(self, vector: np.ndarray) -> tuple[float, np.ndarray]:
+        """Objective and gradient at a vector."""
+        self.set(vector)
+        value, gradients = self._graph()
+        return float(value), np.concatenate([gradient.numpy().ravel() for gradient in gradients])
+
+    def _value_and_gradient(self) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        with tf.GradientTape() as tape:
+            value = self._loss(self.y, self.network(self.x, training=False)) + self.network.penalty()
+        return value, tape.gradient(value, self.variables, unconnected_gradients="zero")
+
+    def _split(self, vector: np.ndarray) -> list[np.ndarray]:
+        return np.split(vector, np.cumsum(self.sizes)[:-1])
+
+
+def minimize_objective(
+    network: LeakyNetwork,
+    x: np.ndarray,
+    y: np.ndarray,
+    settings: LBFGSPart,
+    on_iteration: Callable[[int, float], None] | None = None,
+) -> dict[str, Any]:
+    """Run L-BFGS (scipy) from the network's weights; the network keeps the last point, which is the best.
+
+    Args:
+        network: float64 network, changed in place; step sizes that are not learnable stay.
+        x: all training inputs.
+        y: all training labels or targets.
+        settings: see `LBFGSPart`.
+        on_iteration: called with (iteration, objective). Default None.
+
+    Returns:
+        `{"objective", "iterations", "evaluations", "criticality_residuals"}`, the last one entry for each layer.
+    """
+    objective = Objective(network, x, y)
+    done = evaluations = 0
+
+    def report(intermediate_result: Any) -> None:
+        nonlocal done
+        done += 1
+        if on_iteration:
+            on_iteration(done, float(intermediate_result.fun))
+
+    rounds = settings.round if settings.preconditioner == "kronecker" else settings.iterations
+    while done < settings.iterations:
+        before = done
+        coordinates = KroneckerCoordinates(network, x, seed=done) if settings.preconditioner == "kronecker" else None
+        here = objective.get()
+        result = minimize(
+            _in_coordinates(objective, coordinates),
+            coordinates.coordinates(here) if coordinates else here,
+            jac=True,
+            method="L-BFGS-B",
+            callback=report,
+            options={
+                "maxiter": min(rounds, settings.iterations - done),
+                "maxfun": 2 * rounds,
+                "maxcor": settings.history,
+                "ftol": 0.0,
+                "gtol": 0.0,
+            },
+        )
+        evaluations += int(result.nfev)
+        objective.set(coordinates.weights(result.x) if coordinates else result.x)
+        residuals = criticality_residuals(network, x, y)
+        if done == before or (settings.criticality and max(residuals) <= settings.criticality):
+            break
+    return {
+        "objective": float(result.fun),
+        "iterations": done,
+        "evaluations": evaluations,
+        "criticality_residuals": residuals,
+    }
+
+
+def criticality_residuals(network: LeakyNetwork, x: np.ndarray, y: np.ndarray) -> list[float]:
+    """`||W_l - P_l s^T|| / ||W_l||` for `l = 1..L` on these samples; 0 at a critical point."""
+    momenta = collect(network, x, y).momenta(network.settings["weight_decay"])
+    pairs = zip((block.weight_matrix for block in network.blocks), momenta, strict=True)
+    return [float(np.linalg.norm(w - p.features) / max(np.linalg.norm(w), 1e-300)) for w, p in pairs]
+
+
+def _in_coordinates(
+    objective: Objective, coordinates: KroneckerCoordinates | None
+) -> Callable[[np.ndarray], tuple[float, np.ndarray]]:
+    if coordinates is None:
+        return objective
+
+    def value_and_gradient(u: np.ndarray) -> tuple[float, np.ndarray]:
+        value, gradient = objective(coordinates.weights(u))
+        return value, coordinates.gradient(gradient)
+
+    return value_and_gradient

@@ -1,0 +1,205 @@
+"""A recipe: everything that one training run needs, validated, as YAML on disk."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from leaky_zoo.errors import InvalidInputError
+from leaky_zoo.files import write_text
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataPart(_Part):
+    """What the net is trained on.
+
+    Attributes:
+        name: registry name with its config (`optical_digits/fold_0`), or the path of an `.npz`.
+        train: training split. Default "train".
+        validation: split watched during training, or None. Default None.
+        test: split of the published metrics. Default "test".
+        batch_size: global batch over all replicas, or "full". Default 256.
+        input_dropout: fraction of the inputs dropped at each training step, in [0, 1). Default 0.
+    """
+
+    name: str
+    train: str = "train"
+    validation: str | None = None
+    test: str = "test"
+    batch_size: Annotated[int, Field(ge=1)] | Literal["full"] = 256
+    input_dropout: float = Field(0.0, ge=0, lt=1)
+
+
+class NetworkPart(_Part):
+    """The network.
+
+    Attributes:
+        family: "mlp" or "conv". Default "mlp".
+        task: None takes the data set's own; "autoencoding" reconstructs the inputs. Default None.
+        width, depth, effective_depth, use_bias: as `LeakyNetwork`.
+        schedule: name, or a mapping with `name` and the schedule's arguments. Default "equidistant".
+        kernel_size, stem_size, stem_stride: as `LeakyConvNet`; for "conv" only.
+        dtype: Keras dtype policy while training with the optimiser. Default "float32".
+    """
+
+    family: Literal["mlp", "conv"] = "mlp"
+    task: Literal["autoencoding"] | None = None
+    width: int = Field(64, ge=1)
+    depth: int = Field(15, ge=1)
+    effective_depth: float = Field(3.0, ge=0)
+    schedule: str | dict[str, Any] = "equidistant"
+    use_bias: bool = True
+    kernel_size: int | None = None
+    stem_size: int | None = None
+    stem_stride: int | None = None
+    dtype: str = "float32"
+
+    @model_validator(mode="after")
+    def _conv_only(self) -> "NetworkPart":
+        given = [key for key in ("kernel_size", "stem_size", "stem_stride") if getattr(self, key) is not None]
+        if self.family != "conv" and given:
+            raise ValueError(f"{', '.join(given)}: for family 'conv' only")
+        return self
+
+
+class ObjectivePart(_Part):
+    """The penalty.
+
+    Attributes:
+        weight_decay: `mu >= 0`, on `sum_l rho_l ||W_l||^2 / 2`. Default 1e-3.
+        io_weight_decay: `mu_io >= 0` on stem and head; None: equal to `mu`. Default None.
+        ramp: fraction of training over which `mu` rises geometrically, in [0, 1]. Default 0.3.
+        ramp_from: where it starts, as a fraction of `mu`, in (0, 1]. Default 0.01.
+    """
+
+    weight_decay: float = Field(1e-3, ge=0)
+    io_weight_decay: float | None = Field(None, ge=0)
+    ramp: float = Field(0.3, ge=0, le=1)
+    ramp_from: float = Field(0.01, gt=0, le=1)
+
+
+class OptimizerPart(_Part):
+    """Adam with a linear warm-up, cosine decay to zero and clipping of the global norm.
+
+    Attributes:
+        learning_rate: peak, positive. Default 1e-3.
+        steps: optimiser steps; exclusive with `epochs`.
+        epochs: passes over the training split; exclusive with `steps`.
+        warmup: fraction of the steps with rising rate, in [0, 1). Default 0.02.
+        global_clipnorm: bound on the gradient's global norm; None: none. Default 1.0.
+    """
+
+    learning_rate: float = Field(1e-3, gt=0)
+    steps: int | None = Field(None, ge=1)
+    epochs: int | None = Field(None, ge=1)
+    warmup: float = Field(0.02, ge=0, lt=1)
+    global_clipnorm: float | None = Field(1.0, gt=0)
+
+    @model_validator(mode="after")
+    def _one_length(self) -> "OptimizerPart":
+        if (self.steps is None) == (self.epochs is None):
+            raise ValueError("give `steps` or `epochs`, one of them")
+        return self
+
+
+class LBFGSPart(_Part):
+    """Full-batch L-BFGS in float64 after the optimiser, to reach a critical point. Small data only.
+
+    Attributes:
+        iterations: at most so many, at least 1. Default 1000.
+        history: pairs kept, 1..200. Default 30.
+        preconditioner: "kronecker" works in coordinates scaled by the Kronecker-factored curvature, renewed every
+            `round` iterations; "none" is plain L-BFGS. Default "kronecker".
+        round: iterations between two renewals, at least 1. Default 200.
+        criticality: stop after a round once `||W_l - P_l s^T|| / ||W_l||` is at most this on every layer; None: use all
+            iterations. Default None.
+    """
+
+    iterations: int = Field(1000, ge=1)
+    history: int = Field(30, ge=1, le=200)
+    preconditioner: Literal["kronecker", "none"] = "kronecker"
+    round: int = Field(200, ge=1)
+    criticality: float | None = Field(None, gt=0)
+
+
+class Recipe(_Part):
+    """One training run, complete: the same recipe and machine give the same weights.
+
+    Attributes:
+        name: preset name, `leaky_<family>_<dataset>_l<L~>_<schedule>`.
+        data, network, objective, optimizer: see the parts.
+        lbfgs: second phase, or None. Default None.
+        early_stopping: epochs without a better validation loss after which training ends; None: never. Default None.
+        log_every: optimiser steps per logged epoch; None: one pass over the data. Default None.
+        seed: of weights and data order. Default 0.
+        strategy: "auto", "cpu" or "mirrored". Default "auto".
+        devices: replicas: GPUs used, or logical CPU devices; None: all GPUs, one CPU. Default None.
+
+    Example:
+
+    >>> recipe = Recipe(name="trial", data={"name": "optical_digits"}, optimizer={"epochs": 3})
+    >>> recipe.network.width
+    64
+    """
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_.\-]*$")
+    data: DataPart
+    network: NetworkPart = NetworkPart()
+    objective: ObjectivePart = ObjectivePart()
+    optimizer: OptimizerPart
+    lbfgs: LBFGSPart | None = None
+    early_stopping: int | None = Field(None, ge=1)
+    log_every: int | None = Field(None, ge=1)
+    seed: int = Field(0, ge=0, lt=2**31)
+    strategy: Literal["auto", "cpu", "mirrored"] = "auto"
+    devices: int | None = Field(None, ge=1)
+
+    @field_validator("early_stopping")
+    @classmethod
+    def _watches_something(cls, value: int | None, info: Any) -> int | None:
+        if value is not None and "data" in info.data and info.data["data"].validation is None:
+            raise ValueError("needs `data.validation`, a split to watch")
+        return value
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> "Recipe":
+        """Read a recipe from YAML.
+
+        Raises:
+            InvalidInputError: no such file, not YAML, or a field that is wrong; the message names file and field.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise InvalidInputError(f"No such recipe: {path}")
+        try:
+            value = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise InvalidInputError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+        return cls.from_dict(value, source=str(path))
+
+    @classmethod
+    def from_dict(cls, value: Any, source: str = "recipe") -> "Recipe":
+        """A recipe from plain data, with errors that name `source` and the field."""
+        if not isinstance(value, dict):
+            raise InvalidInputError(f"{source} must be a mapping of recipe fields. Received: {type(value).__name__}")
+        try:
+            return cls.model_validate(value)
+        except ValidationError as error:
+            problems = "; ".join(
+                f"{'.'.join(map(str, problem['loc'])) or 'recipe'}: {problem['msg']} (received {problem['input']!r})"
+                for problem in error.errors()
+            )
+            raise InvalidInputError(f"{source}: {problems}") from error
+
+    def write(self, path: str | os.PathLike[str]) -> None:
+        """Write the recipe as YAML, atomically; fields at their default are left out."""
+        write_text(path, self.to_yaml())
+
+    def to_yaml(self) -> str:
+        """The recipe as YAML text."""
+        return yaml.safe_dump(self.model_dump(mode="json", exclude_defaults=True), sort_keys=False)

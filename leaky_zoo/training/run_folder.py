@@ -1,0 +1,121 @@
+"""The files of one training run: which run a folder holds, its log and its checkpoints."""
+
+import csv
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from leaky_zoo.errors import InvalidInputError
+from leaky_zoo.files import replacing, write_json
+from leaky_zoo.networks import LeakyNetwork
+from leaky_zoo.training.callbacks import StepSizeUpdate
+from leaky_zoo.training.recipe import Recipe
+
+
+class RunFolder:
+    """Paths of a run, and the checks that keep two runs apart.
+
+    Args:
+        path: the folder; made by `start`.
+        recipe: the recipe to run.
+        resume: whether to go on from a checkpoint in it.
+
+    Raises:
+        InvalidInputError: the folder holds a run and `resume` is False, or a run of another recipe.
+    """
+
+    def __init__(self, path: Path, recipe: Recipe, resume: bool) -> None:
+        self.path, self.recipe, self.resume = path, recipe, resume
+        self.recipe_file, self.log = path / "recipe.yaml", path / "log.csv"
+        self.checkpoint, self.trace = path / "checkpoint.keras", path / "step_sizes.json"
+        self.model, self.result = path / "model.keras", path / "result.json"
+        if path.exists() and not path.is_dir():
+            raise InvalidInputError(f"{path} is a file; a run needs a folder.")
+        if self.recipe_file.exists():
+            if not resume:
+                raise InvalidInputError(f"{path} holds a run already: add --resume to go on, or choose another folder.")
+            if Recipe.read(self.recipe_file) != recipe:
+                raise InvalidInputError(f"{self.recipe_file} is not the recipe to resume: they differ.")
+
+    def start(self) -> None:
+        """Make the folder and write the recipe into it."""
+        self.recipe.write(self.recipe_file)
+
+    def load_checkpoint(self) -> LeakyNetwork | None:
+        """The network with its optimiser at the last checkpoint, or None for a run that starts."""
+        if not (self.resume and self.checkpoint.exists()):
+            return None
+        return keras.models.load_model(self.checkpoint, safe_mode=True)
+
+    def step_size_trace(self, step: int) -> list[dict[str, Any]]:
+        """Updates of the step sizes that were made up to a step."""
+        if not step or not self.trace.exists():
+            return []
+        return [entry for entry in json.loads(self.trace.read_text()) if entry["step"] <= step]
+
+
+class EpochLog(keras.callbacks.Callback):
+    """One CSV row for each epoch, flushed; resuming keeps the rows before its first epoch.
+
+    Args:
+        path: the file.
+        first_epoch: epoch at which this `fit` begins.
+    """
+
+    def __init__(self, path: Path, first_epoch: int) -> None:
+        super().__init__()
+        self.path, self.first_epoch = path, first_epoch
+        self._file: Any = None
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        rows: list[list[str]] = []
+        if self.first_epoch and self.path.exists():
+            with self.path.open(newline="") as file:
+                rows = [row for row in csv.reader(file) if row][: self.first_epoch + 1]
+        self._file = self.path.open("w", newline="")
+        self._writer = csv.writer(self._file)
+        self._writer.writerows(rows)
+        self._has_header = bool(rows)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        values = {name: float(value) for name, value in sorted((logs or {}).items())}
+        if not self._has_header:
+            self._writer.writerow(["epoch", "step", *values])
+            self._has_header = True
+        self._writer.writerow([epoch + 1, int(self.model.optimizer.iterations), *values.values()])
+        self._file.flush()
+
+    def on_train_end(self, logs: Any = None) -> None:
+        self._file.close()
+
+
+class Checkpoint(keras.callbacks.Callback):
+    """Save network and optimiser, atomically, at the end of an epoch and at most every so many seconds.
+
+    Args:
+        folder: where to.
+        updates: whose trace of step sizes is saved beside.
+        seconds: least time between two checkpoints. Default 30.
+    """
+
+    def __init__(self, folder: RunFolder, updates: StepSizeUpdate, seconds: float = 30.0) -> None:
+        super().__init__()
+        self.folder, self.updates, self.seconds = folder, updates, seconds
+        self._last = time.monotonic()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        if time.monotonic() - self._last >= self.seconds:
+            self.save()
+
+    def on_train_end(self, logs: Any = None) -> None:
+        self.save()
+
+    def save(self) -> None:
+        """Write the checkpoint now. The trace goes first: entries after the checkpoint's step are ignored on reading."""
+        write_json(self.folder.trace, self.updates.trace)
+        with replacing(self.folder.checkpoint) as aside:
+            self.model.save(aside)
+        self._last = time.monotonic()
