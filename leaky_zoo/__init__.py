@@ -1,1 +1,47 @@
-"""Leaky ResNets for Keras 3."""
+"""Leaky ResNets for Keras 3: layers, pretrained networks, bottleneck analysis, ONNX.
+
+The names below are loaded when first used: `import leaky_zoo` starts neither Keras nor TensorFlow. Because of that a
+bare `keras.models.load_model` does not know our classes until something of ours is used; `leaky_zoo.load_model` does.
+"""
+
+import os
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from leaky_zoo.analysis import Audit, analyze, plot_audit
+    from leaky_zoo.data import load_data
+    from leaky_zoo.deploy import OnnxModel, export_onnx, inspect_onnx, verify_onnx
+    from leaky_zoo.layers import LeakyConv2D, LeakyDense, StepSizes
+    from leaky_zoo.networks import LeakyConvNet, LeakyMLP
+    from leaky_zoo.training import Recipe, evaluate_network, train
+    from leaky_zoo.zoo import from_preset, list_presets, load_model, save_to_preset
+
+_HOMES = {
+    "analysis": ("Audit", "analyze", "plot_audit"),
+    "data": ("load_data",),
+    "deploy": ("OnnxModel", "export_onnx", "inspect_onnx", "verify_onnx"),
+    "layers": ("LeakyConv2D", "LeakyDense", "StepSizes"),
+    "networks": ("LeakyConvNet", "LeakyMLP"),
+    "training": ("Recipe", "evaluate_network", "train"),
+    "zoo": ("from_preset", "list_presets", "load_model", "save_to_preset"),
+}
+_HOME = {name: f"leaky_zoo.{room}" for room, names in _HOMES.items() for name in names}
+
+__all__ = sorted(_HOME)  # noqa: PLE0605
+
+if "keras" in sys.modules:  # Keras is there already: let it know our classes
+    import_module("leaky_zoo.networks")
+elif "tensorflow" not in sys.modules:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(_HOME[name]), name)
+    raise AttributeError(f"module 'leaky_zoo' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

@@ -1,0 +1,48 @@
+# `make demo` and `make test` set up all they need in .venv: only Python (>= 3.11) and make must be there.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+# pytest-xdist workers; TensorFlow's log lines about missing GPUs are noise on a machine without one.
+WORKERS ?= 2
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+
+.PHONY: demo test lint bench docs lock clean
+
+demo: $(READY)
+	$(BIN)/leaky-zoo demo --out demo
+
+# Everything on TensorFlow, then the numerics again on JAX; coverage over both.
+test: $(READY)
+	rm -f .coverage .coverage.*
+	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest tests leaky_zoo README.md -n $(WORKERS) --cov --cov-report=
+	KERAS_BACKEND=jax $(BIN)/python -m pytest tests/geometry tests/layers tests/networks tests/analysis -n $(WORKERS) --cov --cov-append --cov-report=
+	$(BIN)/python -m coverage report --fail-under=90
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(READY)
+	$(BIN)/python benchmarks/onnx_latency.py
+	$(BIN)/python benchmarks/step_size_overhead.py
+
+docs: $(READY)
+	$(BIN)/python benchmarks/write_tables.py
+	$(BIN)/pdoc leaky_zoo -o build/docs --docformat google
+
+# Resolve the pinned versions again from pyproject.toml.
+lock: $(READY)
+	$(BIN)/pip-compile --extra dev --strip-extras --no-emit-index-url --no-emit-trusted-host --no-emit-find-links \
+	  --no-header --annotation-style line --upgrade -o requirements.lock pyproject.toml
+
+$(READY): pyproject.toml requirements.lock
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "leaky-zoo needs Python 3.11 or newer: make PYTHON=/path/to/python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
+	touch $(READY)
+
+clean:
+	rm -rf $(VENV) build demo runs .coverage* .pytest_cache .ruff_cache .mypy_cache .hypothesis

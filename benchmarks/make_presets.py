@@ -1,0 +1,107 @@
+"""Train the shipped presets and write `models/` and `export/`.
+
+    python benchmarks/make_presets.py [NAME_PART ...] [--data-dir DIR]      train what is missing and matches
+    python benchmarks/make_presets.py --export [--data-dir DIR]            write export/ again from models/
+
+Which schedule each effective depth gets is read from schedule_selection.csv: lowest validation loss, mean over seeds.
+"""
+
+import argparse
+import csv
+import json
+import shutil
+from collections import defaultdict
+from pathlib import Path
+
+from preset_recipes import EFFECTIVE_DEPTHS, preset_recipe
+
+from leaky_zoo.analysis import analyze
+from leaky_zoo.data import load_data
+from leaky_zoo.training import train
+from leaky_zoo.zoo import list_presets, save_to_preset
+from leaky_zoo.zoo.exporting import export_model
+
+HERE = Path(__file__).parent
+MODELS, EXPORT, RUNS = HERE.parent / "models", HERE.parent / "export", HERE.parent / "runs"
+TASKS = ("optical_digits", "teacher_k3", "mnist")
+
+
+def selection() -> dict[tuple[str, int], list[tuple[float, str, int]]]:
+    """For each (task, effective depth): (mean validation loss, schedule, seeds), best first."""
+    losses: dict[tuple[str, int, str], list[float]] = defaultdict(list)
+    with (HERE / "schedule_selection.csv").open(newline="") as file:
+        for row in csv.DictReader(file):
+            losses[row["task"], int(row["effective_depth"]), row["schedule"]].append(float(row["validation_loss"]))
+    ranked: dict[tuple[str, int], list[tuple[float, str, int]]] = defaultdict(list)
+    for (task, depth, schedule), values in losses.items():
+        ranked[task, depth].append((sum(values) / len(values), schedule, len(values)))
+    return {key: sorted(rows) for key, rows in ranked.items()}
+
+
+def wanted() -> list[tuple[str, int, str, str]]:
+    """(task, effective depth, schedule, why) of every preset to ship."""
+    ranked, rows = selection(), []
+    for task in TASKS:
+        for depth in EFFECTIVE_DEPTHS:
+            if (task, depth) not in ranked:
+                continue
+            order = ranked[task, depth]
+            table = ", ".join(f"{schedule} {loss:.4f}" for loss, schedule, _ in order)
+            why = f"Validation loss by schedule, recipe shortened, {order[0][2]} seed(s), lowest first: {table}."
+            for schedule in ("equidistant", "hamiltonian") if depth == 7 else (order[0][1],):
+                rows.append((task, depth, schedule, why))
+    return rows
+
+
+def make(task: str, depth: int, schedule: str, why: str, data_dir: str | None) -> None:
+    recipe = preset_recipe(task, depth, schedule)
+    if (MODELS / recipe.name).exists():
+        return
+    network, result = train(recipe, RUNS / recipe.name, data_dir=data_dir, resume=True)
+    data = load_data(recipe.data.name, data_dir)
+    x, y = data.select(recipe.data.train)
+    audit = analyze(network, x, y, data={"name": data.identifier, "split": recipe.data.train})
+    extra = {"device": result.device, "training_seconds": result.seconds, "selection": why}
+    if result.lbfgs:
+        extra["lbfgs"] = {key: result.lbfgs[key] for key in ("objective", "iterations", "evaluations")}
+    test = data.select(recipe.data.test)[0]
+    save_to_preset(
+        network, MODELS / recipe.name, recipe=recipe, metrics=result.metrics, audit=audit, golden_inputs=test, extra=extra
+    )
+    print(recipe.name, json.dumps(result.metrics), json.dumps(audit.summary), flush=True)
+
+
+def export_all(data_dir: str | None) -> None:
+    """`export/`: the teachers, the digits and the best MNIST net."""
+    presets = list_presets()
+    best = max(
+        (preset for preset in presets if "mnist" in preset["name"]),
+        key=lambda preset: preset["metrics"]["test"]["accuracy"],
+        default=None,
+    )
+    for preset in presets:
+        if "mnist" not in preset["name"] or preset is best:
+            path = EXPORT / preset["name"] / "model.onnx"
+            report = export_model(preset["name"], path, data_dir=data_dir)
+            print(path, report["bytes"], flush=True)
+    for folder in EXPORT.glob("leaky_*"):
+        if folder.name not in {preset["name"] for preset in presets}:
+            shutil.rmtree(folder)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", default=[""])
+    parser.add_argument("--data-dir")
+    parser.add_argument("--export", action="store_true")
+    arguments = parser.parse_args()
+    if arguments.export:
+        export_all(arguments.data_dir)
+        return
+    for task, depth, schedule, why in wanted():
+        if any(part in preset_recipe(task, depth, schedule).name for part in arguments.parts):
+            make(task, depth, schedule, why, arguments.data_dir)
+
+
+if __name__ == "__main__":
+    main()

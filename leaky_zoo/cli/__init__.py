@@ -1,0 +1,45 @@
+"""The `leaky-zoo` command: one thin module per subcommand, imported when it runs."""
+
+import sys
+
+import typer
+
+from leaky_zoo.cli import analyze, evaluate, export, inspect, listing, train, verify
+from leaky_zoo.cli import demo as demo_command
+from leaky_zoo.cli.console import fail
+from leaky_zoo.errors import CheckFailedError, InvalidInputError, LeakyZooError
+
+app = typer.Typer(
+    name="leaky-zoo",
+    help="Leaky ResNets: pretrained networks across effective depths, bottleneck analysis, ONNX.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("list")(listing.list_command)
+app.command("info")(listing.info)
+app.command("train")(train.train_command)
+app.command("evaluate")(evaluate.evaluate)
+app.command("analyze")(analyze.analyze_command)
+app.command("export")(export.export)
+app.command("inspect")(inspect.inspect)
+app.command("verify")(verify.verify)
+app.command("demo")(demo_command.demo)
+
+
+def main() -> None:
+    """Entry point. Exit codes: 0 done, 1 a check failed, 2 wrong usage or input, 130 interrupted."""
+    try:
+        app()
+    except InvalidInputError as error:
+        fail(str(error), 2)
+    except (CheckFailedError, LeakyZooError) as error:
+        fail(str(error), 1)
+    except KeyboardInterrupt:
+        fail("Interrupted.", 130)
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output has left; nothing is wrong
+        sys.exit(0)
+    except OSError as error:
+        fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}", 1)

@@ -1,0 +1,79 @@
+"""What the commands share: where text goes, options that several take, tables and bars."""
+
+import json
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+# Results go to stdout; everything said about them to stderr, so that --json leaves JSON alone on stdout.
+out = Console()
+err = Console(stderr=True)
+
+Model = Annotated[str, typer.Argument(help="A preset's name, the path of a preset folder, or a .keras file.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON alone on stdout.")]
+DataDir = Annotated[
+    Path | None, typer.Option("--data-dir", help="TFDS folder to look for data in. [default: TFDS_DATA_DIR]")
+]
+
+
+def print_json(value: Any) -> None:
+    """JSON alone on stdout."""
+    sys.stdout.write(json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def fail(message: str, code: int) -> NoReturn:
+    """One sentence on stderr, and the exit code."""
+    err.print(f"[bold red]leaky-zoo:[/] {_plain(message)}", highlight=False, soft_wrap=True)
+    raise SystemExit(code)
+
+
+def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> Table:
+    """A table with left-aligned first column and right-aligned numbers."""
+    result = Table(title=title, title_justify="left", header_style="bold")
+    for place, column in enumerate(columns):
+        result.add_column(column, justify="left" if place == 0 else "right", overflow="fold")
+    for row in rows:
+        result.add_row(*(_plain(cell(value)) for value in row))
+    return result
+
+
+def cell(value: Any) -> str:
+    """A value as a table shows it: four digits for floats, a dash for what is undefined."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def bar() -> Progress:
+    """A progress bar on stderr that leaves nothing behind."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=err,
+        transient=True,
+    )
+
+
+def track(description: str) -> Any:
+    """A function that wraps an iterable with a bar, for `analyze`."""
+
+    def wrap(items: Iterable[Any]) -> Iterable[Any]:
+        items = list(items)
+        with bar() as progress:
+            yield from progress.track(items, description=description)
+
+    return wrap
+
+
+def _plain(text: str) -> str:
+    return text.replace("[", r"\[")

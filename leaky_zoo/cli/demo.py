@@ -1,0 +1,79 @@
+"""`leaky-zoo demo`: the whole job once, on real data."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from leaky_zoo.cli.console import err, out, table, track
+
+
+def demo(
+    folder: Annotated[Path, typer.Option("--out", help="Folder for the plot, the audit and the ONNX file.")] = Path("demo"),
+) -> None:
+    """Load a pretrained net, evaluate it, analyse its bottleneck, export it to ONNX and verify the file.
+
+    [dim]Example:[/]  leaky-zoo demo --out demo
+    """
+    from leaky_zoo.analysis import analyze, plot_audit
+    from leaky_zoo.cli.analyze import COLUMNS
+    from leaky_zoo.cli.console import cell
+    from leaky_zoo.data import load_data
+    from leaky_zoo.deploy import OnnxModel, verify_onnx
+    from leaky_zoo.errors import CheckFailedError
+    from leaky_zoo.files import replacing
+    from leaky_zoo.training import evaluate_network
+    from leaky_zoo.zoo import from_preset
+    from leaky_zoo.zoo.exporting import export_model
+    from leaky_zoo.zoo.names import list_presets
+
+    presets = [preset for preset in list_presets("optical_digits") if preset["metrics"].get("test")]
+    best = max(presets, key=lambda preset: preset["metrics"]["test"]["accuracy"])["name"]
+    err.rule(f"1. Load {best}")
+    network = from_preset(best)
+    trained = network.settings["dataset"]
+    digits = load_data(trained["name"])
+    out.print(f"{digits.identifier}: {len(digits.select('train')[0])} training and {len(digits.select('test')[0])} test images")
+
+    err.rule("2. Evaluate")
+    metrics = evaluate_network(network, *digits.select("test"))
+    out.print(f"test accuracy {100 * metrics['accuracy']:.2f}%, cross-entropy {metrics['loss']:.4f}")
+
+    err.rule("3. Analyse the bottleneck")
+    about = {"name": digits.identifier, "split": trained["split"]}
+    audit = analyze(network, *digits.select(trained["split"]), data=about, track=track("analyzing"))
+    rows = ([cell(getattr(layer, name)) for name in COLUMNS] for layer in audit.layers)
+    out.print(table(f"N = {audit.n}, gamma_0 = {audit.gamma_0:g}, mu = {audit.weight_decay:g}", COLUMNS.values(), rows))
+    for warning in audit.warnings:
+        out.print(f"warning: {warning}", style="yellow", highlight=False)
+    plot, saved, onnx = folder / "bottleneck.png", folder / "audit.json", folder / f"{best}.onnx"
+    with replacing(plot) as aside:
+        plot_audit(audit).savefig(aside, dpi=130)
+    audit.save(saved)
+
+    err.rule("4. Export to ONNX, the audit inside the file")
+    report = export_model(best, onnx, data=digits.identifier)
+    out.print(table(f"{report['bytes']:,} bytes", ("check", "result"), report["checks"].items()))
+
+    err.rule("5. Verify in ONNX Runtime")
+    verified = verify_onnx(onnx)
+    out.print(
+        table("verify", ("check", "result"), ((check.name, "passed" if check.passed else "FAILED") for check in verified.checks))
+    )
+    x, y = digits.select("test")
+    accuracy = float((OnnxModel(onnx).predict(x).argmax(-1) == y).mean())
+    out.print(f"accuracy of the ONNX file on the same {len(x)} images: {100 * accuracy:.2f}%")
+    if not verified.passed or accuracy != metrics["accuracy"]:
+        raise CheckFailedError("The ONNX file does not do what the network does.")
+
+    err.rule("Done")
+    for label, path in (("plot", plot), ("audit", saved), ("ONNX", onnx)):
+        out.print(f"{label:6} {path.resolve()}", soft_wrap=True)
+    out.print("\nTry next:", style="bold")
+    teacher = next(iter(list_presets("teacher_k3_l7")), {"name": best})["name"]
+    for command in (
+        "leaky-zoo list",
+        f"leaky-zoo inspect {onnx}",
+        f"leaky-zoo analyze {teacher} --plot {folder / 'teacher.png'}",
+    ):
+        out.print(f"  {command}", soft_wrap=True, highlight=False)

@@ -1,0 +1,37 @@
+"""`leaky-zoo evaluate`: measure a network on data."""
+
+from typing import Annotated
+
+import typer
+
+from leaky_zoo.cli.console import AsJson, DataDir, Model, out, print_json, table
+
+
+def evaluate(
+    model: Model,
+    data: Annotated[
+        str | None, typer.Option("--data", help="Data set or .npz file. [default: what the net was trained on]")
+    ] = None,
+    split: Annotated[str, typer.Option(help="Split, as test or train[:90%].")] = "test",
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Evaluate a network: loss without penalty, and accuracy for a classifier.
+
+    [dim]Examples:[/]  leaky-zoo evaluate leaky_mlp_optical_digits_l3_equidistant   |   leaky-zoo evaluate my.keras --data my.npz
+    """
+    from leaky_zoo.data import load_data
+    from leaky_zoo.training import evaluate_network
+    from leaky_zoo.zoo import load_model
+    from leaky_zoo.cli.subject import our_network, trained_on
+
+    network = our_network(load_model(model), model)
+    dataset = load_data(data or trained_on(network, model)["name"], data_dir)
+    x, y = dataset.select(split)
+    metrics = evaluate_network(network, x, y)
+    if as_json:
+        about = {"model": network.name, "data": dataset.identifier, "split": split, "samples": len(x)}
+        print_json({**about, "metrics": metrics})
+        return
+    rows = [(name, f"{value:.6f}") for name, value in metrics.items()]
+    out.print(table(f"{network.name} on {dataset.identifier} {split}, {len(x)} samples", ("metric", "value"), rows))

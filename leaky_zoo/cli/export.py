@@ -1,0 +1,37 @@
+"""`leaky-zoo export`: an ONNX file that carries its own analysis."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from leaky_zoo.cli.console import AsJson, DataDir, Model, out, print_json, table
+
+
+def export(
+    model: Model,
+    file: Annotated[Path, typer.Option("--out", help="The .onnx file to write.")],
+    representations: Annotated[
+        bool, typer.Option("--representations", help="Also output A_0..A_L: a larger, slower file, for analysis.")
+    ] = False,
+    data: Annotated[
+        str | None, typer.Option("--data", help="Data to analyse and compare on. [default: the preset's own]")
+    ] = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Export a network to ONNX, compare it with Keras, and write the file only if they agree.
+
+    [dim]Examples:[/]  leaky-zoo export leaky_mlp_optical_digits_l3_equidistant --out digits.onnx
+    """
+    from leaky_zoo.errors import InvalidInputError
+
+    if file.suffix != ".onnx":
+        raise InvalidInputError(f"--out must end in .onnx. Received: {file}")
+    from leaky_zoo.zoo.exporting import export_model
+
+    report = export_model(model, file, data=data, data_dir=data_dir, representations=representations)
+    if as_json:
+        print_json(report)
+        return
+    out.print(table(f"{report['path']}: {report['bytes']:,} bytes", ("check", "result"), report["checks"].items()))

@@ -1,0 +1,70 @@
+"""`leaky-zoo list` and `leaky-zoo info`: what presets there are, without starting TensorFlow."""
+
+from typing import Annotated, Any
+
+import typer
+
+from leaky_zoo.cli.console import AsJson, out, print_json, table
+from leaky_zoo.zoo.names import FILES, list_presets, preset_folder, read_metadata
+
+
+def list_command(
+    filter: Annotated[str | None, typer.Argument(help="Keep names that contain this text.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the pretrained networks.
+
+    [dim]Examples:[/]  leaky-zoo list   |   leaky-zoo list mnist --json
+    """
+    presets = list_presets(filter)
+    if as_json:
+        print_json(presets)
+        return
+    columns = ("name", "task", "L~", "schedule", "depth", "width", "parameters", "test")
+    rows = (
+        (
+            preset["name"],
+            preset["task"],
+            f"{preset['effective_depth']:g}",
+            preset["schedule"],
+            preset["depth"],
+            preset["width"],
+            f"{preset['parameters']:,}",
+            headline(preset["metrics"]),
+        )
+        for preset in presets
+    )
+    out.print(table(f"{len(presets)} presets", columns, rows))
+
+
+def info(
+    name: Annotated[str, typer.Argument(help="A preset's name, or the path of a preset folder.")],
+    as_json: AsJson = False,
+) -> None:
+    """Show what is known of one preset.
+
+    [dim]Example:[/]  leaky-zoo info leaky_mlp_teacher_k3_l7_equidistant
+    """
+    folder = preset_folder(name)
+    metadata = read_metadata(folder)
+    metadata["files"] = {file: (folder / file).stat().st_size for file in FILES if (folder / file).is_file()}
+    if as_json:
+        print_json(metadata)
+        return
+    out.print(table(metadata["name"], ("field", "value"), _flat(metadata)))
+    out.print(f"card: {folder / 'README.md'}", soft_wrap=True)
+
+
+def headline(metrics: dict[str, dict[str, float]]) -> str:
+    """The test metric in one word: accuracy where there is one, else the loss."""
+    test = metrics.get("test", {})
+    if "accuracy" in test:
+        return f"{100 * test['accuracy']:.2f}%"
+    return f"loss {test['loss']:.4f}" if "loss" in test else "-"
+
+
+def _flat(value: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    rows: list[tuple[str, Any]] = []
+    for key, item in value.items():
+        rows += _flat(item, f"{prefix}{key}.") if isinstance(item, dict) else [(prefix + key, item)]
+    return rows

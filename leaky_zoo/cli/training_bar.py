@@ -1,0 +1,36 @@
+"""A progress bar that follows `fit` and the L-BFGS phase."""
+
+from typing import Any
+
+import keras
+from rich.progress import Progress
+
+from leaky_zoo.training import Recipe
+
+
+class TrainingBar(keras.callbacks.Callback):
+    """One bar for each phase of a recipe.
+
+    Args:
+        progress: where to draw.
+        recipe: what runs.
+    """
+
+    def __init__(self, progress: Progress, recipe: Recipe) -> None:
+        super().__init__()
+        self.progress, self.recipe = progress, recipe
+        self._task: Any = None
+        self._second: Any = None
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        self._task = self.progress.add_task("training", total=self.params["epochs"])
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        shown = ", ".join(f"{name} {value:.4g}" for name, value in (logs or {}).items() if "data_loss" in name or "acc" in name)
+        self.progress.update(self._task, completed=epoch + 1, description=f"training: {shown}")
+
+    def on_lbfgs_iteration(self, iteration: int, objective: float) -> None:
+        """Move the second bar."""
+        if self._second is None:
+            self._second = self.progress.add_task("L-BFGS", total=self.recipe.lbfgs.iterations)
+        self.progress.update(self._second, completed=iteration, description=f"L-BFGS: objective {objective:.6g}")

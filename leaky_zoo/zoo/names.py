@@ -1,0 +1,98 @@
+"""Where presets are, and what they are called. No heavy imports: `leaky-zoo list` starts here."""
+
+import difflib
+import json
+import os
+import re
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from leaky_zoo.errors import InvalidInputError
+
+NAME = re.compile(r"^[a-z0-9][a-z0-9_.\-]*$")
+FILES = ("config.json", "model.weights.h5", "metadata.json", "recipe.yaml", "audit.json", "golden.npz", "README.md")
+
+
+class UnknownPresetError(InvalidInputError):
+    """No preset has this name; the message gives the nearest ones."""
+
+
+class MissingFileError(InvalidInputError):
+    """A preset folder lacks a file."""
+
+
+def models_dir() -> Path:
+    """The folder of the presets: `LEAKY_ZOO_MODELS`, `models/` of a checkout, or what the wheel carries."""
+    named = os.environ.get("LEAKY_ZOO_MODELS")
+    if named:
+        return Path(named)
+    package = Path(str(resources.files("leaky_zoo")))
+    checkout = package.parent / "models"
+    return checkout if checkout.is_dir() else package / "models"
+
+
+def list_presets(filter: str | None = None) -> list[dict[str, Any]]:
+    """The presets at hand, sorted by name.
+
+    Args:
+        filter: keep names that contain this text, case aside. Default None: all.
+
+    Returns:
+        For each: `name, class, task, dataset, effective_depth, schedule, depth, width, parameters, metrics, device`.
+
+    Example:
+
+    >>> [preset["name"] for preset in list_presets("teacher_k3_l7")]
+    ['leaky_mlp_teacher_k3_l7_equidistant', 'leaky_mlp_teacher_k3_l7_hamiltonian']
+    """
+    found = []
+    for path in sorted(models_dir().glob("*/metadata.json")):
+        if filter is None or filter.lower() in path.parent.name.lower():
+            metadata = read_metadata(path.parent)
+            keys = ("class", "task", "dataset", "effective_depth", "schedule", "depth", "width", "parameters", "metrics")
+            found.append({"name": path.parent.name, **{key: metadata.get(key) for key in (*keys, "device")}})
+    return found
+
+
+def preset_folder(name: str | os.PathLike[str]) -> Path:
+    """The folder of a preset, from its name or a path; never guesses between the two.
+
+    Args:
+        name: a preset's name; or a path, which holds a separator, starts with a dot, or is a `Path`.
+
+    Raises:
+        UnknownPresetError: no preset of that name; the message gives the nearest names.
+        MissingFileError: the path is no preset folder.
+    """
+    text = os.fspath(name)
+    if isinstance(name, Path) or os.sep in text or text.startswith("."):
+        folder = Path(text)
+        if not (folder / "metadata.json").is_file():
+            raise MissingFileError(f"{folder} is no preset: it has no metadata.json.")
+        return folder
+    known = [path.parent.name for path in models_dir().glob("*/metadata.json")]
+    if not NAME.match(text) or text not in known:
+        near = difflib.get_close_matches(text, known, n=3)
+        advice = f"Nearest: {', '.join(near)}" if near else f"Known: {', '.join(sorted(known)) or 'none'}"
+        raise UnknownPresetError(f"No preset is called {text!r}. {advice}. A folder is given as a path, as ./{text}")
+    return models_dir() / text
+
+
+def read_metadata(folder: Path) -> dict[str, Any]:
+    """`metadata.json` of a preset folder.
+
+    Raises:
+        MissingFileError: there is none.
+        InvalidInputError: it is not a JSON object.
+    """
+    path = folder / "metadata.json"
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise MissingFileError(f"{folder} lacks metadata.json.") from error
+    except ValueError as error:
+        raise InvalidInputError(f"{path} is not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise InvalidInputError(f"{path} must hold a JSON object. Received: {type(value).__name__}")
+    return value

@@ -1,0 +1,190 @@
+"""Presets on disk: load, save, verify by hash."""
+
+import json
+import os
+import shutil
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from leaky_zoo.analysis import Audit
+from leaky_zoo.errors import CheckFailedError, InvalidInputError
+from leaky_zoo.files import sha256, write_json, write_text
+from leaky_zoo.networks import FAMILIES, LeakyNetwork
+from leaky_zoo.training import Recipe
+from leaky_zoo.zoo.card import write_card
+from leaky_zoo.zoo.names import FILES, MissingFileError, preset_folder, read_metadata
+
+GOLDEN_SAMPLES = 16
+CITATION = (
+    "Arthur Jacot and Alexandre Kaiser. Hamiltonian Mechanics of Feature Learning: Bottleneck Structure in Leaky "
+    "ResNets. arXiv:2405.17573, 2024."
+)
+
+
+class WrongClassError(InvalidInputError):
+    """A preset is of another class than the one that was asked to load it."""
+
+
+class ChangedFileError(CheckFailedError):
+    """A file of a preset is not the one its metadata names."""
+
+
+def from_preset(name: str | os.PathLike[str], expected: type[LeakyNetwork] | None = None) -> LeakyNetwork:
+    """Load a pretrained network.
+
+    Args:
+        name: preset name, or the path of a preset folder.
+        expected: class it must have. Default None: any of ours.
+
+    Returns:
+        The network, not compiled.
+
+    Raises:
+        UnknownPresetError: no such name; the message gives the nearest ones.
+        MissingFileError: the folder lacks a file.
+        ChangedFileError: config or weights are not what the metadata's hashes name.
+        WrongClassError: the preset is of another class than `expected`.
+
+    Example:
+
+    >>> net = from_preset("leaky_mlp_optical_digits_l3_learnable")  # doctest: +SKIP
+    """
+    folder = preset_folder(name)
+    metadata = read_metadata(folder)
+    for file in ("config.json", "model.weights.h5"):
+        if not (folder / file).is_file():
+            raise MissingFileError(f"The preset {folder} lacks {file}.")
+        stated = metadata.get("sha256", {}).get(file)
+        if sha256(folder / file) != stated:
+            raise ChangedFileError(f"{folder / file} has changed: its sha256 is not {stated}, which metadata.json names.")
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    classes = {cls.__name__: cls for cls in FAMILIES.values()}
+    if config.get("class_name") not in classes:
+        raise WrongClassError(
+            f"{folder} holds a {config.get('class_name')!r}; presets are one of {', '.join(classes)}."
+        )
+    found = classes[config["class_name"]]
+    if expected is not None and not issubclass(found, expected):
+        raise WrongClassError(f"The preset {folder.name} is a {found.__name__}, not a {expected.__name__}.")
+    network = found.from_config(config["config"])
+    network.load_weights(folder / "model.weights.h5")
+    return network
+
+
+def load_model(name: str | os.PathLike[str]) -> keras.Model:
+    """Load a network from a preset name, a preset folder or a `.keras` file, with our classes registered, in safe mode.
+
+    A bare `keras.models.load_model` knows our classes only after `import leaky_zoo.networks`.
+
+    Raises:
+        InvalidInputError: no such file, a file that Keras cannot read, or as `from_preset`.
+    """
+    text = os.fspath(name)
+    if not text.endswith(".keras"):
+        return from_preset(name)
+    if not Path(text).is_file():
+        raise InvalidInputError(f"No such model file: {text}")
+    try:
+        return keras.models.load_model(text, compile=False, safe_mode=True)
+    except (ValueError, TypeError, KeyError, OSError, ImportError) as error:
+        reason = str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
+        raise InvalidInputError(f"{text} cannot be loaded: {reason}") from error
+
+
+def save_to_preset(
+    network: LeakyNetwork,
+    folder: str | os.PathLike[str],
+    *,
+    recipe: Recipe | None = None,
+    metrics: dict[str, Any] | None = None,
+    audit: Audit | None = None,
+    golden_inputs: np.ndarray | None = None,
+    extra: dict[str, Any] | None = None,
+    overwrite: bool = False,
+) -> Path:
+    """Write a network as a preset folder: all files or none.
+
+    Args:
+        network: the network.
+        folder: where to; its last part is the preset's name.
+        recipe: how it was trained. Default None: no `recipe.yaml`.
+        metrics: measured metrics by split. Default None.
+        audit: its analysis. Default None: no `audit.json`.
+        golden_inputs: raw inputs whose outputs are kept beside the weights; the first 16 are used. Default None.
+        extra: more metadata, as `device`, `training_seconds` or `cross_validation`. Default None.
+        overwrite: replace an existing preset. Default False.
+
+    Returns:
+        The folder.
+
+    Raises:
+        InvalidInputError: the folder exists and `overwrite` is False, or its name is no preset name.
+    """
+    folder = Path(folder)
+    if folder.exists() and not overwrite:
+        raise InvalidInputError(f"{folder} exists; pass overwrite=True to replace it.")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".aside-"))
+    try:
+        _write_files(network, aside, folder.name, recipe, metrics, audit, golden_inputs, extra)
+        old = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".old-"))
+        if folder.exists():
+            folder.rename(old / "preset")
+        aside.chmod(0o755)
+        aside.rename(folder)
+        shutil.rmtree(old)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return folder
+
+
+def _write_files(
+    network: LeakyNetwork,
+    folder: Path,
+    name: str,
+    recipe: Recipe | None,
+    metrics: dict[str, Any] | None,
+    audit: Audit | None,
+    golden_inputs: np.ndarray | None,
+    extra: dict[str, Any] | None,
+) -> None:
+    config = {"class_name": type(network).__name__, "config": network.get_config()}
+    config["config"]["name"] = name
+    write_json(folder / "config.json", config)
+    network.save_weights(folder / "model.weights.h5")
+    if recipe is not None:
+        recipe.write(folder / "recipe.yaml")
+    if audit is not None:
+        audit.save(folder / "audit.json")
+    if golden_inputs is not None:
+        inputs = np.asarray(golden_inputs[:GOLDEN_SAMPLES])
+        outputs = network.predict_on_batch(inputs.astype(network.inputs[0].dtype))
+        np.savez_compressed(folder / "golden.npz", inputs=inputs, outputs=outputs)
+    settings = network.settings
+    metadata = {
+        "name": name,
+        "class": type(network).__name__,
+        "task": network.task,
+        "dataset": (settings["dataset"] or {}).get("name"),
+        "effective_depth": network.effective_depth,
+        "schedule": settings["schedule"]["name"],
+        "depth": settings["depth"],
+        "width": settings["width"],
+        "parameters": sum(int(np.prod(weight.shape)) for weight in network.trainable_weights),
+        "weight_decay": settings["weight_decay"],
+        "io_weight_decay": settings["io_weight_decay"],
+        "seed": recipe.seed if recipe else None,
+        "metrics": metrics or {},
+        **(extra or {}),
+        "licence": "Apache-2.0",
+        "citation": CITATION,
+        "versions": {package: version(package) for package in ("leaky-zoo", "keras", "tensorflow", "numpy")},
+        "sha256": {file: sha256(folder / file) for file in FILES if (folder / file).is_file()},
+    }
+    write_json(folder / "metadata.json", metadata)
+    write_text(folder / "README.md", write_card(metadata, audit))
