@@ -1,0 +1,5 @@
+"""`python -m leaky_zoo` is the `leaky-zoo` command."""
+
+from leaky_zoo.cli import main
+
+main()

@@ -1,0 +1,50 @@
+"""Real processes: what starts without TensorFlow, and what a shell sees."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+
+def python(code):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import leaky_zoo; leaky_zoo.list_presets()",
+        "import leaky_zoo.cli",
+        "import leaky_zoo.deploy; leaky_zoo.deploy.inspect_onnx; leaky_zoo.deploy.OnnxModel",
+        "from leaky_zoo.zoo import preset_folder, list_presets",
+    ],
+)
+def test_starts_without_keras_and_tensorflow(code):
+    done = python(f"{code}\nimport sys; print([name for name in ('tensorflow', 'keras', 'jax') if name in sys.modules])")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "[]"
+
+
+def test_unknown_attribute_is_an_attribute_error():
+    done = python("import leaky_zoo; leaky_zoo.nothing")
+    assert done.returncode == 1 and "no attribute 'nothing'" in done.stderr
+
+
+def test_import_after_keras_registers_the_classes():
+    done = python(
+        "import keras, leaky_zoo; print(keras.saving.get_registered_object('leaky_zoo>LeakyMLP').__name__)"
+    )
+    assert done.stdout.strip() == "LeakyMLP", done.stderr
+
+
+def test_console_script_lists_json():
+    done = subprocess.run(
+        [sys.executable, "-m", "leaky_zoo", "list", "--json"], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0 and isinstance(json.loads(done.stdout), list)
+
+
+def test_usage_error_is_2():
+    done = subprocess.run([sys.executable, "-m", "leaky_zoo", "fly"], capture_output=True, timeout=60, check=False)
+    assert done.returncode == 2
