@@ -18,7 +18,7 @@ from leaky_zoo.training import Recipe, train
 RESULTS = Path(__file__).parent / "schedule_selection.csv"
 FIELDS = ["task", "effective_depth", "schedule", "seed", "validation_loss", "validation_accuracy", "seconds"]
 SHORT = {
-    "optical_digits": {"epochs": 100, "steps": None},
+    "optical_digits": {"epochs": 60, "steps": None},
     "teacher_k3": {"steps": 2000},
     "mnist": {"epochs": 6, "steps": None},
 }

@@ -7,12 +7,13 @@ representations.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from leaky_zoo.deploy.graph import INPUT_NAME, OUTPUT_NAMES, GraphBuilder
 from leaky_zoo.deploy.weights import Affine, Step, affine, float64, layers_by_name, read_steps
+from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.networks import LeakyConvNet
 
 # Folded values are up to 1 / product larger than the true ones. 1e-6 (about e^-14, so effective depths to 12 or so) leaves
@@ -30,23 +31,33 @@ def add_convnet(graph: GraphBuilder, network: LeakyConvNet, representations: boo
         network: what.
         representations: whether `A_0..A_L` are outputs; they need the plain form.
         folded: form of the blocks. Default None: folded where that is safe and no representations are wanted.
+
+    Raises:
+        InvalidInputError: `folded` is True where it is not exact, not safe or loses the representations.
     """
     steps = read_steps(network)
-    if folded is None:
-        folded = not representations and can_fold(steps)
+    foldable = not representations and can_fold(steps)
+    if folded and not foldable:
+        raise InvalidInputError(
+            f"The folded form needs 1 - rho Lt > 0 at every block, a product of these of at least {MIN_FOLDED_PRODUCT}, "
+            f"and no representations. Received: folded=True, product={math.prod(step.leak for step in steps):.3g}, "
+            f"representations={representations}"
+        )
+    folded = foldable if folded is None else folded
     current = _add_stem(graph, network)
-    keep = _representation_outputs(graph, network) if representations else lambda row, tensor: None
-    keep(0, current)
+    path = [current]
     for row, step in enumerate(steps, start=1):
         product = math.prod(step.leak for step in steps[:row])
         current = _add_folded_block(graph, step, current, product) if folded else _add_block(graph, step, current)
-        keep(row, current)
+        path.append(current)
     undo = math.prod(step.leak for step in steps) if folded else 1.0
     current = graph.node("Relu", [current], "head_relu")
     if network.task == "autoencoding":
         _add_image_head(graph, network, current, undo)
     else:
         _add_pooled_head(graph, network, current, undo)
+    if representations:
+        _add_representations(graph, network, path)
 
 
 def can_fold(steps: Sequence[Step]) -> bool:
@@ -128,9 +139,8 @@ def _add_pooled_head(graph: GraphBuilder, network: LeakyConvNet, current: str, u
         kernel = kernel * denormalize.deviation
         bias = bias * denormalize.deviation + denormalize.mean
     inputs = [current, graph.constant("head/weight", kernel), graph.constant("head/bias", bias)]
-    name = OUTPUT_NAMES[network.task]
-    graph.node("Gemm", inputs, "head", output=name)
-    graph.output(name, network.output_shape[1:])
+    graph.node("Gemm", inputs, "head")
+    graph.finish(OUTPUT_NAMES[network.task], network.output_shape[1:])
 
 
 def _add_image_head(graph: GraphBuilder, network: LeakyConvNet, current: str, undo: float) -> None:
@@ -143,26 +153,20 @@ def _add_image_head(graph: GraphBuilder, network: LeakyConvNet, current: str, un
         bias = bias * denormalize.deviation.ravel() + denormalize.mean.ravel()
         denormalize = None
     stride = settings["stem_stride"]
-    stages: list[Callable[[str, str | None], str]] = []
     inputs = [current, graph.constant("head/weight", kernel.transpose(3, 2, 0, 1)), graph.constant("head/bias", bias)]
     # The transpose of the convolution that would bring the image down again, so with that one's padding.
-    attributes = {"strides": (stride, stride), "pads": _pads(_sides(network), kernel.shape[:2], stride)}
-    stages.append(lambda _, output: graph.node("ConvTranspose", inputs, "head", output=output, **attributes))
+    pads = _pads(_sides(network), kernel.shape[:2], stride)
+    current = graph.node(
+        "ConvTranspose", inputs, "head", strides=(stride, stride), pads=pads, kernel_shape=kernel.shape[:2]
+    )
     if settings["data_format"] == "channels_last":
-        stages.append(
-            lambda tensor, output: graph.node(
-                "Transpose", [tensor], "to_channels_last", output=output, perm=_TO_CHANNELS_LAST
-            )
-        )
+        current = graph.node("Transpose", [current], "to_channels_last", perm=_TO_CHANNELS_LAST)
     if denormalize is not None:
         deviation = graph.constant("denormalize/deviation", denormalize.deviation)
+        current = graph.node("Mul", [current, deviation], "denormalize/scale")
         mean = graph.constant("denormalize/mean", denormalize.mean)
-        stages.append(lambda tensor, _: graph.node("Mul", [tensor, deviation], "denormalize/scale"))
-        stages.append(lambda tensor, output: graph.node("Add", [tensor, mean], "denormalize/shift", output=output))
-    name = OUTPUT_NAMES["autoencoding"]
-    for stage in stages:
-        current = stage(current, name if stage is stages[-1] else None)
-    graph.output(name, network.output_shape[1:])
+        graph.node("Add", [current, mean], "denormalize/shift")
+    graph.finish(OUTPUT_NAMES["autoencoding"], network.output_shape[1:])
 
 
 def _add_conv(
@@ -205,17 +209,14 @@ def _is_per_channel(values: Affine, network: LeakyConvNet) -> bool:
     return network.settings["data_format"] == "channels_last" or (values.mean.size == 1 and values.deviation.size == 1)
 
 
-def _representation_outputs(graph: GraphBuilder, network: LeakyConvNet) -> Callable[[int, str], None]:
-    """A function that makes the path's tensor number `row` an output, in the layout that Keras gives it."""
-    shape = (network.settings["width"], *_path_sides(network))
-    last = network.settings["data_format"] == "channels_last"
-
-    def keep(row: int, tensor: str) -> None:
+def _add_representations(graph: GraphBuilder, network: LeakyConvNet, path: Sequence[str]) -> None:
+    """Make the tensors of the path outputs, in the layout that Keras gives them."""
+    width, (height, breadth) = network.settings["width"], _path_sides(network)
+    for row, tensor in enumerate(path):
         name = f"representation_{row}"
-        if last:
-            graph.node("Transpose", [tensor], f"{name}/to_channels_last", output=name, perm=_TO_CHANNELS_LAST)
+        if network.settings["data_format"] == "channels_last":
+            graph.node("Transpose", [tensor], f"{name}/to_channels_last", perm=_TO_CHANNELS_LAST)
+            graph.finish(name, (height, breadth, width))
         else:
-            graph.node("Identity", [tensor], f"{name}/keep", output=name)
-        graph.output(name, (*shape[1:], shape[0]) if last else shape)
-
-    return keep
+            graph.node("Identity", [tensor], f"{name}/keep")
+            graph.finish(name, (width, height, breadth))

@@ -73,14 +73,11 @@ def _add_head(graph: GraphBuilder, network: LeakyMLP, current: str) -> None:
         kernel = kernel * denormalize.deviation
         bias = bias * denormalize.deviation + denormalize.mean
     inputs = [current, graph.constant("head/weight", kernel), graph.constant("head/bias", bias)]
-    name = OUTPUT_NAMES[network.task]
+    current = graph.node("Gemm", inputs, "head")
     if network.task == "autoencoding" and len(shape) > 1:
-        flat = graph.node("Gemm", inputs, "head")
         target = graph.constant("unflatten/shape", np.array([0, *shape]))  # 0: the batch, as it comes
-        graph.node("Reshape", [flat, target], "unflatten", output=name)
-    else:
-        graph.node("Gemm", inputs, "head", output=name)
-    graph.output(name, output_shape)
+        graph.node("Reshape", [current, target], "unflatten")
+    graph.finish(OUTPUT_NAMES[network.task], output_shape)
 
 
 def _flat(values: Affine, shape: tuple[int, ...]) -> Affine:

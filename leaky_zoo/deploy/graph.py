@@ -24,8 +24,8 @@ class GraphBuilder:
 
     >>> graph = GraphBuilder()
     >>> inputs = graph.input("inputs", (3,))
-    >>> _ = graph.node("Relu", [inputs], "outputs")
-    >>> graph.output("outputs", (3,))
+    >>> _ = graph.node("Relu", [inputs], "rectify")
+    >>> graph.finish("outputs", (3,))
     >>> [node.op_type for node in graph.model("rectifier").graph.node]
     ['Relu']
     """
@@ -44,6 +44,11 @@ class GraphBuilder:
     def output(self, name: str, shape: Sequence[int]) -> None:
         """Declare the tensor `name`, samples of this shape, an output."""
         self._outputs.append(_value_info(name, shape))
+
+    def finish(self, name: str, shape: Sequence[int]) -> None:
+        """Make the last node's result an output, called `name`."""
+        self._nodes[-1].output[0] = name
+        self.output(name, shape)
 
     def constant(self, name: str, values: Any) -> str:
         """Add an initialiser: integers as int64, everything else rounded to float32.

@@ -28,8 +28,8 @@ def models_dir() -> Path:
     if named:
         return Path(named)
     package = Path(str(resources.files("leaky_zoo")))
-    checkout = package.parent / "models"
-    return checkout if checkout.is_dir() else package / "models"
+    carried = package / "models"  # in a wheel
+    return carried if carried.is_dir() else package.parent / "models"
 
 
 def list_presets(filter: str | None = None) -> list[dict[str, Any]]:

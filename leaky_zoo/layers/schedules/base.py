@@ -9,6 +9,9 @@ from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.layers.path import Path
 
 
+SCHEDULES: dict[str, type["Schedule"]] = {}
+
+
 class Schedule(ABC):
     """How the step sizes `rho_1..rho_L` of a path are initialised and how they move.
 
@@ -21,7 +24,7 @@ class Schedule(ABC):
         cap: upper bound on `rho_l * effective_depth`, in (0, 1). Default 0.9: beyond 1 a step overshoots the leak.
 
     Attributes:
-        name: the word that selects the schedule in recipes and preset names.
+        name: the word that selects the schedule in recipes and preset names; a class that has one is registered.
         trainable: whether the values behind `rho` receive gradients.
         interval: training steps between two calls of `update`; None for a schedule that never moves by itself.
         freeze_at: fraction of training in (0, 1] after which `update` is no longer called.
@@ -36,6 +39,15 @@ class Schedule(ABC):
     interval: int | None = None
     freeze_at: float = 1.0
     keeps_function: bool = False
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        # Defining the class is enough: recipes, `StepSizes` and saved models then know it by its name.
+        super().__init_subclass__(**kwargs)
+        known = SCHEDULES.get(cls.name)
+        if known is not None and (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
+            raise InvalidInputError(f"{known.__qualname__} is already the schedule {cls.name!r}: choose another `name`.")
+        if cls.name:
+            SCHEDULES[cls.name] = cls
 
     def __init__(self, cap: float = 0.9) -> None:
         if not 0 < cap < 1:

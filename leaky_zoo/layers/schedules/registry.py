@@ -4,16 +4,7 @@ import difflib
 from typing import Any
 
 from leaky_zoo.errors import InvalidInputError
-from leaky_zoo.layers.schedules.adaptive import Adaptive
-from leaky_zoo.layers.schedules.base import Schedule
-from leaky_zoo.layers.schedules.equidistant import Equidistant
-from leaky_zoo.layers.schedules.hamiltonian import Hamiltonian
-from leaky_zoo.layers.schedules.irregular import Irregular
-from leaky_zoo.layers.schedules.learnable import Learnable
-
-SCHEDULES: dict[str, type[Schedule]] = {
-    schedule.name: schedule for schedule in (Equidistant, Irregular, Adaptive, Learnable, Hamiltonian)
-}
+from leaky_zoo.layers.schedules.base import SCHEDULES, Schedule
 
 
 def get_schedule(schedule: "str | Schedule | dict[str, Any]") -> Schedule:
@@ -30,6 +21,7 @@ def get_schedule(schedule: "str | Schedule | dict[str, Any]") -> Schedule:
 
     Example:
 
+    >>> from leaky_zoo.layers import get_schedule
     >>> get_schedule({"name": "irregular", "amplitude": 1.0}).amplitude
     1.0
     """
@@ -47,7 +39,7 @@ def get_schedule(schedule: "str | Schedule | dict[str, Any]") -> Schedule:
         near = difflib.get_close_matches(str(name), SCHEDULES, n=1)
         raise InvalidInputError(
             f"Unknown schedule {name!r}{f', did you mean {near[0]!r}?' if near else '.'} "
-            f"Known: {', '.join(SCHEDULES)}. Your own: pass an instance, or add its class to SCHEDULES."
+            f"Known: {', '.join(SCHEDULES)}. Your own is known once its class is defined."
         )
     try:
         return SCHEDULES[name].from_config(arguments)

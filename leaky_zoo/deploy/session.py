@@ -1,0 +1,71 @@
+"""ONNX Runtime sessions as this room opens them. Needs numpy and onnxruntime, nothing else."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from onnxruntime.capi import onnxruntime_pybind11_state as states
+
+# ONNX Runtime's errors share no base class of their own.
+RUNTIME_ERRORS = (
+    states.EPFail,
+    states.Fail,
+    states.InvalidArgument,
+    states.InvalidGraph,
+    states.InvalidProtobuf,
+    states.NoModel,
+    states.NoSuchFile,
+    states.NotImplemented,
+    states.RuntimeException,
+)
+CHECK_BATCHES = (1, 2, 257)
+
+
+def open_session(
+    source: str | bytes, threads: int | None = None, providers: Sequence[Any] = ("CPUExecutionProvider",)
+) -> onnxruntime.InferenceSession:
+    """A session on a file's path or a serialised model.
+
+    Args:
+        source: path, or bytes.
+        threads: threads of one operator, at least 1. Default None: ONNX Runtime's choice.
+        providers: as ONNX Runtime takes them. Default: the CPU.
+
+    Raises:
+        One of `RUNTIME_ERRORS`: it cannot be loaded.
+    """
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # what goes wrong is raised, and told once
+    if threads is not None:
+        options.intra_op_num_threads = threads
+    return onnxruntime.InferenceSession(source, options, providers=list(providers))
+
+
+def run_rows(session: onnxruntime.InferenceSession, inputs: np.ndarray) -> np.ndarray:
+    """The first output for these rows."""
+    return session.run([session.get_outputs()[0].name], {session.get_inputs()[0].name: inputs})[0]
+
+
+def take_rows(values: np.ndarray, count: int) -> np.ndarray:
+    """`count` rows, starting again from the first when there are fewer."""
+    return values[np.arange(count) % len(values)]
+
+
+def relative_error(found: np.ndarray, expected: np.ndarray) -> float:
+    """`max |found - expected| / max |expected|`; infinite where shapes differ or a number is not finite.
+
+    An absolute tolerance would pass on a dead graph when outputs are tiny.
+
+    Example:
+
+    >>> relative_error(np.array([1.0, 2.1]), np.array([1.0, 2.0]))
+    0.05
+    """
+    found, expected = np.asarray(found, dtype=np.float64), np.asarray(expected, dtype=np.float64)
+    if found.shape != expected.shape or not (np.isfinite(found).all() and np.isfinite(expected).all()):
+        return float("inf")
+    difference, scale = float(np.max(np.abs(found - expected))), float(np.max(np.abs(expected)))
+    if scale == 0:
+        return 0.0 if difference == 0 else float("inf")
+    return round(difference / scale, 12)
