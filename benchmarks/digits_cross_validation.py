@@ -1,4 +1,4 @@
-"""Test accuracy of the best digits preset's recipe over 5 folds x 5 seeds; writes it into the preset's metadata and card.
+"""Test accuracy of the best digits recipe over 5 folds x 5 seeds; writes it into the preset's metadata and card.
 
     python benchmarks/digits_cross_validation.py [--folds 5] [--seeds 5]
 

@@ -66,7 +66,13 @@ def make(task: str, depth: int, schedule: str, why: str, data_dir: str | None) -
         extra["lbfgs"] = {key: result.lbfgs[key] for key in ("objective", "iterations", "evaluations")}
     test = data.select(recipe.data.test)[0]
     save_to_preset(
-        network, MODELS / recipe.name, recipe=recipe, metrics=result.metrics, audit=audit, golden_inputs=test, extra=extra
+        network,
+        MODELS / recipe.name,
+        recipe=recipe,
+        metrics=result.metrics,
+        audit=audit,
+        golden_inputs=test,
+        extra=extra,
     )
     print(recipe.name, json.dumps(result.metrics), json.dumps(audit.summary), flush=True)
 

@@ -23,7 +23,9 @@ def preset_recipe(task: str, effective_depth: int, schedule: str, seed: int = 0)
 
 
 def _merge(first: dict, second: dict) -> dict:
-    return first | {key: {**first.get(key, {}), **value} if isinstance(value, dict) else value for key, value in second.items()}
+    return first | {
+        key: {**first.get(key, {}), **value} if isinstance(value, dict) else value for key, value in second.items()
+    }
 
 
 _PARTS = {

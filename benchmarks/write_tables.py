@@ -1,6 +1,6 @@
 """Write what README.md and docs/ say in numbers: the table of presets, the schedule selection, the picture.
 
-    python benchmarks/write_tables.py
+python benchmarks/write_tables.py
 """
 
 import csv
@@ -46,7 +46,9 @@ def selection_table() -> str:
     lines = ["| task | L~ | " + " | ".join(names) + " | seeds |", "|---" * (len(names) + 3) + "|"]
     for (task, depth), row in losses.items():
         means = {name: sum(values) / len(values) for name, values in row.items()}
-        cells = [f"**{means[n]:.4f}**" if means[n] == min(means.values()) else f"{means[n]:.4f}" for n in names if n in means]
+        cells = [
+            f"**{means[n]:.4f}**" if means[n] == min(means.values()) else f"{means[n]:.4f}" for n in names if n in means
+        ]
         lines.append(f"| {task} | {depth} | " + " | ".join(cells) + f" | {min(map(len, row.values()))} |")
     return "\n".join(lines)
 

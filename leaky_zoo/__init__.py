@@ -29,7 +29,28 @@ _HOMES = {
 }
 _HOME = {name: f"leaky_zoo.{room}" for room, names in _HOMES.items() for name in names}
 
-__all__ = sorted(_HOME)  # noqa: PLE0605
+__all__ = [
+    "Audit",
+    "LeakyConv2D",
+    "LeakyConvNet",
+    "LeakyDense",
+    "LeakyMLP",
+    "OnnxModel",
+    "Recipe",
+    "StepSizes",
+    "analyze",
+    "evaluate_network",
+    "export_onnx",
+    "from_preset",
+    "inspect_onnx",
+    "list_presets",
+    "load_data",
+    "load_model",
+    "plot_audit",
+    "save_to_preset",
+    "train",
+    "verify_onnx",
+]
 
 if "keras" in sys.modules:  # Keras is there already: let it know our classes
     import_module("leaky_zoo.networks")

@@ -18,7 +18,6 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     rename, and is removed when the block raises, so that `path` is never half-written.
 
     Example:
-
     >>> import tempfile, pathlib
     >>> target = pathlib.Path(tempfile.mkdtemp()) / "notes.txt"
     >>> with replacing(target) as aside:

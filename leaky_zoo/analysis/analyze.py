@@ -28,7 +28,7 @@ def analyze(
     batch_size: int = BATCH,
     track: Callable[[Iterable[int]], Iterable[int]] | None = None,
 ) -> Audit:
-    """Measure the geometry of a network's path on data, streaming, in float64 (paper, section 2; stabilised, section 3).
+    """Measure the geometry of a network's path on data, streaming, in float64 (paper, sections 2 and 3).
 
     Momenta and criticality mean something only on the data the net was trained on, with its `mu`: pass the training
     split and its targets. Without targets, or at `mu = 0`, the audit has its representation half.
@@ -49,7 +49,6 @@ def analyze(
         InvalidInputError: not one of our networks, samples of another shape, no sample, or values not finite.
 
     Example:
-
     >>> from leaky_zoo.networks import LeakyMLP
     >>> net = LeakyMLP((4,), 2, width=6, depth=5, effective_depth=2.0, weight_decay=1e-3)
     >>> audit = analyze(net, np.random.default_rng(0).normal(size=(100, 4)), np.zeros(100, int))
@@ -224,9 +223,7 @@ def _is_training(trained: dict[str, Any] | None, about: dict[str, Any]) -> bool 
     return trained["name"] == about["name"] and trained["split"] == about["split"]
 
 
-def _warnings(
-    network: LeakyNetwork, layers: list[LayerAudit], about: dict[str, Any], with_momenta: bool
-) -> list[str]:
+def _warnings(network: LeakyNetwork, layers: list[LayerAudit], about: dict[str, Any], with_momenta: bool) -> list[str]:
     found = []
     if with_momenta and about["is_training_split"] is not True:
         known = "are not" if about["is_training_split"] is False else "are not known to be"
@@ -241,9 +238,7 @@ def _warnings(
             "there, and -2H/Lt is no rank. Kinetic + potential may look flat all the same."
         )
     if not any(layer.on_plateau for layer in layers):
-        found.append(
-            "No layer has a cost of identity on a plateau of gamma_0: none of these values is a dimension."
-        )
+        found.append("No layer has a cost of identity on a plateau of gamma_0: none of these values is a dimension.")
     if not np.isfinite([layer.cost_of_identity for layer in layers]).all():
         found.append("Some costs of identity are not finite.")
     return found

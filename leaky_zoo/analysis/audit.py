@@ -128,9 +128,7 @@ class Audit:
         """
         version = value.get("schema_version") if isinstance(value, dict) else None
         if version != SCHEMA_VERSION:
-            raise InvalidInputError(
-                f"Not an audit of schema {SCHEMA_VERSION}. Received: schema_version={version!r}"
-            )
+            raise InvalidInputError(f"Not an audit of schema {SCHEMA_VERSION}. Received: schema_version={version!r}")
         try:
             return cls(**{**value, "layers": [LayerAudit(**layer) for layer in value["layers"]]})
         except (KeyError, TypeError) as error:

@@ -39,7 +39,9 @@ def draw_dimension(axes: Axes, audit: Audit) -> None:
     """Cost of identity at each step's input, against `-2H/Lt`; shaded where it is a dimension."""
     starts = _starts(audit)
     axes.step(starts, [layer.cost_of_identity for layer in audit.layers], where="mid", color=INK, lw=1)
-    axes.plot(starts, [layer.cost_of_identity for layer in audit.layers], "o", color=INK, ms=4, label="cost of identity")
+    axes.plot(
+        starts, [layer.cost_of_identity for layer in audit.layers], "o", color=INK, ms=4, label="cost of identity"
+    )
     ranks = [(p, layer.rank_from_hamiltonian) for p, layer in zip(starts, audit.layers, strict=True)]
     positive = [(p, rank) for p, rank in ranks if rank is not None and rank > 0]
     if positive:

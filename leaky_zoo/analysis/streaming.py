@@ -53,7 +53,7 @@ class PathMoments:
 class PathStream:
     """Feeds batches through a network and returns their moments, in float64.
 
-    The path runs in numpy: `A_l = (1 - rho Lt) A_{l-1} + rho W s(A_{l-1})` from the stem's output, and the momenta by the
+    The path runs in numpy, `A_l = (1 - rho Lt) A_{l-1} + rho W s(A_{l-1})` from the stem's output, the momenta by the
     adjoint recursion `P_{l-1} = (1 - rho Lt) P_l + rho relu'(A_{l-1}) * (W_l^T P_l)`; only stem and head run in Keras.
 
     Args:
@@ -111,7 +111,9 @@ class PathStream:
         for row in reversed(range(len(self._blocks))):
             pairs.append(
                 MomentumMoments(
-                    gradient.T @ features[row], float(np.vdot(gradient, columns[row])), float(np.vdot(gradient, gradient))
+                    gradient.T @ features[row],
+                    float(np.vdot(gradient, columns[row])),
+                    float(np.vdot(gradient, gradient)),
                 )
             )
             gradient = self.pull_back(row, gradient, representations[row])

@@ -6,6 +6,8 @@ from typing import Annotated
 import typer
 
 from leaky_zoo.cli.console import AsJson, DataDir, Model, cell, err, out, print_json, table, track
+from leaky_zoo.cli.startup import start_tensorflow
+from leaky_zoo.errors import InvalidInputError
 
 COLUMNS = {
     "layer": "layer",
@@ -44,12 +46,11 @@ def analyze_command(
     [dim]Examples:[/]  leaky-zoo analyze leaky_mlp_teacher_k3_l7_equidistant --plot audit.png   |
     leaky-zoo analyze my.keras --data my.npz --json
     """
-    from leaky_zoo.cli.subject import our_network, trained_on
-    from leaky_zoo.errors import InvalidInputError
-
     if plot and plot.suffix.lower() not in (".png", ".svg", ".pdf"):
         raise InvalidInputError(f"--plot writes .png, .svg or .pdf. Received: {plot}")
+    start_tensorflow()
     from leaky_zoo.analysis import analyze, plot_audit
+    from leaky_zoo.cli.subject import our_network, trained_on
     from leaky_zoo.data import load_data
     from leaky_zoo.files import replacing
     from leaky_zoo.zoo import load_model

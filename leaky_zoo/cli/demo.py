@@ -6,15 +6,19 @@ from typing import Annotated
 import typer
 
 from leaky_zoo.cli.console import err, out, table, track
+from leaky_zoo.cli.startup import start_tensorflow
 
 
 def demo(
-    folder: Annotated[Path, typer.Option("--out", help="Folder for the plot, the audit and the ONNX file.")] = Path("demo"),
+    folder: Annotated[Path, typer.Option("--out", help="Folder for the plot, the audit and the ONNX file.")] = Path(
+        "demo"
+    ),
 ) -> None:
     """Load a pretrained net, evaluate it, analyse its bottleneck, export it to ONNX and verify the file.
 
     [dim]Example:[/]  leaky-zoo demo --out demo
     """
+    start_tensorflow()
     from leaky_zoo.analysis import analyze, plot_audit
     from leaky_zoo.cli.analyze import COLUMNS
     from leaky_zoo.cli.console import cell
@@ -33,7 +37,8 @@ def demo(
     network = from_preset(best)
     trained = network.settings["dataset"]
     digits = load_data(trained["name"])
-    out.print(f"{digits.identifier}: {len(digits.select('train')[0])} training and {len(digits.select('test')[0])} test images")
+    sizes = {split: len(digits.select(split)[0]) for split in ("train", "test")}
+    out.print(f"{digits.identifier}: {sizes['train']} training and {sizes['test']} test images")
 
     err.rule("2. Evaluate")
     metrics = evaluate_network(network, *digits.select("test"))
@@ -58,7 +63,11 @@ def demo(
     err.rule("5. Verify in ONNX Runtime")
     verified = verify_onnx(onnx)
     out.print(
-        table("verify", ("check", "result"), ((check.name, "passed" if check.passed else "FAILED") for check in verified.checks))
+        table(
+            "verify",
+            ("check", "result"),
+            ((check.name, "passed" if check.passed else "FAILED") for check in verified.checks),
+        )
     )
     x, y = digits.select("test")
     accuracy = float((OnnxModel(onnx).predict(x).argmax(-1) == y).mean())

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from leaky_zoo.cli.console import AsJson, DataDir, Model, out, print_json, table
+from leaky_zoo.cli.startup import start_tensorflow
 
 
 def evaluate(
@@ -18,12 +19,14 @@ def evaluate(
 ) -> None:
     """Evaluate a network: loss without penalty, and accuracy for a classifier.
 
-    [dim]Examples:[/]  leaky-zoo evaluate leaky_mlp_optical_digits_l3_equidistant   |   leaky-zoo evaluate my.keras --data my.npz
+    [dim]Examples:[/]  leaky-zoo evaluate leaky_mlp_optical_digits_l3_equidistant   |
+    leaky-zoo evaluate my.keras --data my.npz
     """
+    start_tensorflow()
+    from leaky_zoo.cli.subject import our_network, trained_on
     from leaky_zoo.data import load_data
     from leaky_zoo.training import evaluate_network
     from leaky_zoo.zoo import load_model
-    from leaky_zoo.cli.subject import our_network, trained_on
 
     network = our_network(load_model(model), model)
     dataset = load_data(data or trained_on(network, model)["name"], data_dir)

@@ -6,6 +6,8 @@ from typing import Annotated
 import typer
 
 from leaky_zoo.cli.console import AsJson, DataDir, Model, out, print_json, table
+from leaky_zoo.cli.startup import start_tensorflow
+from leaky_zoo.errors import InvalidInputError
 
 
 def export(
@@ -24,10 +26,9 @@ def export(
 
     [dim]Examples:[/]  leaky-zoo export leaky_mlp_optical_digits_l3_equidistant --out digits.onnx
     """
-    from leaky_zoo.errors import InvalidInputError
-
     if file.suffix != ".onnx":
         raise InvalidInputError(f"--out must end in .onnx. Received: {file}")
+    start_tensorflow()
     from leaky_zoo.zoo.exporting import export_model
 
     report = export_model(model, file, data=data, data_dir=data_dir, representations=representations)

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from leaky_zoo.cli.console import AsJson, DataDir, bar, err, out, print_json, table
+from leaky_zoo.cli.startup import start_tensorflow
 from leaky_zoo.errors import InvalidInputError
 
 
@@ -23,23 +24,24 @@ def train_command(
 ) -> None:
     """Train a network from its recipe.
 
-    [dim]Examples:[/]  leaky-zoo train models/leaky_mlp_teacher_k3_l7_equidistant/recipe.yaml --out runs/teacher
-    |   leaky-zoo train recipe.yaml --out runs/mine --devices 2   |   leaky-zoo train recipe.yaml --out runs/mine --resume
+    [dim]Examples:[/]  leaky-zoo train models/leaky_mlp_teacher_k3_l7_equidistant/recipe.yaml --out runs/teacher   |
+    leaky-zoo train recipe.yaml --out runs/mine --devices 2   |   leaky-zoo train recipe.yaml --out runs/mine --resume
     """
-    from leaky_zoo.training.recipe import Recipe
+    start_tensorflow()
+    from leaky_zoo.cli.training_bar import TrainingBar
+    from leaky_zoo.training import Recipe, train
 
     plan = Recipe.read(recipe)
-    changes = {key: value for key, value in (("strategy", strategy), ("devices", devices), ("seed", seed)) if value is not None}
+    changes = {
+        key: value for key, value in (("strategy", strategy), ("devices", devices), ("seed", seed)) if value is not None
+    }
     plan = Recipe.from_dict({**plan.model_dump(), **changes}, source="the command line")
     if folder.is_file():
         raise InvalidInputError(f"--out must be a folder. Received: {folder}")
 
-    from leaky_zoo.cli.training_bar import TrainingBar
-    from leaky_zoo.training import train
-
     with bar() as progress:
         watcher = TrainingBar(progress, plan)
-        network, result = train(
+        _, result = train(
             plan,
             folder,
             data_dir=data_dir,

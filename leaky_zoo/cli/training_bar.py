@@ -26,7 +26,9 @@ class TrainingBar(keras.callbacks.Callback):
         self._task = self.progress.add_task("training", total=self.params["epochs"])
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        shown = ", ".join(f"{name} {value:.4g}" for name, value in (logs or {}).items() if "data_loss" in name or "acc" in name)
+        shown = ", ".join(
+            f"{name} {value:.4g}" for name, value in (logs or {}).items() if "data_loss" in name or "acc" in name
+        )
         self.progress.update(self._task, completed=epoch + 1, description=f"training: {shown}")
 
     def on_lbfgs_iteration(self, iteration: int, objective: float) -> None:

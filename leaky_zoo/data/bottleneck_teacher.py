@@ -1,6 +1,7 @@
 """Teachers that pass through a code of known dimension, as a TFDS builder."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -53,14 +54,19 @@ class BottleneckTeacher(tfds.core.GeneratorBasedBuilder):
 
     def _split_generators(self, dl_manager: Any) -> dict[str, Iterator[tuple[int, dict[str, Any]]]]:
         config = self.builder_config
+        check_generated(f"bottleneck_teacher/{config.name}", floats=teacher_summary_arrays(config))
         splits = teacher_arrays(config.dimensions, config.residual, config.seed)
-        floats = {f"{split}_{key}": value for split, pair in splits.items() for key, value in zip("xy", pair, strict=True)}
-        check_generated(f"bottleneck_teacher/{config.name}", floats=floats)
         return {split: self._generate_examples(*pair) for split, pair in splits.items()}
 
     def _generate_examples(self, x: np.ndarray, y: np.ndarray) -> Iterator[tuple[int, dict[str, Any]]]:
         for row in range(len(x)):
             yield row, {"x": x[row], "y": y[row]}
+
+
+def teacher_summary_arrays(config: BottleneckTeacherConfig) -> dict[str, np.ndarray]:
+    """The arrays of a configuration by name, as the record of generated data has them."""
+    splits = teacher_arrays(config.dimensions, config.residual, config.seed)
+    return {f"{split}_{key}": value for split, pair in splits.items() for key, value in zip("xy", pair, strict=True)}
 
 
 def teacher_arrays(
@@ -78,7 +84,6 @@ def teacher_arrays(
         seed: seed of weights and samples. Default 0.
 
     Example:
-
     >>> x, y = teacher_arrays((30, 3, 30))["train"]
     >>> x.shape, y.shape, abs(float(y.std()) - 1) < 1e-6
     ((1000, 30), (1000, 30), True)
@@ -87,7 +92,7 @@ def teacher_arrays(
     train = SAMPLES["train"]
     x = random.standard_normal((sum(SAMPLES.values()), dimensions[0]))
     signal = x
-    for size_in, size_out in zip(dimensions[:-1], dimensions[1:], strict=True):
+    for size_in, size_out in pairwise(dimensions):
         signal = _random_map(random, signal, size_in, size_out, residual)
         signal = (signal - signal[:train].mean(0)) / signal[:train].std(0)
     x, y = x.astype(np.float32), signal.astype(np.float32)

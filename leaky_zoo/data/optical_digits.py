@@ -52,15 +52,20 @@ class OpticalDigits(tfds.core.GeneratorBasedBuilder):
 
 def fold_arrays(fold: int) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
     """`((x_train, y_train), (x_test, y_test))` of a fold in 0..4, checked against the recorded hashes."""
+    images, labels, train, test = fold_rows(fold)
+    integers = {"images": images, "labels": labels, "test_rows": test}
+    check_generated(f"optical_digits/fold_{fold}", integers=integers)
+    return (images[train], labels[train]), (images[test], labels[test])
+
+
+def fold_rows(fold: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """All images, all labels, and the rows of a fold's training and test split."""
     digits = load_digits()
     images, labels = digits.images.astype(np.uint8)[..., None], digits.target.astype(np.int64)
     folds = StratifiedKFold(5, shuffle=True, random_state=0).split(images, labels)
     # scikit-learn's rows are sorted by writer; mixed, so that a slice of a split is a fair sample of it.
-    train, test = (np.random.default_rng(fold).permutation(rows) for rows in list(folds)[fold])
-    check_generated(
-        f"optical_digits/fold_{fold}", integers={"images": images, "labels": labels, "test_rows": test.astype(np.int64)}
-    )
-    return (images[train], labels[train]), (images[test], labels[test])
+    train, test = (np.random.default_rng(fold).permutation(rows).astype(np.int64) for rows in list(folds)[fold])
+    return images, labels, train, test
 
 
 def _examples(images: np.ndarray, labels: np.ndarray) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -1,4 +1,4 @@
-"""`tf.data` pipelines whose order is a pure function of (seed, pass over the data): resumable, the same on any machine."""
+"""`tf.data` pipelines whose order is a pure function of (seed, pass over the data), and so can be resumed."""
 
 import numpy as np
 import tensorflow as tf

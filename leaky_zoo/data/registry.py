@@ -73,7 +73,6 @@ def load_data(identifier: str, data_dir: str | os.PathLike[str] | None = None) -
             machine nor can be downloaded.
 
     Example:
-
     >>> digits = load_data("optical_digits/fold_0")
     >>> digits.select("test")[0].shape
     (360, 8, 8, 1)

@@ -23,7 +23,17 @@ _HOMES = {
 }
 _HOME = {name: f"leaky_zoo.deploy.{module}" for module, names in _HOMES.items() for name in names}
 
-__all__ = sorted(_HOME)  # noqa: PLE0605
+__all__ = [
+    "Check",
+    "ExportReport",
+    "OnnxModel",
+    "VerifyReport",
+    "build_onnx",
+    "describe_onnx",
+    "export_onnx",
+    "inspect_onnx",
+    "verify_onnx",
+]
 
 
 def __getattr__(name: str) -> Any:

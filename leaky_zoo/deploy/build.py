@@ -21,11 +21,11 @@ def can_build(model: keras.Model) -> bool:
 
 
 def build_onnx(network: LeakyNetwork, *, representations: bool = False, folded: bool | None = None) -> onnx.ModelProto:
-    """The ONNX graph of a network, unchecked and without metadata. `export_onnx` adds both.
+    """Build the ONNX graph of a network, unchecked and without metadata. `export_onnx` adds both.
 
     Args:
         network: a LeakyMLP or LeakyConvNet. Everything is exported as float32, whatever its dtype.
-        representations: also output `A_0..A_L` as `representation_0`.., shapes as `network.representations`. Default False.
+        representations: also output `A_0..A_L` as `representation_0`.., in the network's layout. Default False.
         folded: form of convolutional blocks (`leaky_zoo.deploy.conv`). Default None: folded where that is safe.
 
     Returns:
@@ -37,7 +37,6 @@ def build_onnx(network: LeakyNetwork, *, representations: bool = False, folded: 
             folded form is asked for where it is not exact or not safe.
 
     Example:
-
     >>> from leaky_zoo.networks import LeakyMLP
     >>> graph = build_onnx(LeakyMLP((4,), 3, width=8, depth=5)).graph
     >>> [node.op_type for node in graph.node][:4]

@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import onnxruntime
 
-from leaky_zoo.deploy.runtime import first_line
+from leaky_zoo.deploy.reading import first_line
 from leaky_zoo.deploy.session import CHECK_BATCHES, RUNTIME_ERRORS, open_session, relative_error, run_rows, take_rows
 from leaky_zoo.errors import CheckFailedError
 
@@ -29,7 +29,7 @@ class Comparison:
 
 
 def load_checked(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
-    """The model in ONNX Runtime, after ONNX's own full check.
+    """Load the model in ONNX Runtime, after ONNX's own full check.
 
     Raises:
         CheckFailedError: either refuses it.
@@ -108,7 +108,7 @@ def _require(error: float, tolerance: float, sentence: str) -> None:
 
 
 def as_recorded(comparison: Comparison, tolerance: float) -> dict[str, Any]:
-    """What a file's `leaky_zoo.check` says: no times and no dates, so that two exports have the same bytes."""
+    """Give what `leaky_zoo.check` says: no times and no dates, so that two exports have the same bytes."""
     return {
         "batches": list(CHECK_BATCHES),
         "golden_relative_error": _rounded(comparison.golden_relative_error),

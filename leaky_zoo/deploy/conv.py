@@ -1,9 +1,9 @@
 """The graph of a LeakyConvNet: channels first inside, whatever the network's own layout.
 
-Two exact forms of a block. **Folded**: `z~_l = z_l / (c_1 .. c_l)` turns `z <- c z + rho (W * relu(z) + b)` into Relu, Conv
-and Add, which ONNX Runtime fuses; the product is undone in the kernel after the path. It needs every `c > 0` (relu must
-commute with the division), and a product that cannot overflow float32. **Plain**: Relu, Conv, Mul, Add, with the true
-representations.
+Two exact forms of a block. **Folded**: `z~_l = z_l / (c_1 .. c_l)` turns `z <- c z + rho (W * relu(z) + b)` into Relu,
+Conv and Add, which ONNX Runtime fuses; the product is undone in the kernel after the path. It needs every `c > 0` (relu
+must commute with the division), and a product whose inverse cannot overflow float32. **Plain**: Relu, Conv, Mul, Add,
+with the true representations.
 """
 
 import math
@@ -16,8 +16,8 @@ from leaky_zoo.deploy.weights import Affine, Step, affine, float64, layers_by_na
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.networks import LeakyConvNet
 
-# Folded values are up to 1 / product larger than the true ones. 1e-6 (about e^-14, so effective depths to 12 or so) leaves
-# 32 of float32's 38 decades to the activations; scaling by itself costs a floating-point number no precision.
+# Folded values are up to 1 / product larger than the true ones. 1e-6 (about e^-14, so effective depths to 12 or so)
+# leaves 32 of float32's 38 decades to the activations; scaling by itself costs a floating-point number no precision.
 MIN_FOLDED_PRODUCT = 1e-6
 _TO_CHANNELS_FIRST = (0, 3, 1, 2)
 _TO_CHANNELS_LAST = (0, 2, 3, 1)
@@ -39,8 +39,9 @@ def add_convnet(graph: GraphBuilder, network: LeakyConvNet, representations: boo
     foldable = not representations and can_fold(steps)
     if folded and not foldable:
         raise InvalidInputError(
-            f"The folded form needs 1 - rho Lt > 0 at every block, a product of these of at least {MIN_FOLDED_PRODUCT}, "
-            f"and no representations. Received: folded=True, product={math.prod(step.leak for step in steps):.3g}, "
+            f"The folded form needs 1 - rho Lt > 0 at every block, a product of these of at least "
+            f"{MIN_FOLDED_PRODUCT}, and no representations. "
+            f"Received: folded=True, product={math.prod(step.leak for step in steps):.3g}, "
             f"representations={representations}"
         )
     folded = foldable if folded is None else folded
@@ -69,7 +70,6 @@ def same_padding(side: int, kernel: int, stride: int) -> tuple[int, int]:
     """Zeros before and after one axis under TensorFlow's "same": the odd one comes after.
 
     Example:
-
     >>> same_padding(28, kernel=5, stride=2)
     (1, 2)
     """
@@ -178,7 +178,7 @@ def _add_conv(
     sides: Sequence[int] | None,
     stride: int = 1,
 ) -> str:
-    """A convolution under "same" padding; Keras's kernel `(height, width, in, out)` becomes `(out, in, height, width)`."""
+    """Add a convolution under "same" padding; Keras's kernel `(height, width, in, out)` becomes `(out, in, h, w)`."""
     scope = name.removesuffix("/conv")
     inputs = [current, graph.constant(f"{scope}/weight", kernel.transpose(3, 2, 0, 1))]
     if bias is not None:

@@ -15,8 +15,8 @@ from leaky_zoo.errors import CheckFailedError
 def convert_with_tf2onnx(model: keras.Model, output_name: str) -> onnx.ModelProto:
     """Convert any functional Keras model of one float32 input and one output with tf2onnx, and put its names right.
 
-    The converter calls outputs after layers or `Identity:0`, free axes `unk__6`, and "succeeds" on operators that it does
-    not know: check what it returns.
+    The converter calls outputs after layers or `Identity:0`, free axes `unk__6`, and "succeeds" on operators that it
+    does not know: check what it returns.
 
     Args:
         model: the model; shapes of samples fully known.

@@ -1,8 +1,8 @@
 """The graph of a LeakyMLP: three ops a block.
 
-A block is `Gemm(relu(z), rho W, C = z + rho b / c, beta = c)` with `c = 1 - rho Lt` (field notes: "beta form"). It keeps
-the true representations and never overflows: `c` is a rounded `1 - rho Lt`, so it is zero, which has its own case, or
-at least 1e-16 in size, and the error of `c (z + rho b / c)` stays at the rounding of `rho b` however small `c` is.
+A block is `Gemm(relu(z), rho W, C = z + rho b / c, beta = c)` with `c = 1 - rho Lt`. It keeps the true representations
+and never overflows: `c` is a rounded `1 - rho Lt`, so it is zero, which has its own case, or at least 1e-16 in size,
+and the error of `c (z + rho b / c)` stays at the rounding of `rho b` however small `c` is.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ from leaky_zoo.deploy.weights import Affine, Step, affine, float64, layers_by_na
 from leaky_zoo.networks import LeakyMLP
 
 # Folding the mean into the stem makes `x W / s` and `m W / s` cancel: the rounding error grows by |mean| / deviation.
-# Up to this ratio that is below 1e-6 of the result. Beyond it (a nearly constant feature), subtract first, as Keras does.
+# Up to this ratio that is below 1e-6 of the result. Beyond it (a nearly constant feature), subtract first, as Keras.
 MAX_FOLDED_RATIO = 8.0
 
 

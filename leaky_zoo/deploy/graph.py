@@ -21,7 +21,6 @@ class GraphBuilder:
     """Collects nodes, initialisers, inputs and outputs in the order in which they are added, so bytes are repeatable.
 
     Example:
-
     >>> graph = GraphBuilder()
     >>> inputs = graph.input("inputs", (3,))
     >>> _ = graph.node("Relu", [inputs], "rectify")
@@ -76,7 +75,7 @@ class GraphBuilder:
         return output or name
 
     def model(self, name: str) -> onnx.ModelProto:
-        """The whole as a model of opset 17 and IR version 8."""
+        """Give the whole as a model of opset 17 and IR version 8."""
         graph = helper.make_graph(self._nodes, name, self._inputs, self._outputs, self._initializers)
         return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
 

@@ -12,20 +12,19 @@ if TYPE_CHECKING:
 
 
 def inspect_onnx(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """The metadata of an ONNX file.
+    """Read the metadata of an ONNX file.
 
     Args:
         path: an `.onnx` file.
 
     Returns:
-        One entry for each of the file's metadata properties, under its full name (`leaky_zoo.audit`, ...); values of ours
-        that are JSON are parsed, everything else is text. Empty for a file without metadata. This project.
+        One entry for each of the file's metadata properties, under its full name (`leaky_zoo.audit`, ...); values of
+        ours that are JSON are parsed, everything else is text. Empty for a file without metadata. This project.
 
     Raises:
         InvalidInputError: no such file, no whole ONNX model, or damaged metadata.
 
     Example:
-
     >>> inspect_onnx("digits.onnx")["leaky_zoo.metrics"]  # doctest: +SKIP
     {'test': {'accuracy': 0.98}}
     """
@@ -40,14 +39,13 @@ def describe_onnx(path: str | os.PathLike[str]) -> dict[str, Any]:
 
     Returns:
         `file_bytes`, `producer`, `model_version`, `description`, `ir_version`, `opset` (of the standard operators),
-        `inputs` and `outputs` (`{name: shape}`, axes of any length by name), `nodes`, `node_counts` (`{op: count}`, most
-        frequent first), `parameters` (numbers in initialisers, reshape targets aside). This project.
+        `inputs` and `outputs` (`{name: shape}`, axes of any length by name), `nodes`, `node_counts` (`{op: count}`,
+        most frequent first), `parameters` (numbers in initialisers, reshape targets aside). This project.
 
     Raises:
         InvalidInputError: no such file, or no whole ONNX model.
 
     Example:
-
     >>> describe_onnx("digits.onnx")["inputs"]  # doctest: +SKIP
     {'inputs': ['batch', 8, 8, 1]}
     """

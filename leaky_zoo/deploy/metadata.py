@@ -1,7 +1,7 @@
-"""What a file says about itself: the keys, and how their values are written and read. Needs nothing but Python and numpy.
+"""What a file says about itself: the keys, and how their values are written and read. Needs Python and numpy only.
 
-Every key starts with `leaky_zoo.`; ONNX metadata is text to text, so everything but plain words is compact JSON with sorted
-keys and without NaN.
+Every key starts with `leaky_zoo.`; ONNX metadata is text to text, so everything but plain words is compact JSON with
+sorted keys and without NaN.
 """
 
 import base64
@@ -40,7 +40,7 @@ def to_json(value: Any, what: str) -> str:
     """Compact JSON with sorted keys; numpy numbers and arrays as lists.
 
     Raises:
-        InvalidInputError: `value` (the argument called `what`) holds NaN, infinity or something that JSON does not have.
+        InvalidInputError: `value` (the argument called `what`) holds NaN, infinity or what JSON does not have.
     """
     try:
         return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False, default=_plain)
@@ -54,7 +54,6 @@ def write_properties(values: Mapping[str, Any]) -> dict[str, str]:
     `schema_version` comes last: a file cut off between two properties lacks it, and `parse_properties` notices.
 
     Example:
-
     >>> write_properties({"task": "regression", "effective_depth": 3.0, "schema_version": "1.0"})
     {'leaky_zoo.effective_depth': '3.0', 'leaky_zoo.task': 'regression', 'leaky_zoo.schema_version': '1.0'}
     """
@@ -64,7 +63,7 @@ def write_properties(values: Mapping[str, Any]) -> dict[str, str]:
 
 
 def parse_properties(properties: Mapping[str, str]) -> dict[str, Any]:
-    """The inverse, with full keys; what is not ours stays text.
+    """Undo `write_properties`, with full keys; what is not ours stays text.
 
     Raises:
         InvalidInputError: a value of ours is not JSON, or the last of our keys is missing: the file was cut off.
@@ -97,7 +96,7 @@ def pack_golden(inputs: np.ndarray, outputs: np.ndarray) -> dict[str, Any]:
 
 
 def unpack_golden(golden: Any) -> tuple[np.ndarray, np.ndarray]:
-    """The inverse of `pack_golden`.
+    """Undo `pack_golden`.
 
     Raises:
         InvalidInputError: it is not what `pack_golden` writes.
@@ -108,7 +107,8 @@ def unpack_golden(golden: Any) -> tuple[np.ndarray, np.ndarray]:
         raise InvalidInputError(f"The file's golden pairs are damaged: {type(error).__name__}: {error}") from error
     if inputs.ndim == 0 or outputs.ndim == 0 or len(inputs) != len(outputs) or len(inputs) == 0:
         raise InvalidInputError(
-            f"The file's golden pairs must be equally many inputs and outputs. Received: {inputs.shape}, {outputs.shape}"
+            f"The file's golden pairs must be equally many inputs and outputs. "
+            f"Received: {inputs.shape}, {outputs.shape}"
         )
     return inputs, outputs
 

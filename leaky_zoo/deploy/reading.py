@@ -34,7 +34,7 @@ def read_model(path: str | os.PathLike[str]) -> "onnx.ModelProto":
 
 
 def existing_file(path: str | os.PathLike[str]) -> Path:
-    """The path, if it is a file.
+    """Give the path, if it is a file.
 
     Raises:
         InvalidInputError: it is not.
@@ -47,8 +47,13 @@ def existing_file(path: str | os.PathLike[str]) -> Path:
     return path
 
 
+def first_line(error: Exception) -> str:
+    """Give the first line of an error's message."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+
+
 def properties(model: "onnx.ModelProto") -> dict[str, str]:
-    """The metadata of a model, unparsed, in the file's order."""
+    """Read the metadata of a model, unparsed, in the file's order."""
     return {entry.key: entry.value for entry in model.metadata_props}
 
 

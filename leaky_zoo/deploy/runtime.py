@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from leaky_zoo.deploy.metadata import PREFIX, parse_properties
-from leaky_zoo.deploy.reading import existing_file
+from leaky_zoo.deploy.reading import existing_file, first_line
 from leaky_zoo.deploy.session import RUNTIME_ERRORS, open_session
 from leaky_zoo.errors import InvalidInputError
 
@@ -31,7 +31,6 @@ class OnnxModel:
         InvalidInputError: no such file, one that ONNX Runtime cannot load, or one of several inputs.
 
     Example:
-
     >>> model = OnnxModel("digits.onnx")  # doctest: +SKIP
     >>> model.predict_labels(images)  # doctest: +SKIP
     ['7', '2', '1']
@@ -62,7 +61,7 @@ class OnnxModel:
         self.input_shape = tuple(self._session.get_inputs()[0].shape[1:])
 
     def predict(self, x: Any, batch_size: int = 256) -> np.ndarray:
-        """Outputs for raw inputs.
+        """Compute the outputs for raw inputs.
 
         Args:
             x: raw samples, shape `(n, *input_shape)`, n at least 1, any real dtype (computed in float32).
@@ -77,7 +76,7 @@ class OnnxModel:
         return self._run([self._session.get_outputs()[0].name], x, batch_size)[0]
 
     def predict_labels(self, x: Any, batch_size: int = 256) -> list[Any]:
-        """The class of each sample: its name, or its number where the file carries no names.
+        """Give the class of each sample: its name, or its number where the file carries no names.
 
         Args:
             x: as `predict`.
@@ -95,7 +94,7 @@ class OnnxModel:
         return places if self.class_names is None else [self.class_names[place] for place in places]
 
     def representations(self, x: Any, batch_size: int = 256) -> list[np.ndarray]:
-        """`A_0..A_L`, from a file that was exported with `representations=True`.
+        """Compute `A_0..A_L`, with a file that was exported with `representations=True`.
 
         Args:
             x: as `predict`.
@@ -139,8 +138,3 @@ def as_float32(x: Any, sample_shape: Sequence[Any], what: str) -> np.ndarray:
             f"`{what}` must have shape ({expected}), n at least 1. Received: {what}.shape={array.shape}"
         )
     return np.ascontiguousarray(array, dtype=np.float32)
-
-
-def first_line(error: Exception) -> str:
-    """The first line of an error's message."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]

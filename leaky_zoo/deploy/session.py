@@ -25,7 +25,7 @@ CHECK_BATCHES = (1, 2, 257)
 def open_session(
     source: str | bytes, threads: int | None = None, providers: Sequence[Any] = ("CPUExecutionProvider",)
 ) -> onnxruntime.InferenceSession:
-    """A session on a file's path or a serialised model.
+    """Open a session on a file's path or a serialised model.
 
     Args:
         source: path, or bytes.
@@ -43,7 +43,7 @@ def open_session(
 
 
 def run_rows(session: onnxruntime.InferenceSession, inputs: np.ndarray) -> np.ndarray:
-    """The first output for these rows."""
+    """Compute the first output for these rows."""
     return session.run([session.get_outputs()[0].name], {session.get_inputs()[0].name: inputs})[0]
 
 
@@ -58,7 +58,6 @@ def relative_error(found: np.ndarray, expected: np.ndarray) -> float:
     An absolute tolerance would pass on a dead graph when outputs are tiny.
 
     Example:
-
     >>> relative_error(np.array([1.0, 2.1]), np.array([1.0, 2.0]))
     0.05
     """

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from leaky_zoo.deploy.metadata import PREFIX, REQUIRED_KEYS, SCHEMA_VERSION, parse_properties, unpack_golden
-from leaky_zoo.deploy.reading import external_locations, properties, read_model
+from leaky_zoo.deploy.reading import external_locations, first_line, properties, read_model
 from leaky_zoo.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -57,9 +57,9 @@ class _FailedError(Exception):
 def verify_onnx(path: str | os.PathLike[str], *, tolerance: float | None = None) -> VerifyReport:
     """Check an exported file with nothing but what it carries.
 
-    Checks: ONNX's own full check; no tensors outside the file; metadata of a known schema; ONNX Runtime loads it; batches of
-    1, 2 and 257 run and give each row the same; the golden pairs are reproduced; the audit is there and speaks of the
-    weights that the file names. This project.
+    Checks: ONNX's own full check; no tensors outside the file; metadata of a known schema; ONNX Runtime loads it;
+    batches of 1, 2 and 257 run and give each row the same; the golden pairs are reproduced; the audit is there and
+    speaks of the weights that the file names. This project.
 
     Args:
         path: an `.onnx` file.
@@ -72,7 +72,6 @@ def verify_onnx(path: str | os.PathLike[str], *, tolerance: float | None = None)
         InvalidInputError: no such file, or not a whole ONNX model.
 
     Example:
-
     >>> verify_onnx("digits.onnx").passed  # doctest: +SKIP
     True
     """
@@ -98,7 +97,7 @@ def verify_onnx(path: str | os.PathLike[str], *, tolerance: float | None = None)
 
 
 class _File:
-    """A parsed file, and what its checks have found so far. Each `check_` returns its detail or raises `_FailedError`."""
+    """A parsed file and what its checks found so far. Each `check_` returns its detail or raises `_FailedError`."""
 
     def __init__(self, path: Path, model: "onnx.ModelProto", tolerance: float | None) -> None:
         self.path, self.model = path, model
@@ -119,7 +118,7 @@ class _File:
         try:
             onnx.checker.check_model(self.model, full_check=True)
         except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-            raise _FailedError(_first_line(error)) from error
+            raise _FailedError(first_line(error)) from error
         versions = ", ".join(f"{entry.domain or 'ai.onnx'} {entry.version}" for entry in self.model.opset_import)
         return f"Valid ONNX: IR {self.model.ir_version}, opset {versions}."
 
@@ -147,7 +146,7 @@ class _File:
         try:
             session = open_session(str(self.path), threads=1)
         except RUNTIME_ERRORS as error:
-            raise _FailedError(_first_line(error)) from error
+            raise _FailedError(first_line(error)) from error
         inputs = [(value.name, value.type, value.shape) for value in session.get_inputs()]
         if len(inputs) != 1 or inputs[0][1] != "tensor(float)" or not inputs[0][2]:
             raise _FailedError(f"One float32 input with a batch axis is expected. Found: {inputs}.")
@@ -176,7 +175,9 @@ class _File:
         about = self._part("audit").get("model")
         audited = about.get("weights_sha256") if isinstance(about, dict) else None
         named = self.metadata.get(PREFIX + "weights_sha256")
-        if audited is None or audited != named:
+        if audited is None:
+            raise _FailedError("The audit does not say of which weights it is.")
+        if audited != named:
             raise _FailedError(f"The audit is of other weights ({audited}) than the file names ({named}).")
         return f"Of the file's weights, sha256 {named[:12]}..."
 
@@ -193,7 +194,7 @@ class _File:
             raise _FailedError(str(error)) from error
 
     def _sample_inputs(self) -> np.ndarray:
-        """The golden inputs; standard normal ones where the file carries none."""
+        """Give the golden inputs; standard normal ones where the file carries none."""
         if self.session is None:
             raise _FailedError("Not run: the file does not load.")
         if PREFIX + "golden" in self.metadata:
@@ -211,14 +212,10 @@ class _File:
         try:
             return run_rows(self.session, rows)
         except RUNTIME_ERRORS as error:
-            raise _FailedError(f"{len(rows)} samples cannot be run: {_first_line(error)}") from error
+            raise _FailedError(f"{len(rows)} samples cannot be run: {first_line(error)}") from error
 
     def _within(self, error: float, sentence: str) -> str:
         detail = f"{sentence}: relative error {error:.2g}, tolerance {self.tolerance:.2g}."
         if not error <= self.tolerance:
             raise _FailedError(detail)
         return detail
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]

@@ -20,7 +20,7 @@ class Affine:
 
 @dataclass(frozen=True)
 class Step:
-    """One block: `z <- leak z + kernel * relu(z) + bias`, `kernel` and `bias` already multiplied by `rho max(Lt, 1)`."""
+    """One block: `z <- leak z + kernel * relu(z) + bias`; `kernel` and `bias` are already times `rho max(Lt, 1)`."""
 
     name: str
     leak: float
@@ -29,29 +29,29 @@ class Step:
 
 
 def layers_by_name(network: LeakyNetwork) -> dict[str, keras.layers.Layer]:
-    """The network's layers."""
+    """Map the names of the network's layers to them."""
     return {layer.name: layer for layer in network.layers}
 
 
 def float64(variable: object) -> np.ndarray:
-    """A variable or tensor as a float64 array."""
+    """Read a variable or tensor as a float64 array."""
     return ops.convert_to_numpy(variable).astype(np.float64)
 
 
 def affine(layer: keras.layers.Normalization) -> Affine:
-    """Mean and standard deviation of a normalising layer, with the floor under the deviation that Keras has."""
+    """Read mean and standard deviation of a normalising layer, with the floor under the deviation that Keras has."""
     deviation = np.maximum(np.sqrt(float64(layer.variance)), keras.config.epsilon())
     return Affine(float64(layer.mean)[0], deviation[0])
 
 
 def read_steps(network: LeakyNetwork) -> list[Step]:
-    """The path's blocks, in order."""
+    """Read the path's blocks, in order."""
     return [_read_step(block, rho) for block, rho in zip(network.blocks, network.step_sizes, strict=True)]
 
 
 def _read_step(block: LeakyBlock, rho: float) -> Step:
-    # The layer computes 1 - rho Lt in its variable dtype. Rounded there and again to float32 it is zero where the layer's
-    # is, and what is divided by it later is divided by the number that the graph multiplies with.
+    # The layer computes 1 - rho Lt in its variable dtype. Rounded there and again to float32 it is zero where the
+    # layer's is, and what is divided by it later is divided by the number that the graph multiplies with.
     kind = np.dtype(block.variable_dtype).type
     leak = float(np.float32(kind(1) - kind(rho) * kind(block.effective_depth)))
     move = rho * block.scale

@@ -83,7 +83,6 @@ def moments(representations: np.ndarray, features: np.ndarray) -> Moments:
         ValueError: the two arrays are not matrices with equally many rows.
 
     Example:
-
     >>> import numpy as np
     >>> a = np.array([[1.0, -2.0], [3.0, 4.0]])
     >>> m = moments(a, np.hstack([np.maximum(a, 0), np.ones((2, 1))]))

@@ -1,4 +1,4 @@
-"""What every leaky residual block shares: the Euler step, the penalty and its ramp, the weights in the paper's units."""
+"""What every leaky residual block shares: the Euler step, the penalty, the weights in the paper's units."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from leaky_zoo.layers.initializers import LeakyVariance
 
 
 class LeakyBlock(keras.layers.Layer):
-    """One Euler step of `dA/dp = -Lt A + W s(A)`: `A_l = (1 - rho Lt) A_{l-1} + rho W s(A_{l-1})`, first order in `rho`.
+    """One Euler step of `dA/dp = -Lt A + W s(A)`, first order: `A_l = (1 - rho Lt) A_{l-1} + rho W s(A_{l-1})`.
 
     `s` is the ReLU followed by a row of ones, so the bias is the last column of `W`. The block stores
     `V = W / max(Lt, 1)`: entries of `W` are of order `Lt`, too large for the usual learning rates. At `Lt = 0` it is a
@@ -59,9 +59,15 @@ class LeakyBlock(keras.layers.Layer):
 
     def _add_kernel(self, shape: tuple[int, ...]) -> None:
         self.kernel = self.add_weight(name="kernel", shape=shape, initializer=self.kernel_initializer, autocast=False)
-        self.bias = self.add_weight(name="bias", shape=shape[-1:], initializer="zeros", autocast=False) if self.use_bias else None
+        self.bias = (
+            self.add_weight(name="bias", shape=shape[-1:], initializer="zeros", autocast=False)
+            if self.use_bias
+            else None
+        )
         # The ramp of mu lives here, so that it is saved with the model and is the same on every replica.
-        self.penalty_factor = self.add_weight(name="penalty_factor", shape=(), initializer="ones", trainable=False, autocast=False)
+        self.penalty_factor = self.add_weight(
+            name="penalty_factor", shape=(), initializer="ones", trainable=False, autocast=False
+        )
 
     def apply_weights(self, features: Any) -> Any:
         """`V s(A)` from `relu(A)`, in the compute dtype."""
@@ -89,10 +95,10 @@ class LeakyBlock(keras.layers.Layer):
     @property
     def weight_matrix(self) -> np.ndarray:
         """`W` of the paper, float64, shape `(w, f)`, the bias (if there is one) as its last column."""
-        kernel = ops.convert_to_numpy(self.kernel).astype(np.float64)
+        kernel = _to_numpy(self.kernel)
         matrix = kernel.reshape(-1, kernel.shape[-1]).T
         if self.bias is not None:
-            matrix = np.hstack([matrix, ops.convert_to_numpy(self.bias).astype(np.float64)[:, None]])
+            matrix = np.hstack([matrix, _to_numpy(self.bias)[:, None]])
         return self.scale * matrix
 
     def assign_weight_matrix(self, matrix: np.ndarray) -> None:
@@ -119,7 +125,7 @@ class LeakyBlock(keras.layers.Layer):
         raise NotImplementedError(f"{type(self).__name__} must define features.")
 
     def pull_back(self, gradient: np.ndarray, representation: np.ndarray) -> np.ndarray:
-        """Gradient with respect to `A` from one with respect to `W s(A)`, both as `columns`; `A` as the layer has it."""
+        """Gradient by `A` from the gradient by `W s(A)`, both as `columns`; `A` as the layer has it."""
         raise NotImplementedError(f"{type(self).__name__} must define pull_back.")
 
     def get_config(self) -> dict[str, Any]:
@@ -138,3 +144,8 @@ class LeakyBlock(keras.layers.Layer):
 def with_ones(rows: np.ndarray, use_bias: bool) -> np.ndarray:
     """Append the column of ones that multiplies the bias."""
     return np.hstack([rows, np.ones((rows.shape[0], 1))]) if use_bias else rows
+
+
+def _to_numpy(variable: Any) -> np.ndarray:
+    # By way of a tensor: a variable that is mirrored over replicas has no array of its own.
+    return ops.convert_to_numpy(ops.convert_to_tensor(variable)).astype(np.float64)

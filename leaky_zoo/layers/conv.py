@@ -31,7 +31,6 @@ class LeakyConv2D(LeakyBlock):
         InvalidInputError: an even kernel, an unknown data format, or as `LeakyBlock`.
 
     Example:
-
     >>> import numpy as np
     >>> block = LeakyConv2D(effective_depth=3.0, step_size=0.1, data_format="channels_last")
     >>> block(np.ones((2, 5, 5, 4), "float32")).shape == (2, 5, 5, 4)

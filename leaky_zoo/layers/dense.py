@@ -16,7 +16,6 @@ class LeakyDense(LeakyBlock):
     Arguments and errors as `LeakyBlock`. Paper, section 1.1.
 
     Example:
-
     >>> import numpy as np
     >>> block = LeakyDense(effective_depth=3.0, step_size=0.1)
     >>> block(np.ones((2, 4), "float32")).shape == (2, 4)

@@ -25,7 +25,6 @@ class LeakyVariance(keras.initializers.Initializer):
         InvalidInputError: `effective_depth` or `step_size` is out of its range.
 
     Example:
-
     >>> LeakyVariance(effective_depth=3.0, step_size=0.1, seed=0)((4, 4)).shape == (4, 4)
     True
     """

@@ -17,7 +17,6 @@ class Path:
         effective_depth: `Lt` of the network.
 
     Example:
-
     >>> import numpy as np
     >>> a = [np.eye(2), 2 * np.eye(2), 2 * np.eye(2)]
     >>> Path(a, [np.maximum(x, 0) for x in a[:-1]], effective_depth=1.0).distances()

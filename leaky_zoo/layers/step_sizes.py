@@ -26,7 +26,6 @@ class StepSizes(keras.layers.Layer):
         InvalidInputError: the schedule cannot satisfy its cap at this depth; the message says which depth can.
 
     Example:
-
     >>> import numpy as np
     >>> steps = StepSizes(depth=5, effective_depth=2.0)
     >>> [round(float(s), 3) for s in steps(np.zeros((1, 3), "float32"))]

@@ -29,7 +29,6 @@ class LeakyConvNet(LeakyNetwork):
         InvalidInputError: as `LeakyNetwork`, or a shape that is no image.
 
     Example:
-
     >>> import numpy as np
     >>> net = LeakyConvNet((8, 8, 1), 10, width=4, depth=4, effective_depth=2.0, data_format="channels_last")
     >>> net.predict(np.zeros((2, 8, 8, 1)), verbose=0).shape
@@ -106,7 +105,14 @@ class LeakyConvNet(LeakyNetwork):
             )(outputs)
         outputs = keras.layers.AveragePooling2D(2, padding="same", dtype=dtype, name="head_pool", **layout)(outputs)
         outputs = keras.layers.Conv2D(
-            2 * settings["width"], 3, padding="same", activation="relu", dtype=dtype, name="head_conv", **layout, **penalty
+            2 * settings["width"],
+            3,
+            padding="same",
+            activation="relu",
+            dtype=dtype,
+            name="head_conv",
+            **layout,
+            **penalty,
         )(outputs)
         outputs = keras.layers.GlobalAveragePooling2D(dtype=dtype, name="head_mean", **layout)(outputs)
         return keras.layers.Dense(settings["output_size"], dtype=exact, name="head", **penalty)(outputs)

@@ -22,7 +22,6 @@ class StandardizedMeanSquaredError(keras.losses.Loss):
         InvalidInputError: a variance that is not positive.
 
     Example:
-
     >>> import numpy as np
     >>> loss = StandardizedMeanSquaredError(variance=4.0)
     >>> float(loss(np.zeros((1, 2), "float32"), np.full((1, 2), 2.0, "float32")))

@@ -16,7 +16,6 @@ class LeakyMLP(LeakyNetwork):
     The paper's network (section 1.1) with linear maps in and out. Arguments, defaults and errors as `LeakyNetwork`.
 
     Example:
-
     >>> import numpy as np
     >>> net = LeakyMLP((28, 28, 1), 10, width=32, depth=8, effective_depth=3.0, input_mean=33.0, input_variance=6000.0)
     >>> net.predict(np.zeros((2, 28, 28, 1)), verbose=0).shape

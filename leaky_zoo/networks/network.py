@@ -134,7 +134,9 @@ class LeakyNetwork(keras.Model):
             representation = block(representation, step_size=steps[row])
             path.append(representation)
         outputs = self._head(representation, **common)
-        if task != "classification" and (np.any(np.asarray(output_mean) != 0) or np.any(np.asarray(output_variance) != 1)):
+        if task != "classification" and (
+            np.any(np.asarray(output_mean) != 0) or np.any(np.asarray(output_variance) != 1)
+        ):
             outputs = _normalization(output_mean, output_variance, common["exact"], "denormalize", invert=True)(outputs)
         super().__init__(inputs=inputs, outputs=outputs, name=name)
         self.dtype_policy = policy
@@ -220,7 +222,6 @@ class LeakyNetwork(keras.Model):
         """The same net with the same weights under another dtype policy.
 
         Example:
-
         >>> from leaky_zoo.networks import LeakyMLP
         >>> LeakyMLP((4,), 2, width=3, depth=5).astype("float64").blocks[0].kernel.dtype
         'float64'
@@ -247,7 +248,6 @@ class LeakyNetwork(keras.Model):
             InvalidInputError: an argument that the constructor refuses.
 
         Example:
-
         >>> from leaky_zoo.networks import LeakyMLP
         >>> net = LeakyMLP((4,), 2, width=8, depth=5)
         >>> tuned = net.with_new_head(3, freeze_path=True)

@@ -116,7 +116,7 @@ class KroneckerCoordinates:
 
 
 def sampled_targets(network: LeakyNetwork, outputs: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Targets drawn from the model: labels from its softmax, or Gaussian with the variance that makes MSE a likelihood."""
+    """Targets drawn from the model: labels from its softmax, or Gaussian with the variance that MSE implies."""
     if network.task == "classification":
         return np.argmax(outputs + random.gumbel(size=outputs.shape), axis=-1)
     size = int(np.prod(outputs.shape[1:], dtype=int))

@@ -67,7 +67,9 @@ def evaluate_network(network: LeakyNetwork, x: np.ndarray, y: np.ndarray, batch_
     if tuple(x.shape[1:]) != expected:
         raise InvalidInputError(f"The network takes samples of shape {expected}. Received: {tuple(x.shape[1:])}")
     classes = network.settings["output_size"]
-    if network.task == "classification" and (y.ndim != 1 or not np.issubdtype(y.dtype, np.integer) or y.max() >= classes):
+    if network.task == "classification" and (
+        y.ndim != 1 or not np.issubdtype(y.dtype, np.integer) or y.max() >= classes
+    ):
         raise InvalidInputError(f"The network has {classes} classes; labels must be integers in 0..{classes - 1}.")
     y = targets_for(network, x, y)
     loss = network.loss_function()

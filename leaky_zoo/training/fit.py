@@ -18,8 +18,9 @@ from leaky_zoo.networks import FAMILIES, LeakyNetwork
 from leaky_zoo.training.callbacks import PenaltyRamp, StepSizeUpdate, StopOnNonFinite
 from leaky_zoo.training.evaluation import evaluate_network, targets_for, watched_metrics
 from leaky_zoo.training.lbfgs import minimize_objective
+from leaky_zoo.training.optimizer import ClippedAdam
 from leaky_zoo.training.recipe import Recipe
-from leaky_zoo.training.run_folder import Checkpoint, EpochLog, RunFolder
+from leaky_zoo.training.run_folder import Checkpoint, EpochLog, RunFolder, steps_done
 from leaky_zoo.training.strategy import describe, make_strategy
 
 PROBE_SAMPLES = 512
@@ -91,7 +92,7 @@ def train(
                 metrics=watched_metrics(network),
                 jit_compile=False if _on_cpu() else "auto",  # XLA halves the speed on a CPU
             )
-    first_step = int(network.optimizer.iterations)
+    first_step = steps_done(network)
     first_epoch = first_step // per_epoch
     folder.start()
     updates = StepSizeUpdate(_probe(x), total, first_step)
@@ -135,14 +136,11 @@ def train(
             verbose=0,
             callbacks=watchers,
         )
-    lbfgs = None
-    if recipe.lbfgs:
-        network, lbfgs = _second_phase(recipe, network, x, y, on_lbfgs_iteration)
+    network = network.astype(recipe.network.dtype)  # a copy that is not spread over replicas
+    lbfgs = _second_phase(recipe, network, x, y, on_lbfgs_iteration) if recipe.lbfgs else None
     splits = {"train": recipe.data.train, "validation": recipe.data.validation, "test": recipe.data.test}
     metrics = {name: evaluate_network(network, *data.select(split)) for name, split in splits.items() if split}
-    result = TrainingResult(
-        metrics, describe(strategy), round(time.perf_counter() - begin, 1), lbfgs, updates.trace
-    )
+    result = TrainingResult(metrics, describe(strategy), round(time.perf_counter() - begin, 1), lbfgs, updates.trace)
     with replacing(folder.model) as aside:
         network.save(aside)
     write_json(folder.result, asdict(result))
@@ -189,11 +187,11 @@ def _second_phase(
     x: np.ndarray,
     y: np.ndarray,
     on_iteration: Callable[[int, float], None] | None,
-) -> tuple[LeakyNetwork, dict[str, Any]]:
+) -> dict[str, Any]:
     twin = network.astype("float64")
     report = minimize_objective(twin, x, y, recipe.lbfgs, on_iteration)
     network.set_weights(twin.get_weights())
-    return network, report
+    return report
 
 
 def _optimizer(recipe: Recipe, total: int) -> keras.optimizers.Optimizer:
@@ -205,7 +203,7 @@ def _optimizer(recipe: Recipe, total: int) -> keras.optimizers.Optimizer:
         warmup_target=part.learning_rate if warmup else None,
         warmup_steps=warmup,
     )
-    return keras.optimizers.Adam(rate, global_clipnorm=part.global_clipnorm)
+    return ClippedAdam(rate, global_clipnorm=part.global_clipnorm)
 
 
 def _global_batch(recipe: Recipe, samples: int, replicas: int) -> int:

@@ -141,7 +141,6 @@ class Recipe(_Part):
         devices: replicas: GPUs used, or logical CPU devices; None: all GPUs, one CPU. Default None.
 
     Example:
-
     >>> recipe = Recipe(name="trial", data={"name": "optical_digits"}, optimizer={"epochs": 3})
     >>> recipe.network.width
     64

@@ -57,6 +57,11 @@ class RunFolder:
         return [entry for entry in json.loads(self.trace.read_text()) if entry["step"] <= step]
 
 
+def steps_done(network: keras.Model) -> int:
+    """Optimiser steps so far; by way of a tensor, for a counter that is mirrored over replicas."""
+    return int(keras.ops.convert_to_numpy(keras.ops.convert_to_tensor(network.optimizer.iterations)))
+
+
 class EpochLog(keras.callbacks.Callback):
     """One CSV row for each epoch, flushed; resuming keeps the rows before its first epoch.
 
@@ -85,7 +90,7 @@ class EpochLog(keras.callbacks.Callback):
         if not self._has_header:
             self._writer.writerow(["epoch", "step", *values])
             self._has_header = True
-        self._writer.writerow([epoch + 1, int(self.model.optimizer.iterations), *values.values()])
+        self._writer.writerow([epoch + 1, steps_done(self.model), *values.values()])
         self._file.flush()
 
     def on_train_end(self, logs: Any = None) -> None:
@@ -114,7 +119,7 @@ class Checkpoint(keras.callbacks.Callback):
         self.save()
 
     def save(self) -> None:
-        """Write the checkpoint now. The trace goes first: entries after the checkpoint's step are ignored on reading."""
+        """Write the checkpoint now; the trace first: entries after the checkpoint's step are ignored on reading."""
         write_json(self.folder.trace, self.updates.trace)
         with replacing(self.folder.checkpoint) as aside:
             self.model.save(aside)

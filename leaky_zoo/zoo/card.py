@@ -32,11 +32,14 @@ def write_card(metadata: dict[str, Any], audit: Audit | None) -> str:
 
 
 def _sentence(metadata: dict[str, Any]) -> str:
+    loss = (
+        "cross-entropy in nats" if metadata["task"] == "classification" else "mean squared error, targets standardised"
+    )
     return (
         f"A {metadata['class']} for {metadata['task']} on `{metadata['dataset']}`: effective depth "
-        f"{metadata['effective_depth']:g}, {metadata['depth']} {metadata['schedule']} steps, width {metadata['width']}, "
-        f"{metadata['parameters']:,} parameters. The loss is the objective without its penalty "
-        f"({'cross-entropy in nats' if metadata['task'] == 'classification' else 'mean squared error of standardised targets'})."
+        f"{metadata['effective_depth']:g}, {metadata['depth']} {metadata['schedule']} steps, "
+        f"width {metadata['width']}, {metadata['parameters']:,} parameters. "
+        f"The loss is the objective without its penalty ({loss})."
     )
 
 
@@ -75,8 +78,8 @@ def _bottleneck(audit: Audit) -> list[str]:
         if rank:
             spread = "undefined" if rank["spread"] is None else f"{100 * rank['spread']:.1f}%"
             lines.append(
-                f"- -2H/L~ there (momentum form): mean {rank['mean']:.3f}, from {rank['min']:.3f} to {rank['max']:.3f}, "
-                f"spread {spread}"
+                f"- -2H/L~ there (momentum form): mean {rank['mean']:.3f}, from {rank['min']:.3f} to "
+                f"{rank['max']:.3f}, spread {spread}"
             )
         if summary["max_criticality_residual"] is not None:
             lines.append(f"- largest criticality residual there: {summary['max_criticality_residual']:.3f}")

@@ -42,7 +42,6 @@ def list_presets(filter: str | None = None) -> list[dict[str, Any]]:
         For each: `name, class, task, dataset, effective_depth, schedule, depth, width, parameters, metrics, device`.
 
     Example:
-
     >>> [preset["name"] for preset in list_presets("teacher_k3_l7")]
     ['leaky_mlp_teacher_k3_l7_equidistant', 'leaky_mlp_teacher_k3_l7_hamiltonian']
     """
@@ -50,7 +49,17 @@ def list_presets(filter: str | None = None) -> list[dict[str, Any]]:
     for path in sorted(models_dir().glob("*/metadata.json")):
         if filter is None or filter.lower() in path.parent.name.lower():
             metadata = read_metadata(path.parent)
-            keys = ("class", "task", "dataset", "effective_depth", "schedule", "depth", "width", "parameters", "metrics")
+            keys = (
+                "class",
+                "task",
+                "dataset",
+                "effective_depth",
+                "schedule",
+                "depth",
+                "width",
+                "parameters",
+                "metrics",
+            )
             found.append({"name": path.parent.name, **{key: metadata.get(key) for key in (*keys, "device")}})
     return found
 

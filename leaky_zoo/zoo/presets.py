@@ -51,7 +51,6 @@ def from_preset(name: str | os.PathLike[str], expected: type[LeakyNetwork] | Non
         WrongClassError: the preset is of another class than `expected`.
 
     Example:
-
     >>> net = from_preset("leaky_mlp_optical_digits_l3_learnable")  # doctest: +SKIP
     """
     folder = preset_folder(name)
@@ -61,7 +60,9 @@ def from_preset(name: str | os.PathLike[str], expected: type[LeakyNetwork] | Non
             raise MissingFileError(f"The preset {folder} lacks {file}.")
         stated = metadata.get("sha256", {}).get(file)
         if sha256(folder / file) != stated:
-            raise ChangedFileError(f"{folder / file} has changed: its sha256 is not {stated}, which metadata.json names.")
+            raise ChangedFileError(
+                f"{folder / file} has changed: its sha256 is not {stated}, which metadata.json names."
+            )
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     classes = {cls.__name__: cls for cls in FAMILIES.values()}
     if config.get("class_name") not in classes:

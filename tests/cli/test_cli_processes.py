@@ -21,7 +21,9 @@ def python(code):
     ],
 )
 def test_starts_without_keras_and_tensorflow(code):
-    done = python(f"{code}\nimport sys; print([name for name in ('tensorflow', 'keras', 'jax') if name in sys.modules])")
+    done = python(
+        f"{code}\nimport sys; print([name for name in ('tensorflow', 'keras', 'jax') if name in sys.modules])"
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "[]"
 
@@ -32,9 +34,7 @@ def test_unknown_attribute_is_an_attribute_error():
 
 
 def test_import_after_keras_registers_the_classes():
-    done = python(
-        "import keras, leaky_zoo; print(keras.saving.get_registered_object('leaky_zoo>LeakyMLP').__name__)"
-    )
+    done = python("import keras, leaky_zoo; print(keras.saving.get_registered_object('leaky_zoo>LeakyMLP').__name__)")
     assert done.stdout.strip() == "LeakyMLP", done.stderr
 
 

@@ -8,7 +8,6 @@ import numpy as np
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.layers.path import Path
 
-
 SCHEDULES: dict[str, type["Schedule"]] = {}
 
 
@@ -45,7 +44,9 @@ class Schedule(ABC):
         super().__init_subclass__(**kwargs)
         known = SCHEDULES.get(cls.name)
         if known is not None and (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
-            raise InvalidInputError(f"{known.__qualname__} is already the schedule {cls.name!r}: choose another `name`.")
+            raise InvalidInputError(
+                f"{known.__qualname__} is already the schedule {cls.name!r}: choose another `name`."
+            )
         if cls.name:
             SCHEDULES[cls.name] = cls
 
@@ -159,7 +160,6 @@ def bounded_simplex(weights: np.ndarray, low: float, high: float) -> np.ndarray:
         InvalidInputError: the bounds leave no solution.
 
     Example:
-
     >>> bounded_simplex(np.array([1.0, 1.0, 8.0]), 0.1, 0.5)
     array([0.25, 0.25, 0.5 ])
     """

@@ -12,7 +12,6 @@ class Equidistant(Schedule):
         cap: see `Schedule`. Default 0.9.
 
     Example:
-
     >>> Equidistant().start(depth=4, effective_depth=3.0)
     array([0.25, 0.25, 0.25, 0.25])
     """

@@ -22,7 +22,6 @@ class Irregular(Schedule):
         InvalidInputError: `amplitude` is outside [0, 4).
 
     Example:
-
     >>> Irregular(amplitude=2.0).start(depth=4, effective_depth=2.0)
     array([0.1875, 0.3125, 0.3125, 0.1875])
     """

@@ -20,7 +20,6 @@ class Learnable(Schedule):
         cap: see `Schedule`. Default 0.9.
 
     Example:
-
     >>> np.round(np.asarray(Learnable().step_sizes(np.array([9.0, 0, 0, 0]), 3.0)), 4)
     array([0.3   , 0.2333, 0.2333, 0.2333])
     """

@@ -20,7 +20,6 @@ def get_schedule(schedule: "str | Schedule | dict[str, Any]") -> Schedule:
         InvalidInputError: an unknown name or an argument that the schedule does not take.
 
     Example:
-
     >>> from leaky_zoo.layers import get_schedule
     >>> get_schedule({"name": "irregular", "amplitude": 1.0}).amplitude
     1.0

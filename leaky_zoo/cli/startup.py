@@ -1,0 +1,35 @@
+"""Start TensorFlow without its remarks about GPUs that a machine does not have."""
+
+import os
+import re
+import sys
+import tempfile
+
+CHATTER = re.compile(
+    r"^(WARNING: All log messages before absl|[IWE]0000 .*(port|cudart_stub|cuda_\w+|cpu_feature_guard)\.cc)"
+)
+CONTINUED = re.compile(r"^(To enable the following instructions|\s*$)")
+
+
+def start_tensorflow() -> None:
+    """Import TensorFlow and look at its devices, keeping from stderr only the known remarks; all else is passed on.
+
+    TensorFlow writes them before any log level applies, on the file descriptor itself.
+    """
+    if "tensorflow" in sys.modules:
+        return
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as kept:
+        original = os.dup(2)
+        os.dup2(kept.fileno(), 2)
+        try:
+            import tensorflow as tf
+
+            tf.config.list_physical_devices()
+        finally:
+            os.dup2(original, 2)
+            os.close(original)
+            kept.seek(0)
+            for line in kept.read().decode(errors="replace").splitlines():
+                if not CHATTER.match(line) and not CONTINUED.match(line):
+                    print(line, file=sys.stderr)

@@ -1,0 +1,101 @@
+"""What is said about a model in its file: gathered from the network and from a preset's metadata."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+
+from leaky_zoo.deploy.graph import BATCH, INPUT_NAME, OUTPUT_NAMES
+from leaky_zoo.deploy.metadata import SCHEMA_VERSION
+from leaky_zoo.networks import LeakyNetwork
+
+# What has a key of its own is not repeated under `leaky_zoo.preset`.
+_OWN_KEYS = ("citation", "class_names", "metrics", "weights_sha256")
+_OUTPUT_WORDS = {
+    "classification": "logits, one for each class",
+    "regression": "predictions in the units of the targets",
+    "autoencoding": "reconstruction in the units of the inputs",
+}
+
+
+def task_of(model: keras.Model, metadata: Mapping[str, Any]) -> str | None:
+    """Give the task: the network's own, or what the metadata says of a foreign model."""
+    return model.task if isinstance(model, LeakyNetwork) else metadata.get("task")
+
+
+def output_name_of(task: str | None) -> str:
+    """Name the output in the graph."""
+    return OUTPUT_NAMES.get(task or "", "outputs")
+
+
+def describe_model(
+    model: keras.Model, metadata: Mapping[str, Any], audit: dict[str, Any] | None, weights_sha256: str
+) -> dict[str, Any]:
+    """Metadata of a file by short key, as `write_properties` takes it; None where nothing is known."""
+    task = task_of(model, metadata)
+    described = {
+        "audit": audit,
+        "citation": metadata.get("citation"),
+        "class_names": metadata.get("class_names"),
+        "dataset": {"name": metadata["dataset"]} if metadata.get("dataset") else None,
+        "effective_depth": metadata.get("effective_depth"),
+        "golden_sha256": (metadata.get("sha256") or {}).get("golden.npz"),
+        "input": {
+            "name": INPUT_NAME,
+            "shape": [BATCH, *model.inputs[0].shape[1:]],
+            "dtype": "float32",
+            "words": "raw samples, as the Keras model takes them",
+        },
+        "metrics": metadata.get("metrics"),
+        "output": {
+            "name": output_name_of(task),
+            "shape": [BATCH, *model.outputs[0].shape[1:]],
+            "dtype": "float32",
+            "words": _OUTPUT_WORDS.get(task or "", "whatever the Keras model gives"),
+        },
+        "preprocessing": {"words": "whatever the Keras model does itself, inside the graph"},
+        "preset": {
+            "name": model.name,
+            "class": type(model).__name__,
+            **{key: value for key, value in metadata.items() if key not in _OWN_KEYS},
+        },
+        "schema_version": SCHEMA_VERSION,
+        "task": task,
+        "weights_sha256": weights_sha256,
+    }
+    if isinstance(model, LeakyNetwork):
+        described.update(_describe_network(model, described))
+    return described
+
+
+def _describe_network(network: LeakyNetwork, described: Mapping[str, Any]) -> dict[str, Any]:
+    settings = network.settings
+    return {
+        "class_names": settings["class_names"] or described["class_names"],
+        "dataset": settings["dataset"] or described["dataset"],
+        "effective_depth": network.effective_depth,
+        "preprocessing": {
+            "mean": settings["input_mean"],
+            "variance": settings["input_variance"],
+            "words": (
+                f"inside the graph: (x - mean) / max(sqrt(variance), {keras.config.epsilon():g}), along the last axis; "
+                "give raw values"
+            ),
+        },
+        "step_sizes": network.step_sizes,
+    }
+
+
+def sentence(model: keras.Model, route: str, task: str | None) -> str:
+    """One readable sentence on the model and its graph."""
+    shapes = ((BATCH, *value[0].shape[1:]) for value in (model.inputs, model.outputs))
+    source, target = (f"({', '.join(map(str, shape))})" for shape in shapes)
+    what = type(model).__name__
+    if isinstance(model, LeakyNetwork):
+        settings = model.settings
+        what += f" of {settings['depth']} blocks, width {settings['width']}, effective depth {model.effective_depth:g}"
+    how = "built directly from the weights" if route == "direct" else "converted by tf2onnx"
+    return (
+        f"{what}: from raw float32 {INPUT_NAME} {source}, preprocessing included, to {output_name_of(task)} {target}; "
+        f"{how}."
+    )

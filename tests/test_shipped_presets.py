@@ -1,0 +1,155 @@
+"""Every number a preset publishes, measured again from its files."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from leaky_zoo.analysis import Audit, analyze
+from leaky_zoo.data import DATASETS, load_data
+from leaky_zoo.deploy import OnnxModel, verify_onnx
+from leaky_zoo.files import sha256
+from leaky_zoo.training import Recipe, evaluate_network
+from leaky_zoo.zoo import from_preset, list_presets, models_dir, preset_folder
+from leaky_zoo.zoo.card import write_card
+from leaky_zoo.zoo.exporting import export_model
+from leaky_zoo.zoo.names import FILES, read_metadata
+
+pytestmark = pytest.mark.tensorflow_only
+ROOT = Path(__file__).parent.parent
+NAMES = [preset["name"] for preset in list_presets()]
+EXPORTED = sorted(path.parent.name for path in (ROOT / "export").glob("*/model.onnx"))
+NAME = re.compile(r"^leaky_(mlp|conv)_(?P<dataset>[a-z0-9_]+)_l(?P<depth>[0-9.]+)_(?P<schedule>[a-z]+)$")
+
+
+def data_of(name, mnist_dir):
+    identifier = read_metadata(preset_folder(name))["dataset"]
+    return load_data(identifier, mnist_dir if identifier == "mnist" else None)
+
+
+@pytest.fixture
+def mnist(request):
+    """Data folder with MNIST for presets that need it; skips with the reason where there is none."""
+    return request.getfixturevalue("mnist_dir") if "mnist" in request.node.name else None
+
+
+def test_there_are_presets_across_effective_depths():
+    assert len(NAMES) >= 15
+    for dataset in ("optical_digits", "teacher_k3", "mnist"):
+        depths = [float(NAME.match(name)["depth"]) for name in NAMES if NAME.match(name)["dataset"] == dataset]
+        assert sorted(set(depths)) == [0, 1, 3, 7, 12]
+        schedules = {NAME.match(name)["schedule"] for name in NAMES if f"{dataset}_l7_" in name}
+        assert schedules == {"equidistant", "hamiltonian"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_files_agree_with_each_other(name):
+    folder, metadata = preset_folder(name), read_metadata(preset_folder(name))
+    assert {path.name for path in folder.iterdir()} == set(FILES)
+    for file, digest in metadata["sha256"].items():
+        assert sha256(folder / file) == digest, f"{file} has changed"
+    recipe, match = Recipe.read(folder / "recipe.yaml"), NAME.match(name)
+    assert recipe.name == metadata["name"] == name
+    assert recipe.network.effective_depth == metadata["effective_depth"] == float(match["depth"])
+    assert metadata["schedule"] == match["schedule"]
+    assert metadata["dataset"].split("/")[0] in DATASETS
+    audit = Audit.load(folder / "audit.json")
+    assert (folder / "README.md").read_text() == write_card(metadata, audit)
+    assert audit.data["is_training_split"] is True
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_golden_pairs(name):
+    network = from_preset(name)
+    with np.load(preset_folder(name) / "golden.npz") as golden:
+        outputs = network.predict_on_batch(golden["inputs"].astype("float32"))
+        np.testing.assert_allclose(outputs, golden["outputs"], rtol=0, atol=1e-5 * np.abs(golden["outputs"]).max())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_published_metrics(name, mnist):
+    published = read_metadata(preset_folder(name))["metrics"]["test"]
+    measured = evaluate_network(from_preset(name), *data_of(name, mnist).select("test"))
+    assert measured.get("accuracy") == published.get("accuracy")
+    assert measured["loss"] == pytest.approx(published["loss"], abs=1e-6)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if "mnist" not in name])
+def test_published_audit(name):
+    published = Audit.load(preset_folder(name) / "audit.json")
+    network, data = from_preset(name), data_of(name, None)
+    measured = analyze(network, *data.select(published.data["split"]), data=dict(published.data))
+    assert measured.model["weights_sha256"] == published.model["weights_sha256"]
+    assert measured.summary["bottleneck_layers"] == published.summary["bottleneck_layers"]
+    for ours, theirs in zip(measured.layers, published.layers, strict=True):
+        assert ours.cost_of_identity == pytest.approx(theirs.cost_of_identity, rel=1e-3)
+        assert ours.criticality_residual == pytest.approx(theirs.criticality_residual, rel=1e-2, abs=1e-3)
+
+
+def test_the_teacher_at_l7_has_its_bottleneck():
+    summary = Audit.load(preset_folder("leaky_mlp_teacher_k3_l7_equidistant") / "audit.json").summary
+    (directions,) = summary["weight_directions"]
+    assert summary["cost_of_identity"]["min"] >= directions - 0.1
+    assert summary["cost_of_identity"]["max"] <= directions + 0.1
+    assert summary["weight_gap"] >= 50
+    assert summary["rank_from_hamiltonian"]["spread"] <= 0.10
+    assert summary["max_criticality_residual"] <= 0.3
+
+
+def test_the_teacher_at_l12_has_its_bottleneck():
+    (name,) = [name for name in NAMES if "teacher_k3_l12" in name]
+    audit = Audit.load(preset_folder(name) / "audit.json")
+    least = audit.layers[audit.summary["layer_of_min_cost_of_identity"] - 1]
+    assert audit.model["depth"] >= 18
+    assert least.on_plateau and abs(least.cost_of_identity - least.weight_directions) <= 0.1
+    assert audit.summary["rank_from_hamiltonian"]["spread"] <= 0.25
+
+
+def test_digits_and_mnist_are_as_good_as_they_must_be():
+    presets = {name: read_metadata(preset_folder(name)) for name in NAMES}
+    validated = [m["cross_validation"] for n, m in presets.items() if "digits" in n and "cross_validation" in m]
+    assert validated and validated[0]["runs"] == 25 and validated[0]["accuracy_mean"] >= 0.980
+    assert max(m["metrics"]["test"]["accuracy"] for n, m in presets.items() if "mnist" in n) >= 0.987
+    weights = from_preset("leaky_mlp_mnist_l7_equidistant").blocks
+    for block in weights[len(weights) // 3 : -(len(weights) // 3)]:
+        spectrum = np.linalg.svd(block.weight_matrix, compute_uv=False)
+        assert (spectrum > spectrum[0] / 10).sum() <= 10
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_onnx_agrees_on_the_whole_test_set(name, mnist, tmp_path):
+    export_model(name, tmp_path / "net.onnx")
+    network, x = from_preset(name), data_of(name, mnist).select("test")[0].astype("float32")
+    expected, got = network.predict(x, batch_size=1000, verbose=0), OnnxModel(tmp_path / "net.onnx").predict(x)
+    assert np.abs(got - expected).max() <= 1e-5 * np.abs(expected).max()
+    if network.task == "classification":
+        np.testing.assert_array_equal(got.argmax(-1), expected.argmax(-1))
+
+
+@pytest.mark.parametrize("name", EXPORTED)
+def test_exported_files_verify_and_are_what_the_command_makes(name, tmp_path):
+    shipped = ROOT / "export" / name / "model.onnx"
+    assert verify_onnx(shipped).passed
+    export_model(name, tmp_path / "again.onnx")
+    assert (tmp_path / "again.onnx").read_bytes() == shipped.read_bytes()
+
+
+def test_export_holds_teachers_digits_and_the_best_mnist():
+    best = max((p for p in list_presets("mnist")), key=lambda p: p["metrics"]["test"]["accuracy"])["name"]
+    assert sorted([name for name in NAMES if "mnist" not in name] + [best]) == EXPORTED
+
+
+def test_recipes_hold_only_what_differs_from_the_defaults():
+    for name in NAMES:
+        text = (preset_folder(name) / "recipe.yaml").read_text()
+        assert Recipe.from_dict(yaml.safe_load(text)).to_yaml() == text
+
+
+def test_the_readme_table_is_the_presets():
+    table = (ROOT / "README.md").read_text()
+    for name in NAMES:
+        assert f"| `{name}` |" in table, "run make docs"
+    assert json.dumps(str(models_dir()))
