@@ -1,6 +1,7 @@
 """Train the shipped presets and write `models/` and `export/`.
 
     python benchmarks/make_presets.py [NAME_PART ...] [--data-dir DIR]      train what is missing and matches
+    python benchmarks/make_presets.py --refresh [NAME_PART ...]            audit again, write cards again, no training
     python benchmarks/make_presets.py --export [--data-dir DIR]            write export/ again from models/
 
 Which schedule each effective depth gets is read from schedule_selection.csv: lowest validation loss, mean over seeds.
@@ -17,9 +18,11 @@ from preset_recipes import EFFECTIVE_DEPTHS, preset_recipe
 
 from leaky_zoo.analysis import analyze
 from leaky_zoo.data import load_data
-from leaky_zoo.training import train
-from leaky_zoo.zoo import list_presets, save_to_preset
+from leaky_zoo.networks import LeakyNetwork
+from leaky_zoo.training import Recipe, train
+from leaky_zoo.zoo import from_preset, list_presets, save_to_preset
 from leaky_zoo.zoo.exporting import export_model
+from leaky_zoo.zoo.names import read_metadata
 
 HERE = Path(__file__).parent
 MODELS, EXPORT, RUNS = HERE.parent / "models", HERE.parent / "export", HERE.parent / "runs"
@@ -58,23 +61,35 @@ def make(task: str, depth: int, schedule: str, why: str, data_dir: str | None) -
     if (MODELS / recipe.name).exists():
         return
     network, result = train(recipe, RUNS / recipe.name, data_dir=data_dir, resume=True)
-    data = load_data(recipe.data.name, data_dir)
-    x, y = data.select(recipe.data.train)
-    audit = analyze(network, x, y, data={"name": data.identifier, "split": recipe.data.train})
     extra = {"device": result.device, "training_seconds": result.seconds, "selection": why}
     if result.lbfgs:
         extra["lbfgs"] = {key: result.lbfgs[key] for key in ("objective", "iterations", "evaluations")}
-    test = data.select(recipe.data.test)[0]
+    write(network, recipe, result.metrics, extra, data_dir)
+
+
+def refresh(name: str, data_dir: str | None) -> None:
+    """Audit a preset again and write its files again; weights and metrics stay."""
+    metadata = read_metadata(MODELS / name)
+    kept = ("device", "training_seconds", "selection", "lbfgs", "cross_validation")
+    extra = {key: metadata[key] for key in kept if key in metadata}
+    write(from_preset(name), Recipe.read(MODELS / name / "recipe.yaml"), metadata["metrics"], extra, data_dir)
+
+
+def write(network: LeakyNetwork, recipe: Recipe, metrics: dict, extra: dict, data_dir: str | None) -> None:
+    data = load_data(recipe.data.name, data_dir)
+    about = {"name": data.identifier, "split": recipe.data.train}
+    audit = analyze(network, *data.select(recipe.data.train), data=about)
     save_to_preset(
         network,
         MODELS / recipe.name,
         recipe=recipe,
-        metrics=result.metrics,
+        metrics=metrics,
         audit=audit,
-        golden_inputs=test,
+        golden_inputs=data.select(recipe.data.test)[0],
         extra=extra,
+        overwrite=True,
     )
-    print(recipe.name, json.dumps(result.metrics), json.dumps(audit.summary), flush=True)
+    print(recipe.name, json.dumps(metrics), json.dumps(audit.summary), flush=True)
 
 
 def export_all(data_dir: str | None) -> None:
@@ -100,9 +115,15 @@ def main() -> None:
     parser.add_argument("parts", nargs="*", default=[""])
     parser.add_argument("--data-dir")
     parser.add_argument("--export", action="store_true")
+    parser.add_argument("--refresh", action="store_true")
     arguments = parser.parse_args()
     if arguments.export:
         export_all(arguments.data_dir)
+        return
+    if arguments.refresh:
+        for preset in list_presets():
+            if any(part in preset["name"] for part in arguments.parts):
+                refresh(preset["name"], arguments.data_dir)
         return
     for task, depth, schedule, why in wanted():
         if any(part in preset_recipe(task, depth, schedule).name for part in arguments.parts):

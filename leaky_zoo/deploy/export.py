@@ -17,6 +17,7 @@ from leaky_zoo.deploy.compare import Comparison, as_recorded, compare, load_chec
 from leaky_zoo.deploy.describe import describe_model, output_name_of, sentence, task_of
 from leaky_zoo.deploy.metadata import pack_golden, write_properties
 from leaky_zoo.deploy.requests import (
+    check_class_names,
     checked_audit,
     checked_golden,
     checked_metadata,
@@ -120,6 +121,7 @@ def export_onnx(
     model = checked_model(model, representations)
     tolerance = checked_tolerance(tolerance)
     metadata = checked_metadata(metadata)
+    check_class_names(model, metadata)
     if not isinstance(model_version, int) or model_version < 1:
         raise InvalidInputError(
             f"`model_version` must be a whole number >= 1. Received: model_version={model_version!r}"

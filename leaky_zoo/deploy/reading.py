@@ -25,12 +25,23 @@ def read_model(path: str | os.PathLike[str]) -> "onnx.ModelProto":
     try:
         model = ModelProto.FromString(path.read_bytes())
         whole = bool(model.ir_version and model.opset_import and model.graph.node and model.graph.output)
-        str(model)  # texts that are not UTF-8 show only when they are read
+        _read_texts(model)
     except (DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidInputError(f"{path} is not an ONNX model, or is damaged: {type(error).__name__}.") from error
     if not whole:
         raise InvalidInputError(f"{path} is not a whole ONNX model: version, operators, nodes or outputs are missing.")
     return model
+
+
+def _read_texts(model: "onnx.ModelProto") -> None:
+    """Raise UnicodeDecodeError here rather than later: a text that is not UTF-8 shows only when it is read."""
+    graph = model.graph
+    _ = (model.producer_name, model.producer_version, model.domain, model.doc_string, properties(model))
+    _ = [entry.domain for entry in model.opset_import]
+    for value in (*graph.input, *graph.output):
+        _ = (value.name, [axis.dim_param for axis in value.type.tensor_type.shape.dim])
+    _ = [(node.op_type, node.name) for node in graph.node]
+    external_locations(model)
 
 
 def existing_file(path: str | os.PathLike[str]) -> Path:

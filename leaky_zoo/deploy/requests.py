@@ -72,6 +72,20 @@ def checked_metadata(metadata: Any) -> dict[str, Any]:
     return metadata
 
 
+def check_class_names(model: keras.Model, metadata: Mapping[str, Any]) -> None:
+    """Refuse names that are not one for each class."""
+    own = model.settings["class_names"] if isinstance(model, LeakyNetwork) else None
+    names = own or metadata.get("class_names")
+    if names is None:
+        return
+    whole = isinstance(names, list | tuple) and all(isinstance(name, str) for name in names)
+    if not whole or len(names) != model.outputs[0].shape[-1]:
+        raise InvalidInputError(
+            f"`class_names` must be {model.outputs[0].shape[-1]} texts, one for each class. "
+            f"Received: class_names={names!r}"
+        )
+
+
 def checked_golden(golden: Any, model: keras.Model) -> tuple[np.ndarray, np.ndarray] | None:
     """Give golden pairs as float32, if their shapes fit the model."""
     if golden is None:

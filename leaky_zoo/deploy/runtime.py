@@ -48,17 +48,17 @@ class OnnxModel:
             raise InvalidInputError(f"`threads` must be at least 1, or None. Received: threads={threads}")
         try:
             self._session = open_session(str(path), threads, providers)
-        except RUNTIME_ERRORS as error:
+            inputs = [(value.name, tuple(value.shape)) for value in self._session.get_inputs()]
+            properties = self._session.get_modelmeta().custom_metadata_map
+        except (*RUNTIME_ERRORS, UnicodeDecodeError) as error:
             raise InvalidInputError(f"{path} cannot be loaded: {first_line(error)}") from error
-        if len(self._session.get_inputs()) != 1:
-            raise InvalidInputError(
-                f"{path} must have one input. Received: {[value.name for value in self._session.get_inputs()]}"
-            )
-        self.metadata = parse_properties(self._session.get_modelmeta().custom_metadata_map)
-        self.audit: dict[str, Any] | None = self.metadata.get(PREFIX + "audit")
-        self.class_names: list[str] | None = self.metadata.get(PREFIX + "class_names")
-        self.task: str | None = self.metadata.get(PREFIX + "task")
-        self.input_shape = tuple(self._session.get_inputs()[0].shape[1:])
+        if len(inputs) != 1 or not inputs[0][1]:
+            raise InvalidInputError(f"{path} must have one input with a batch axis. Received: {inputs}")
+        self.metadata = parse_properties(properties)
+        self.audit: dict[str, Any] | None = self._carried("audit", dict)
+        self.class_names: list[str] | None = self._carried("class_names", list)
+        self.task: str | None = self._carried("task", str)
+        self.input_shape = inputs[0][1][1:]
 
     def predict(self, x: Any, batch_size: int = 256) -> np.ndarray:
         """Compute the outputs for raw inputs.
@@ -86,12 +86,19 @@ class OnnxModel:
             One label for each sample.
 
         Raises:
-            InvalidInputError: as `predict`, or the file is no classifier.
+            InvalidInputError: as `predict`, or the file is no classifier, or names more or fewer classes than it has.
         """
         if self.task != "classification":
             raise InvalidInputError(f"Only a classifier has labels. Received: a file with task={self.task!r}")
-        places = self.predict(x, batch_size).argmax(axis=-1).tolist()
-        return places if self.class_names is None else [self.class_names[place] for place in places]
+        outputs = self.predict(x, batch_size)
+        places = outputs.argmax(axis=-1).tolist()
+        if self.class_names is None:
+            return places
+        if len(self.class_names) != outputs.shape[-1]:
+            raise InvalidInputError(
+                f"The file must name each of its {outputs.shape[-1]} classes. Received: {len(self.class_names)} names"
+            )
+        return [self.class_names[place] for place in places]
 
     def representations(self, x: Any, batch_size: int = 256) -> list[np.ndarray]:
         """Compute `A_0..A_L`, with a file that was exported with `representations=True`.
@@ -110,6 +117,14 @@ class OnnxModel:
         if not names:
             raise InvalidInputError("This file outputs no representations: export it with representations=True.")
         return self._run(names, x, batch_size)
+
+    def _carried(self, key: str, kind: type) -> Any:
+        value = self.metadata.get(PREFIX + key)
+        if value is not None and not isinstance(value, kind):
+            raise InvalidInputError(
+                f"The file's metadata is damaged: {PREFIX}{key} must be a {kind.__name__}. Received: {value!r}"
+            )
+        return value
 
     def _run(self, names: list[str], x: Any, batch_size: int) -> list[np.ndarray]:
         if batch_size < 1:

@@ -77,7 +77,8 @@ def verify_onnx(path: str | os.PathLike[str], *, tolerance: float | None = None)
     """
     if tolerance is not None and not 0 < tolerance < 1:
         raise InvalidInputError(f"`tolerance` must be in (0, 1), or None. Received: tolerance={tolerance}")
-    file = _File(Path(path), read_model(path), tolerance)
+    model = read_model(path)
+    file = _File(Path(path), model, tolerance)
     steps: dict[str, Callable[[], str]] = {
         "checker": file.check_graph,
         "self_contained": file.check_self_contained,

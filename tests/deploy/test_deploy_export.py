@@ -4,11 +4,11 @@ import keras
 import numpy as np
 import onnx
 import pytest
-from networks_for_deploy import audit_of, make_network, raw_inputs
 
 from leaky_zoo.deploy import OnnxModel, describe_onnx, export_onnx, inspect_onnx, verify_onnx
 from leaky_zoo.deploy.compare import same_labels
 from leaky_zoo.errors import CheckFailedError, InvalidInputError
+from leaky_zoo.networks import LeakyMLP
 
 METADATA = {
     "name": "tiny",
@@ -20,7 +20,7 @@ METADATA = {
 
 
 @keras.saving.register_keras_serializable(package="leaky_zoo_tests")
-class OwnHead(type(make_network())):
+class OwnHead(LeakyMLP):
     """A family of a user, with a head of its own."""
 
     def _head(self, inputs, *, settings, dtype, exact, penalty):
@@ -28,7 +28,7 @@ class OwnHead(type(make_network())):
 
 
 @pytest.mark.parametrize("kind", ["mlp", "channels_last"])
-def test_everything_written_comes_back(kind, tmp_path):
+def test_everything_written_comes_back(kind, tmp_path, make_network, raw_inputs, audit_of):
     network = make_network(kind, class_names=["a", "b", "c"], dataset={"name": "pixels", "split": "train"})
     inputs = raw_inputs(network)
     golden = (inputs, network.predict_on_batch(inputs.astype("float32")))
@@ -77,14 +77,14 @@ def test_everything_written_comes_back(kind, tmp_path):
     assert model.predict_labels(inputs) == ["abc"[place] for place in expected.argmax(axis=1)]
 
 
-def test_two_exports_have_the_same_bytes(tmp_path):
+def test_two_exports_have_the_same_bytes(tmp_path, make_network, audit_of):
     network = make_network("channels_last")
     for name in ("one.onnx", "two.onnx"):
         export_onnx(network, tmp_path / name, audit=audit_of(network), metadata=METADATA)
     assert (tmp_path / "one.onnx").read_bytes() == (tmp_path / "two.onnx").read_bytes()
 
 
-def test_a_mismatch_raises_and_leaves_the_old_file(tmp_path):
+def test_a_mismatch_raises_and_leaves_the_old_file(tmp_path, make_network, raw_inputs):
     network = make_network()
     path = tmp_path / "net.onnx"
     path.write_bytes(b"the old file")
@@ -98,7 +98,7 @@ def test_a_mismatch_raises_and_leaves_the_old_file(tmp_path):
     assert [entry.name for entry in tmp_path.iterdir()] == ["net.onnx"]
 
 
-def test_a_network_whose_outputs_are_nan_is_not_exported(tmp_path):
+def test_a_network_whose_outputs_are_nan_is_not_exported(tmp_path, make_network):
     network = make_network()
     network.get_layer("stem").kernel.assign(np.full((48, 5), 3e38, "float32"))
     with pytest.raises(CheckFailedError, match="relative error inf"):
@@ -107,7 +107,7 @@ def test_a_network_whose_outputs_are_nan_is_not_exported(tmp_path):
 
 
 @pytest.mark.parametrize("dtype", ["float64", "mixed_bfloat16"])
-def test_other_dtypes_export_as_float32(dtype, tmp_path):
+def test_other_dtypes_export_as_float32(dtype, tmp_path, make_network, raw_inputs, audit_of):
     network = make_network().astype(dtype)
     inputs = raw_inputs(network)
     golden = (inputs, network.predict_on_batch(inputs.astype(network.inputs[0].dtype)))
@@ -120,7 +120,7 @@ def test_other_dtypes_export_as_float32(dtype, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["mlp", "channels_last"])
-def test_representations_in_the_file(kind, tmp_path):
+def test_representations_in_the_file(kind, tmp_path, make_network, raw_inputs):
     network = make_network(kind)
     inputs = raw_inputs(network)
     export_onnx(network, tmp_path / "net.onnx", representations=True, check_inputs=inputs)
@@ -131,7 +131,7 @@ def test_representations_in_the_file(kind, tmp_path):
     assert model.predict(inputs).shape == (7, 3)
 
 
-def test_a_foreign_model_goes_through_the_stock_converter(tmp_path):
+def test_a_foreign_model_goes_through_the_stock_converter(tmp_path, make_network, raw_inputs):
     network = make_network()
     foreign = keras.Model(network.input, keras.layers.Dense(2, activation="tanh")(network.output))
     inputs = raw_inputs(network)
@@ -157,7 +157,7 @@ def test_a_family_of_a_user_goes_through_the_stock_converter(dtype, tmp_path):
     assert list(describe_onnx(tmp_path / "net.onnx")["outputs"]) == ["logits"]
 
 
-def test_what_the_converter_cannot_do_is_not_written(tmp_path):
+def test_what_the_converter_cannot_do_is_not_written(tmp_path, make_network):
     network = make_network()
     foreign = keras.Model(network.input, keras.layers.Activation(keras.activations.gelu)(network.output))
     with pytest.raises(CheckFailedError, match="not valid ONNX"):
@@ -184,6 +184,7 @@ def test_a_tie_between_classes_is_no_mismatch():
         ({"metadata": {"weights_sha256": "other"}}, "weights_sha256='other'"),
         ({"metadata": {"task": "guessing"}}, "task='guessing'"),
         ({"metadata": {"sha256": "text"}}, "sha256='text'"),
+        ({"metadata": {"class_names": ["a", "b"]}}, "class_names=\\['a', 'b'\\]"),
         ({"check_inputs": np.zeros((3, 5))}, r"check_inputs.shape=\(3, 5\)"),
         ({"check_inputs": np.full((1, 6, 4, 2), np.nan)}, "check_inputs with NaN"),
         ({"check_inputs": np.full((1, 6, 4, 2), "a")}, "check_inputs.dtype"),
@@ -194,14 +195,14 @@ def test_a_tie_between_classes_is_no_mismatch():
         ({"model_version": 0}, "model_version=0"),
     ],
 )
-def test_unusable_arguments_are_refused_before_any_work(changes, message, tmp_path):
+def test_unusable_arguments_are_refused_before_any_work(changes, message, tmp_path, make_network):
     arguments = {"model": make_network(), "path": tmp_path / "net.onnx", **changes}
     with pytest.raises(InvalidInputError, match=message):
         export_onnx(**arguments)
     assert not list(tmp_path.iterdir())
 
 
-def test_foreign_models_that_cannot_be_exported_are_refused(tmp_path):
+def test_foreign_models_that_cannot_be_exported_are_refused(tmp_path, make_network):
     network = make_network()
     foreign = keras.Model(network.input, keras.layers.Dense(2)(network.output))
     with pytest.raises(InvalidInputError, match="representations"):

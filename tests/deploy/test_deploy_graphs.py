@@ -4,7 +4,6 @@ import keras
 import numpy as np
 import onnx
 import pytest
-from networks_for_deploy import make_network, raw_inputs
 
 from leaky_zoo.deploy.build import build_onnx
 from leaky_zoo.deploy.conv import same_padding
@@ -33,7 +32,7 @@ def assign_steps(network, steps: list[float]) -> None:
 @pytest.mark.parametrize("effective_depth", [0.0, 0.5, 3.0])
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("kind", ["mlp", "channels_last", "channels_first"])
-def test_graph_agrees_with_keras(kind, task, effective_depth, use_bias):
+def test_graph_agrees_with_keras(kind, task, effective_depth, use_bias, make_network, raw_inputs):
     network = make_network(kind, task, effective_depth, use_bias=use_bias)
     model = build_onnx(network)
     onnx.checker.check_model(model, full_check=True)
@@ -49,7 +48,7 @@ def test_graph_agrees_with_keras(kind, task, effective_depth, use_bias):
 
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("kind", ["mlp", "channels_last"])
-def test_direct_graph_agrees_with_the_stock_converter(kind, task):
+def test_direct_graph_agrees_with_the_stock_converter(kind, task, make_network, raw_inputs):
     network = make_network(kind, task)
     inputs = raw_inputs(network).astype(np.float32)
     direct, converted = build_onnx(network), convert_with_tf2onnx(network, OUTPUT_NAMES[task])
@@ -57,21 +56,21 @@ def test_direct_graph_agrees_with_the_stock_converter(kind, task):
     assert len(direct.graph.node) < len(converted.graph.node)
 
 
-def test_a_dense_block_is_three_operators_and_two_without_bias():
+def test_a_dense_block_is_three_operators_and_two_without_bias(make_network):
     operators = [node.op_type for node in build_onnx(make_network(depth=5)).graph.node]
     assert operators == ["Flatten", "Gemm", *["Relu", "Add", "Gemm"] * 5, "Gemm"]
     operators = [node.op_type for node in build_onnx(make_network(depth=5, use_bias=False)).graph.node]
     assert operators == ["Flatten", "Gemm", *["Relu", "Gemm"] * 5, "Gemm"]
 
 
-def test_names_say_what_things_are():
+def test_names_say_what_things_are(make_network):
     graph = build_onnx(make_network()).graph
     assert {"block_3/relu", "block_3/leak", "block_3/step"} <= {node.name for node in graph.node}
     assert {"stem/weight", "block_3/weight", "block_3/bias", "head/bias"} <= {array.name for array in graph.initializer}
 
 
 @pytest.mark.parametrize("kind", ["mlp", "channels_last"])
-def test_versions_and_determinism(kind):
+def test_versions_and_determinism(kind, make_network):
     network = make_network(kind)
     model = build_onnx(network)
     assert model.ir_version == 8
@@ -82,7 +81,7 @@ def test_versions_and_determinism(kind):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("use_bias", [True, False])
 @pytest.mark.parametrize("kind", ["mlp", "channels_last"])
-def test_a_leak_of_zero_and_beyond(kind, use_bias, dtype):
+def test_a_leak_of_zero_and_beyond(kind, use_bias, dtype, make_network, raw_inputs):
     network = make_network(kind, effective_depth=3.0, use_bias=use_bias).astype(dtype)
     # 1 - rho Lt: zero (as float32 rounds 3 * (1/3)), tiny and positive, negative, ordinary.
     assign_steps(network, [1 / 3, 1 / 3 - 1e-6, 0.35, 0.2, 0.1])
@@ -93,7 +92,7 @@ def test_a_leak_of_zero_and_beyond(kind, use_bias, dtype):
 
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("effective_depth", [0.0, 0.5, 3.0])
-def test_folded_and_plain_convolutions_agree(task, effective_depth):
+def test_folded_and_plain_convolutions_agree(task, effective_depth, make_network, raw_inputs):
     network = make_network("channels_last", task, effective_depth)
     inputs = raw_inputs(network).astype(np.float32)
     folded, plain = build_onnx(network, folded=True), build_onnx(network, folded=False)
@@ -102,7 +101,7 @@ def test_folded_and_plain_convolutions_agree(task, effective_depth):
     assert relative_error(run(folded, inputs), run(plain, inputs)) < 3e-6
 
 
-def test_folding_is_refused_where_it_would_be_wrong():
+def test_folding_is_refused_where_it_would_be_wrong(make_network, raw_inputs):
     network = make_network("channels_last", depth=22, effective_depth=19.0)
     with pytest.raises(InvalidInputError, match="Received: folded=True"):
         build_onnx(network, folded=True)
@@ -113,7 +112,7 @@ def test_folding_is_refused_where_it_would_be_wrong():
 
 
 @pytest.mark.parametrize("kind", ["mlp", "channels_last", "channels_first"])
-def test_representations_are_those_of_the_network(kind):
+def test_representations_are_those_of_the_network(kind, make_network, raw_inputs):
     network = make_network(kind)
     model = build_onnx(network, representations=True)
     onnx.checker.check_model(model, full_check=True)
@@ -127,7 +126,7 @@ def test_representations_are_those_of_the_network(kind):
 
 
 @pytest.mark.parametrize("kind", ["mlp", "channels_last"])
-def test_a_nearly_constant_feature_keeps_its_digits(kind):
+def test_a_nearly_constant_feature_keeps_its_digits(kind, make_network):
     # Folded into the stem, 1000 / 0.01 would cost five digits.
     network = make_network(kind, input_mean=[1000.0, 0.0], input_variance=[1e-4, 0.0])
     inputs = np.zeros((4, *network.input_shape[1:]), "float32")
@@ -136,7 +135,7 @@ def test_a_nearly_constant_feature_keeps_its_digits(kind):
 
 
 @pytest.mark.parametrize("task", ["classification", "autoencoding"])
-def test_channels_first_normalises_along_the_last_axis_as_keras_does(task):
+def test_channels_first_normalises_along_the_last_axis_as_keras_does(task, make_network, raw_inputs):
     network = make_network(
         "channels_first", task, input_mean=list(range(6)), input_variance=[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
     )
@@ -146,7 +145,7 @@ def test_channels_first_normalises_along_the_last_axis_as_keras_does(task):
 
 @pytest.mark.parametrize(("stem_size", "stem_stride"), [(5, 1), (4, 2), (5, 3), (1, 1), (2, 3)])
 @pytest.mark.parametrize("task", ["classification", "autoencoding"])
-def test_padding_of_every_stem(task, stem_size, stem_stride):
+def test_padding_of_every_stem(task, stem_size, stem_stride, make_network, raw_inputs):
     network = (
         make_network("channels_last", task, stem_size=stem_size, stem_stride=stem_stride, depth=4, effective_depth=1.0)
         if stem_stride != 3 or task == "classification"
@@ -177,14 +176,14 @@ def test_same_padding_is_that_of_tensorflow():
     assert same_padding(6, kernel=1, stride=3) == (0, 0)
 
 
-def test_weights_that_are_not_finite_are_refused():
+def test_weights_that_are_not_finite_are_refused(make_network):
     network = make_network()
     network.blocks[2].kernel.assign(np.full((5, 5), np.nan))
     with pytest.raises(InvalidInputError, match="block_3/weight with 25 of 25"):
         build_onnx(network)
 
 
-def test_a_foreign_model_is_not_built_directly():
+def test_a_foreign_model_is_not_built_directly(make_network):
     network = make_network()
     foreign = keras.Model(network.input, keras.layers.Dense(2)(network.output))
     with pytest.raises(InvalidInputError, match="Received: network=Functional"):

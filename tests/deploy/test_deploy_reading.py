@@ -9,7 +9,6 @@ import onnx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from networks_for_deploy import audit_of, make_network, raw_inputs
 
 from leaky_zoo.deploy import OnnxModel, describe_onnx, export_onnx, inspect_onnx, verify_onnx
 from leaky_zoo.deploy.metadata import pack_golden, unpack_golden
@@ -19,7 +18,7 @@ READERS = (inspect_onnx, describe_onnx, verify_onnx, OnnxModel)
 
 
 @pytest.fixture(scope="module")
-def good_file(tmp_path_factory):
+def good_file(tmp_path_factory, make_network, raw_inputs, audit_of):
     network = make_network("mlp", "regression")
     path = tmp_path_factory.mktemp("good") / "net.onnx"
     export_onnx(network, path, audit=audit_of(network), check_inputs=raw_inputs(network))
@@ -95,8 +94,8 @@ def test_a_changed_byte_never_crashes(place, byte, good_file, tmp_path):
     for read in READERS:
         try:
             read(path)
-        except InvalidInputError as error:
-            assert str(error)  # noqa: PT017
+        except InvalidInputError:
+            continue
 
 
 def test_a_changed_weight_is_noticed(good_file, tmp_path):
@@ -182,7 +181,7 @@ def test_the_runtime_refuses_what_does_not_fit(good_file):
     for wrong in (np.zeros((6, 4, 2)), np.zeros((2, 6, 4, 3)), np.zeros((0, 6, 4, 2))):
         with pytest.raises(InvalidInputError, match=r"shape \(n, 6, 4, 2\).*Received: x.shape"):
             model.predict(wrong)
-    with pytest.raises(InvalidInputError, match="x.dtype"):
+    with pytest.raises(InvalidInputError, match=r"x\.dtype"):
         model.predict(np.full((1, 6, 4, 2), "a"))
     with pytest.raises(InvalidInputError, match="batch_size=0"):
         model.predict(np.zeros((1, 6, 4, 2)), batch_size=0)
@@ -240,3 +239,20 @@ def test_an_unknown_name_is_an_attribute_error():
     assert "OnnxModel" in dir(leaky_zoo.deploy)
     with pytest.raises(AttributeError, match="no_such_name"):
         leaky_zoo.deploy.no_such_name  # noqa: B018
+
+
+@pytest.mark.parametrize(("key", "value"), [("audit", "[1]"), ("class_names", '"abc"')])
+def test_the_runtime_refuses_metadata_of_another_kind(key, value, good_file, tmp_path):
+    def change(model):
+        model.metadata_props.add(key=f"leaky_zoo.{key}", value=value)
+
+    path = tamper(good_file, tmp_path / "net.onnx", change)
+    with pytest.raises(InvalidInputError, match=f"damaged: leaky_zoo.{key}"):
+        OnnxModel(path)
+
+
+def test_the_runtime_refuses_too_few_names(make_network, tmp_path):
+    export_onnx(make_network(class_names=["a", "b", "c"]), tmp_path / "net.onnx")
+    path = tamper(tmp_path / "net.onnx", tmp_path / "net.onnx", set_property("class_names", '["a"]'))
+    with pytest.raises(InvalidInputError, match="each of its 3 classes"):
+        OnnxModel(path).predict_labels(np.zeros((1, 6, 4, 2)))

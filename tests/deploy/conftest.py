@@ -2,13 +2,15 @@
 
 import keras
 import numpy as np
+import pytest
 
+from leaky_zoo.analysis import weights_sha256
 from leaky_zoo.networks import LeakyConvNet, LeakyMLP, LeakyNetwork
 
 SHAPES = {"mlp": (6, 4, 2), "channels_last": (9, 6, 2), "channels_first": (2, 9, 6)}
 
 
-def make_network(
+def _make_network(
     kind: str = "mlp", task: str = "classification", effective_depth: float = 3.0, **changes
 ) -> LeakyNetwork:
     """A net with random weights and biases, so that no term of a block vanishes."""
@@ -30,13 +32,26 @@ def make_network(
     return network
 
 
-def raw_inputs(network: keras.Model, rows: int = 7) -> np.ndarray:
+def _raw_inputs(network: keras.Model, rows: int = 7) -> np.ndarray:
     """Samples like pixels: whole numbers up to 255, as uint8."""
     return np.random.default_rng(3).integers(0, 256, (rows, *network.input_shape[1:])).astype(np.uint8)
 
 
-def audit_of(network: keras.Model) -> dict:
+def _audit_of(network: keras.Model) -> dict:
     """The part of an audit that a file's checks look at."""
-    from leaky_zoo.analysis import weights_sha256
-
     return {"schema_version": "1.0", "model": {"weights_sha256": weights_sha256(network)}, "layers": []}
+
+
+@pytest.fixture(scope="session")
+def make_network():
+    return _make_network
+
+
+@pytest.fixture(scope="session")
+def raw_inputs():
+    return _raw_inputs
+
+
+@pytest.fixture(scope="session")
+def audit_of():
+    return _audit_of
