@@ -1,5 +1,6 @@
 """Figures of an audit. Each function returns a matplotlib figure and touches no global state."""
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -75,7 +76,7 @@ def draw_weight_spectra(axes: Axes, audit: Audit) -> None:
 def draw_energies(axes: Axes, audit: Audit) -> None:
     """Kinetic and potential energy and the Hamiltonian along the path."""
     starts = _starts(audit)
-    series = [
+    series: list[tuple[str, list[float | None], str, str]] = [
         ("kinetic", [layer.kinetic_energy for layer in audit.layers], WARM, "-"),
         ("potential", [layer.potential_energy for layer in audit.layers], COOL, "-"),
         ("Hamiltonian (momentum form)", [layer.hamiltonian for layer in audit.layers], INK, "-"),
@@ -83,7 +84,7 @@ def draw_energies(axes: Axes, audit: Audit) -> None:
     ]
     for label, values, colour, style in series:
         if all(value is not None for value in values):
-            axes.plot(starts, values, style, color=colour, marker=".", label=label)
+            axes.plot(starts, np.array(values, dtype=float), style, color=colour, marker=".", label=label)
     axes.set_yscale("symlog", linthresh=1.0)
     axes.set(xlabel="p, position along the path", ylabel="energy (symmetric log)", title="Energies")
     axes.legend(fontsize=8)

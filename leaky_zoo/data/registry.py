@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -112,7 +113,7 @@ def _read(
         return splits, tuple(feature.names) if record.task == "classification" else None
 
 
-def _prepared(tfds: object, identifier: str, ours: bool, data_dir: str | os.PathLike[str] | None) -> object:
+def _prepared(tfds: Any, identifier: str, ours: bool, data_dir: str | os.PathLike[str] | None) -> Any:
     """A builder whose files are on the disk: found, generated (ours), or downloaded."""
     named = data_dir or os.environ.get("TFDS_DATA_DIR")
     # Ours can be generated anywhere; a read-only TFDS folder must not stop that.
@@ -136,7 +137,7 @@ def _prepared(tfds: object, identifier: str, ours: bool, data_dir: str | os.Path
     return builder
 
 
-def _generate(tfds: object, identifier: str, builder: object) -> None:
+def _generate(tfds: Any, identifier: str, builder: Any) -> None:
     """Generate aside and rename, so that two processes that start at once do not disturb each other."""
     target = Path(builder.data_path)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -162,7 +163,7 @@ def cache_dir() -> Path:
 
 
 @contextlib.contextmanager
-def _quiet_tfds() -> Iterator[object]:
+def _quiet_tfds() -> Iterator[Any]:
     """TFDS without its progress bars and download chatter."""
     try:
         import tensorflow_datasets as tfds

@@ -40,7 +40,8 @@ def _read_texts(model: "onnx.ModelProto") -> None:
     _ = [entry.domain for entry in model.opset_import]
     for value in (*graph.input, *graph.output):
         _ = (value.name, [axis.dim_param for axis in value.type.tensor_type.shape.dim])
-    _ = [(node.op_type, node.name) for node in graph.node]
+    _ = [(node.op_type, node.name, *node.input, *node.output) for node in graph.node]
+    _ = (graph.name, [tensor.name for tensor in graph.initializer])
     external_locations(model)
 
 

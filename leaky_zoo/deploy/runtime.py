@@ -50,7 +50,7 @@ class OnnxModel:
             self._session = open_session(str(path), threads, providers)
             inputs = [(value.name, tuple(value.shape)) for value in self._session.get_inputs()]
             properties = self._session.get_modelmeta().custom_metadata_map
-        except (*RUNTIME_ERRORS, UnicodeDecodeError) as error:
+        except RUNTIME_ERRORS as error:
             raise InvalidInputError(f"{path} cannot be loaded: {first_line(error)}") from error
         if len(inputs) != 1 or not inputs[0][1]:
             raise InvalidInputError(f"{path} must have one input with a batch axis. Received: {inputs}")

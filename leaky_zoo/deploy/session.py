@@ -18,6 +18,7 @@ RUNTIME_ERRORS = (
     states.NoSuchFile,
     states.NotImplemented,
     states.RuntimeException,
+    UnicodeDecodeError,  # a damaged file's texts, or a message that quotes them
 )
 CHECK_BATCHES = (1, 2, 257)
 

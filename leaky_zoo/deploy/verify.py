@@ -118,7 +118,7 @@ class _File:
 
         try:
             onnx.checker.check_model(self.model, full_check=True)
-        except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        except (onnx.checker.ValidationError, RuntimeError, ValueError) as error:  # the last two from a damaged file
             raise _FailedError(first_line(error)) from error
         versions = ", ".join(f"{entry.domain or 'ai.onnx'} {entry.version}" for entry in self.model.opset_import)
         return f"Valid ONNX: IR {self.model.ir_version}, opset {versions}."

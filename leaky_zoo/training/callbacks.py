@@ -112,7 +112,7 @@ class StepSizeUpdate(keras.callbacks.Callback):
                 block.assign_weight_matrix(kept)
             layer.assign(new)
             after = keras.ops.convert_to_numpy(self.model(self.probe)).astype(np.float64)
-            change = float(np.linalg.norm(after - before) / max(np.linalg.norm(before), 1e-300))
+            change = float(np.linalg.norm(after - before)) / max(float(np.linalg.norm(before)), 1e-300)
             if change > layer.schedule.tolerance:
                 for block, weight in zip(blocks, weights, strict=True):
                     block.assign_weight_matrix(weight)

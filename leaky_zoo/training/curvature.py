@@ -6,6 +6,7 @@ for convolutions Grosse & Martens 2016). With the penalty it is diagonal in the 
 rotation and a scaling turn it into the identity. The factors are the moments that the analysis collects anyway.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import keras
@@ -58,7 +59,7 @@ class KroneckerCoordinates:
         """Gradient with respect to `u` from the one with respect to the weights."""
         return self._apply(vector, lambda m, matrix: (m.inputs.T @ matrix @ m.outputs) / m.scale)
 
-    def _apply(self, vector: np.ndarray, change: object) -> np.ndarray:
+    def _apply(self, vector: np.ndarray, change: Callable[[_Map, np.ndarray], np.ndarray]) -> np.ndarray:
         sizes = [int(np.prod(shape, dtype=int)) for shape in self._shapes]
         parts = [part.copy() for part in np.split(vector, np.cumsum(sizes)[:-1])]
         for each in self._maps:

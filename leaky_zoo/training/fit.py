@@ -19,7 +19,7 @@ from leaky_zoo.training.callbacks import PenaltyRamp, StepSizeUpdate, StopOnNonF
 from leaky_zoo.training.evaluation import evaluate_network, targets_for, watched_metrics
 from leaky_zoo.training.lbfgs import minimize_objective
 from leaky_zoo.training.optimizer import ClippedAdam
-from leaky_zoo.training.recipe import Recipe
+from leaky_zoo.training.recipe import LBFGSPart, Recipe
 from leaky_zoo.training.run_folder import Checkpoint, EpochLog, RunFolder, steps_done
 from leaky_zoo.training.strategy import describe, make_strategy
 
@@ -78,7 +78,7 @@ def train(
     x, y = training_arrays(recipe, data)
     batch_size = _global_batch(recipe, len(x), strategy.num_replicas_in_sync)
     per_pass = len(x) // batch_size
-    total = recipe.optimizer.steps or recipe.optimizer.epochs * per_pass
+    total = recipe.optimizer.total_steps(per_pass)
     per_epoch = min(recipe.log_every or per_pass, total)
 
     keras.utils.set_random_seed(recipe.seed)
@@ -137,7 +137,7 @@ def train(
             callbacks=watchers,
         )
     network = network.astype(recipe.network.dtype)  # a copy that is not spread over replicas
-    lbfgs = _second_phase(recipe, network, x, y, on_lbfgs_iteration) if recipe.lbfgs else None
+    lbfgs = _second_phase(recipe.lbfgs, network, x, y, on_lbfgs_iteration) if recipe.lbfgs else None
     splits = {"train": recipe.data.train, "validation": recipe.data.validation, "test": recipe.data.test}
     metrics = {name: evaluate_network(network, *data.select(split)) for name, split in splits.items() if split}
     result = TrainingResult(metrics, describe(strategy), round(time.perf_counter() - begin, 1), lbfgs, updates.trace)
@@ -182,14 +182,14 @@ def build(recipe: Recipe, data: Dataset) -> LeakyNetwork:
 
 
 def _second_phase(
-    recipe: Recipe,
+    settings: LBFGSPart,
     network: LeakyNetwork,
     x: np.ndarray,
     y: np.ndarray,
     on_iteration: Callable[[int, float], None] | None,
 ) -> dict[str, Any]:
     twin = network.astype("float64")
-    report = minimize_objective(twin, x, y, recipe.lbfgs, on_iteration)
+    report = minimize_objective(twin, x, y, settings, on_iteration)
     network.set_weights(twin.get_weights())
     return report
 

@@ -119,7 +119,7 @@ def criticality_residuals(network: LeakyNetwork, x: np.ndarray, y: np.ndarray) -
     """`||W_l - P_l s^T|| / ||W_l||` for `l = 1..L` on these samples; 0 at a critical point."""
     momenta = collect(network, x, y).momenta(network.settings["weight_decay"])
     pairs = zip((block.weight_matrix for block in network.blocks), momenta, strict=True)
-    return [float(np.linalg.norm(w - p.features) / max(np.linalg.norm(w), 1e-300)) for w, p in pairs]
+    return [float(np.linalg.norm(w - p.features)) / max(float(np.linalg.norm(w)), 1e-300) for w, p in pairs]
 
 
 def _in_coordinates(

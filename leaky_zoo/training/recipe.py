@@ -106,6 +106,10 @@ class OptimizerPart(_Part):
             raise ValueError("give `steps` or `epochs`, one of them")
         return self
 
+    def total_steps(self, per_pass: int) -> int:
+        """Optimiser steps in all, for data of so many batches."""
+        return self.steps if self.steps is not None else (self.epochs or 0) * per_pass
+
 
 class LBFGSPart(_Part):
     """Full-batch L-BFGS in float64 after the optimiser, to reach a critical point. Small data only.

@@ -56,8 +56,9 @@ def export_model(
                 golden = (pairs["inputs"], pairs["outputs"])
             inputs = golden[0]
     trained = network.settings["dataset"] if isinstance(network, LeakyNetwork) else None
-    if data or (audit is None and trained):
-        dataset = load_data(data or trained["name"], data_dir)
+    source = data or (trained["name"] if trained and audit is None else None)
+    if source:
+        dataset = load_data(source, data_dir)
         inputs = dataset.select("test")[0]
         if audit is None and isinstance(network, LeakyNetwork):
             split = trained["split"] if trained and trained["name"] == dataset.identifier else "train"

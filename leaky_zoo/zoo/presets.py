@@ -154,9 +154,8 @@ def _write_files(
     golden_inputs: np.ndarray | None,
     extra: dict[str, Any] | None,
 ) -> None:
-    config = {"class_name": type(network).__name__, "config": network.get_config()}
-    config["config"]["name"] = name
-    write_json(folder / "config.json", config)
+    config = {**network.get_config(), "name": name}
+    write_json(folder / "config.json", {"class_name": type(network).__name__, "config": config})
     network.save_weights(folder / "model.weights.h5")
     if recipe is not None:
         recipe.write(folder / "recipe.yaml")
