@@ -10,7 +10,14 @@ import numpy as np
 from leaky_zoo.analysis.audit import Audit, LayerAudit
 from leaky_zoo.analysis.streaming import PathMoments, collect
 from leaky_zoo.errors import InvalidInputError
-from leaky_zoo.geometry import cost_of_identity, energies, participation_ratio, singular_values, stable_rank
+from leaky_zoo.geometry import (
+    cost_of_identity,
+    cost_of_identity_sweep,
+    energies,
+    participation_ratio,
+    singular_values,
+    stable_rank,
+)
 from leaky_zoo.networks import LeakyNetwork
 
 GAMMA_SWEEP = tuple(10.0**power for power in range(-8, -1))
@@ -119,7 +126,7 @@ def _layers(network: LeakyNetwork, sums: PathMoments, gamma_0: float, mu: float 
         before, weights = sums.layers[row], block.weight_matrix
         identity = cost_of_identity(before, gamma_0)
         energy = energies(before, identity, weights, network.effective_depth, momenta[row])
-        looser, tighter = (cost_of_identity(before, gamma).cost for gamma in (10 * gamma_0, gamma_0 / 10))
+        looser, tighter, *sweep = cost_of_identity_sweep(before, (10 * gamma_0, gamma_0 / 10, *GAMMA_SWEEP)).tolist()
         spectrum = np.linalg.svd(weights, compute_uv=False)
         directions, gap = _largest_gap(spectrum)
         statistics = _statistics(sums.layers[row + 1])
@@ -132,7 +139,7 @@ def _layers(network: LeakyNetwork, sums: PathMoments, gamma_0: float, mu: float 
                 cost_of_identity=identity.cost,
                 out_of_image_fraction=identity.out_of_image_fraction,
                 on_plateau=max(abs(looser - identity.cost), abs(tighter - identity.cost)) < PLATEAU * identity.cost,
-                cost_of_identity_sweep=[cost_of_identity(before, gamma).cost for gamma in GAMMA_SWEEP],
+                cost_of_identity_sweep=sweep,
                 kinetic_energy=energy.kinetic_energy,
                 potential_energy=energy.potential_energy,
                 cross_term=energy.cross_term,

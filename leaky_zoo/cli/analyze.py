@@ -1,13 +1,17 @@
 """`leaky-zoo analyze`: the bottleneck of a network on data."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.table import Table
 
-from leaky_zoo.cli.console import AsJson, DataDir, Model, cell, err, out, print_json, table, track
+from leaky_zoo.cli.console import AsJson, DataDir, Model, err, out, print_json, table, track
 from leaky_zoo.cli.startup import start_tensorflow
 from leaky_zoo.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from leaky_zoo.analysis import Audit
 
 COLUMNS = {
     "layer": "layer",
@@ -15,16 +19,25 @@ COLUMNS = {
     "cost_of_identity": "COI",
     "on_plateau": "plateau",
     "rank_from_hamiltonian": "-2H/L~",
-    "kinetic_energy": "kinetic",
-    "potential_energy": "potential",
-    "hamiltonian": "H",
     "criticality_residual": "residual",
-    "out_of_image_fraction": "out of image",
     "stable_rank": "stable rank",
-    "participation_ratio": "part. ratio",
     "weight_directions": "directions",
     "weight_gap": "gap",
 }
+WIDE_COLUMNS = {
+    "kinetic_energy": "kinetic",
+    "potential_energy": "potential",
+    "hamiltonian": "H",
+    "out_of_image_fraction": "out of image",
+    "participation_ratio": "part. ratio",
+}
+WIDE = 150
+
+
+def audit_table(audit: "Audit", title: str) -> Table:
+    """The audit by layer, with the energies where the terminal is wide enough; `--json` has all of it."""
+    columns = COLUMNS | WIDE_COLUMNS if out.width >= WIDE else COLUMNS
+    return table(title, columns.values(), ([getattr(layer, name) for name in columns] for layer in audit.layers))
 
 
 def analyze_command(
@@ -73,8 +86,7 @@ def analyze_command(
     title = f"{network.name} on {dataset.identifier} {split}, N = {audit.n}, gamma_0 = {audit.gamma_0:g}"
     if audit.weight_decay is not None:
         title += f", mu = {audit.weight_decay:g}, mu_io = {audit.io_weight_decay:g}"
-    rows = ([cell(getattr(layer, name)) for name in COLUMNS] for layer in audit.layers)
-    out.print(table(title, COLUMNS.values(), rows))
+    out.print(audit_table(audit, title))
     for name, reason in audit.undefined.items():
         out.print(f"{name}: {reason}", style="dim")
     for warning in audit.warnings:

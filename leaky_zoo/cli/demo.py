@@ -20,8 +20,7 @@ def demo(
     """
     start_tensorflow()
     from leaky_zoo.analysis import analyze, plot_audit
-    from leaky_zoo.cli.analyze import COLUMNS
-    from leaky_zoo.cli.console import cell
+    from leaky_zoo.cli.analyze import audit_table
     from leaky_zoo.data import load_data
     from leaky_zoo.deploy import OnnxModel, verify_onnx
     from leaky_zoo.errors import CheckFailedError
@@ -47,8 +46,7 @@ def demo(
     err.rule("3. Analyse the bottleneck")
     about = {"name": digits.identifier, "split": trained["split"]}
     audit = analyze(network, *digits.select(trained["split"]), data=about, track=track("analyzing"))
-    rows = ([cell(getattr(layer, name)) for name in COLUMNS] for layer in audit.layers)
-    out.print(table(f"N = {audit.n}, gamma_0 = {audit.gamma_0:g}, mu = {audit.weight_decay:g}", COLUMNS.values(), rows))
+    out.print(audit_table(audit, f"N = {audit.n}, gamma_0 = {audit.gamma_0:g}, mu = {audit.weight_decay:g}"))
     for warning in audit.warnings:
         out.print(f"warning: {warning}", style="yellow", highlight=False)
     plot, saved, onnx = folder / "bottleneck.png", folder / "audit.json", folder / f"{best}.onnx"

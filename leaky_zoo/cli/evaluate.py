@@ -19,7 +19,7 @@ def evaluate(
 ) -> None:
     """Evaluate a network: loss without penalty, and accuracy for a classifier.
 
-    [dim]Examples:[/]  leaky-zoo evaluate leaky_mlp_optical_digits_l3_equidistant   |
+    [dim]Examples:[/]  leaky-zoo evaluate leaky_mlp_optical_digits_l7_equidistant   |
     leaky-zoo evaluate my.keras --data my.npz
     """
     start_tensorflow()

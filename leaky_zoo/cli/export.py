@@ -24,7 +24,7 @@ def export(
 ) -> None:
     """Export a network to ONNX, compare it with Keras, and write the file only if they agree.
 
-    [dim]Examples:[/]  leaky-zoo export leaky_mlp_optical_digits_l3_equidistant --out digits.onnx
+    [dim]Examples:[/]  leaky-zoo export leaky_mlp_optical_digits_l7_equidistant --out digits.onnx
     """
     if file.suffix != ".onnx":
         raise InvalidInputError(f"--out must end in .onnx. Received: {file}")

@@ -12,7 +12,7 @@ from leaky_zoo.cli.console import AsJson, out, print_json, table
 def inspect(file: Annotated[Path, typer.Argument(help="An .onnx file.")], as_json: AsJson = False) -> None:
     """Print the metadata of an ONNX file: preset, metrics, preprocessing, audit.
 
-    [dim]Examples:[/]  leaky-zoo inspect export/leaky_mlp_optical_digits_l3_equidistant/model.onnx --json
+    [dim]Examples:[/]  leaky-zoo inspect export/leaky_mlp_optical_digits_l7_equidistant/model.onnx --json
     """
     from leaky_zoo.deploy.inspect import describe_onnx, inspect_onnx
 

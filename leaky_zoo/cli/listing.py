@@ -20,15 +20,12 @@ def list_command(
     if as_json:
         print_json(presets)
         return
-    columns = ("name", "task", "L~", "schedule", "depth", "width", "parameters", "test")
+    columns = ("name", "L~", "depth", "parameters", "test")
     rows = (
         (
             preset["name"],
-            preset["task"],
             f"{preset['effective_depth']:g}",
-            preset["schedule"],
             preset["depth"],
-            preset["width"],
             f"{preset['parameters']:,}",
             headline(preset["metrics"]),
         )

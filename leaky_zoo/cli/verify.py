@@ -11,7 +11,7 @@ from leaky_zoo.cli.console import AsJson, out, print_json, table
 def verify(file: Annotated[Path, typer.Argument(help="An .onnx file.")], as_json: AsJson = False) -> None:
     """Check that an ONNX file is sound, runs, and still gives the outputs it was exported with.
 
-    [dim]Example:[/]  leaky-zoo verify export/leaky_mlp_optical_digits_l3_equidistant/model.onnx
+    [dim]Example:[/]  leaky-zoo verify export/leaky_mlp_optical_digits_l7_equidistant/model.onnx
     """
     from leaky_zoo.deploy.verify import verify_onnx
 

@@ -25,24 +25,32 @@ def read_model(path: str | os.PathLike[str]) -> "onnx.ModelProto":
     try:
         model = ModelProto.FromString(path.read_bytes())
         whole = bool(model.ir_version and model.opset_import and model.graph.node and model.graph.output)
-        _read_texts(model)
+        readable = all(isinstance(text, str) for text in _texts(model))
     except (DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidInputError(f"{path} is not an ONNX model, or is damaged: {type(error).__name__}.") from error
+    if not readable:
+        raise InvalidInputError(f"{path} is not an ONNX model, or is damaged: it holds texts that are not UTF-8.")
     if not whole:
         raise InvalidInputError(f"{path} is not a whole ONNX model: version, operators, nodes or outputs are missing.")
     return model
 
 
-def _read_texts(model: "onnx.ModelProto") -> None:
-    """Raise UnicodeDecodeError here rather than later: a text that is not UTF-8 shows only when it is read."""
+def _texts(model: "onnx.ModelProto") -> Iterator[object]:
+    """Every text that this room reads. One that is not UTF-8 comes as bytes, which would surprise everyone later."""
     graph = model.graph
-    _ = (model.producer_name, model.producer_version, model.domain, model.doc_string, properties(model))
-    _ = [entry.domain for entry in model.opset_import]
+    yield from (model.producer_name, model.producer_version, model.domain, model.doc_string, graph.name)
+    for entry in model.opset_import:
+        yield entry.domain
     for value in (*graph.input, *graph.output):
-        _ = (value.name, [axis.dim_param for axis in value.type.tensor_type.shape.dim])
-    _ = [(node.op_type, node.name, *node.input, *node.output) for node in graph.node]
-    _ = (graph.name, [tensor.name for tensor in graph.initializer])
-    external_locations(model)
+        yield value.name
+        yield from (axis.dim_param for axis in value.type.tensor_type.shape.dim)
+    for node in graph.node:
+        yield from (node.op_type, node.name, *node.input, *node.output)
+    for tensor in graph.initializer:
+        yield tensor.name
+    for key, value in properties(model).items():
+        yield from (key, value)
+    yield from external_locations(model)
 
 
 def existing_file(path: str | os.PathLike[str]) -> Path:

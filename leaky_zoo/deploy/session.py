@@ -40,7 +40,8 @@ def open_session(
     options.log_severity_level = 4  # what goes wrong is raised, and told once
     if threads is not None:
         options.intra_op_num_threads = threads
-    return onnxruntime.InferenceSession(source, options, providers=list(providers))
+    # Without the fallback a file that cannot be loaded is tried once and nothing is printed.
+    return onnxruntime.InferenceSession(source, options, providers=list(providers), enable_fallback=False)
 
 
 def run_rows(session: onnxruntime.InferenceSession, inputs: np.ndarray) -> np.ndarray:

@@ -118,7 +118,12 @@ class _File:
 
         try:
             onnx.checker.check_model(self.model, full_check=True)
-        except (onnx.checker.ValidationError, RuntimeError, ValueError) as error:  # the last two from a damaged file
+        except (
+            onnx.checker.ValidationError,
+            onnx.shape_inference.InferenceError,
+            RuntimeError,  # this and the next come from damaged files
+            ValueError,
+        ) as error:
             raise _FailedError(first_line(error)) from error
         versions = ", ".join(f"{entry.domain or 'ai.onnx'} {entry.version}" for entry in self.model.opset_import)
         return f"Valid ONNX: IR {self.model.ir_version}, opset {versions}."
@@ -146,13 +151,14 @@ class _File:
             raise _FailedError("Not loaded: it names files outside.")
         try:
             session = open_session(str(self.path), threads=1)
+            inputs = [(value.name, value.type, value.shape) for value in session.get_inputs()]
+            output = session.get_outputs()[0].name
         except RUNTIME_ERRORS as error:
             raise _FailedError(first_line(error)) from error
-        inputs = [(value.name, value.type, value.shape) for value in session.get_inputs()]
         if len(inputs) != 1 or inputs[0][1] != "tensor(float)" or not inputs[0][2]:
             raise _FailedError(f"One float32 input with a batch axis is expected. Found: {inputs}.")
         self.session = session
-        return f"ONNX Runtime: {inputs[0][0]} {inputs[0][2]} to {session.get_outputs()[0].name}."
+        return f"ONNX Runtime: {inputs[0][0]} {inputs[0][2]} to {output}."
 
     def check_batches(self) -> str:
         from leaky_zoo.deploy.session import CHECK_BATCHES, relative_error, take_rows

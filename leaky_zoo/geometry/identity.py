@@ -4,6 +4,7 @@ Everything here is the stabilised version: `K^+` is replaced by `(K + gamma I)^-
 relative to the data and so independent of the number of samples. `gamma_0` decides every number: state it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,6 +75,36 @@ def cost_of_identity(moments: Moments, gamma_0: float = 1e-5) -> Identity:
     return Identity(gamma, weights, cost, residual / squared if squared > 0 else 0.0, factor)
 
 
+def cost_of_identity_sweep(moments: Moments, gammas_0: Sequence[float]) -> np.ndarray:
+    """The cost of identity at many values of `gamma_0`, from one eigendecomposition.
+
+    Args:
+        moments: sums over the samples.
+        gammas_0: relative regularisers, positive.
+
+    Returns:
+        One cost for each, float64.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from leaky_zoo.geometry import moments
+    >>> a = np.random.default_rng(0).uniform(size=(50, 3))
+    >>> costs = cost_of_identity_sweep(moments(a, a), [1e-3, 1e-6])
+    >>> bool(abs(costs[1] - cost_of_identity(moments(a, a), 1e-6).cost) < 1e-9)
+    True
+    """
+    values, vectors = linalg.eigh(moments.gram, check_finite=False)
+    weights = np.square(moments.cross @ vectors).sum(axis=0)
+    squared = float(np.trace(moments.outer))
+    costs = []
+    for gamma in values[-1] * np.asarray(gammas_0, dtype=np.float64):
+        shrunk = weights / (values + gamma)
+        residual = max(squared - 2 * shrunk.sum() + (shrunk * values / (values + gamma)).sum(), 0.0)
+        costs.append((shrunk / (values + gamma)).sum() + residual / gamma)
+    return np.array(costs)
+
+
 def k_norm_squared(
     matrix: np.ndarray, features: np.ndarray, identity: Identity, gram: np.ndarray | None = None
 ) -> float:
@@ -98,4 +129,4 @@ def k_norm_squared(
 
 
 def _inner(left: np.ndarray, right: np.ndarray) -> float:
-    return float(np.vdot(left, right))
+    return float(np.einsum("ij,ij->", left, right))

@@ -51,7 +51,7 @@ def from_preset(name: str | os.PathLike[str], expected: type[LeakyNetwork] | Non
         WrongClassError: the preset is of another class than `expected`.
 
     Example:
-    >>> net = from_preset("leaky_mlp_optical_digits_l3_learnable")  # doctest: +SKIP
+    >>> net = from_preset("leaky_mlp_optical_digits_l7_equidistant")  # doctest: +SKIP
     """
     folder = preset_folder(name)
     metadata = read_metadata(folder)

@@ -100,7 +100,7 @@ def test_a_mismatch_raises_and_leaves_the_old_file(tmp_path, make_network, raw_i
 
 def test_a_network_whose_outputs_are_nan_is_not_exported(tmp_path, make_network):
     network = make_network()
-    network.get_layer("stem").kernel.assign(np.full((48, 5), 3e38, "float32"))
+    network.get_layer("head").kernel.assign(np.full((5, 3), 3e38, "float32"))
     with pytest.raises(CheckFailedError, match="relative error inf"):
         export_onnx(network, tmp_path / "net.onnx")
     assert not list(tmp_path.iterdir())
