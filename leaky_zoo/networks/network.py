@@ -84,6 +84,11 @@ class LeakyNetwork(keras.Model):
             output_size, output_mean, output_variance = None, input_mean, input_variance
         elif output_size is None or output_size < 1:
             raise InvalidInputError(f"{task} needs `output_size` >= 1. Received: output_size={output_size}")
+        if class_names is not None and (task != "classification" or len(class_names) != output_size):
+            raise InvalidInputError(
+                f"`class_names` are one for each of a classifier's {output_size} outputs. Received: "
+                f"class_names={class_names}, task={task!r}"
+            )
         policy = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
         schedule = get_schedule(schedule)
         starts = schedule.start(depth, effective_depth)

@@ -59,6 +59,7 @@ def test_batch_size_does_not_matter(samples):
         assert a.criticality_residual == pytest.approx(b.criticality_residual, rel=1e-5)
 
 
+@pytest.mark.tensorflow_only  # float64; JAX computes in float32 unless told otherwise
 def test_criticality_residual_is_the_gradient_of_the_objective():
     """`dObjective/dW_l = mu rho_l (W_l - P_l s^T)`: by finite differences of loss and penalty in float64."""
     random = np.random.default_rng(1)

@@ -46,8 +46,10 @@ class Adaptive(Schedule):
 
     def update(self, step_sizes: np.ndarray, path: Path) -> np.ndarray:
         speed = path.distances() / (step_sizes * np.maximum(path.norms(), np.finfo(float).tiny))
+        if not speed.any():
+            return step_sizes  # a path that stands still has no preference
         # A layer that stands still would get all of the path: a millionth of the mean speed is slow enough.
-        inverse = 1 / np.maximum(speed, max(1e-6 * speed.mean(), np.finfo(float).tiny))
+        inverse = 1 / np.maximum(speed, 1e-6 * speed.mean())
         target = inverse / inverse.sum()
         moved = step_sizes + self.damping * (target - step_sizes)
         return bounded_simplex(moved, self.floor / len(moved), self.upper_bound(path.effective_depth))

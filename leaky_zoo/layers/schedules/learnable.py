@@ -7,7 +7,7 @@ from keras import ops
 
 from leaky_zoo.layers.schedules.base import Schedule
 
-NEWTON_STEPS = 12
+NEWTON_STEPS = 20
 
 
 class Learnable(Schedule):
@@ -35,8 +35,9 @@ class Learnable(Schedule):
         return np.zeros(depth)
 
     def within_cap(self, steps: np.ndarray, effective_depth: float) -> bool:
+        bound = self.upper_bound(effective_depth)
         # Strictly inside: at the cap itself a sigmoid would need an infinite logit.
-        return len(steps) == 1 or len(steps) * self.upper_bound(effective_depth) > 1 + 1e-6
+        return bound == 1 if len(steps) == 1 else len(steps) * bound > 1 + 1e-6
 
     def step_sizes(self, values: Any, effective_depth: float) -> Any:
         values = ops.convert_to_tensor(values)
@@ -61,4 +62,5 @@ class Learnable(Schedule):
         shares = ops.sigmoid(logits - shift)
         slope = bound * ops.sum(shares * (1 - shares)) + 1e-30
         shift = shift + (bound * ops.sum(ops.sigmoid(values - shift)) - 1) / slope
-        return bound * ops.sigmoid(values - shift)
+        steps = bound * ops.sigmoid(values - shift)
+        return steps / ops.sum(steps)  # one to rounding; the division changes a step by no more than that

@@ -1,0 +1,187 @@
+"""Both families, three tasks: build, save, load, compose, fine-tune, and refuse what cannot be built."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from leaky_zoo.errors import InvalidInputError
+from leaky_zoo.networks import LeakyConvNet, LeakyMLP, StandardizedMeanSquaredError
+
+TASKS = ["classification", "regression", "autoencoding"]
+FAMILIES = [LeakyMLP, LeakyConvNet]
+random = np.random.default_rng(0)
+
+
+def network(family, task, **changes):
+    size = {"classification": 4, "regression": 2, "autoencoding": None}[task]
+    arguments = {"width": 5, "depth": 4, "effective_depth": 2.0, "weight_decay": 1e-2, "input_mean": 1.0, **changes}
+    if family is LeakyConvNet:
+        arguments.setdefault("data_format", "channels_last")
+    if task == "regression":
+        arguments |= {"output_mean": [1.0, -1.0], "output_variance": [4.0, 0.25]}
+    return family((6, 6, 1), size, task=task, **arguments)
+
+
+def samples(task, count=8):
+    x = random.normal(size=(count, 6, 6, 1)).astype("float32")
+    y = {
+        "classification": random.integers(0, 4, count),
+        "regression": random.normal(size=(count, 2)),
+        "autoencoding": x,
+    }
+    return x, y[task]
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_save_and_load_is_bit_identical(family, task, tmp_path):
+    net = network(family, task, schedule={"name": "irregular", "amplitude": 1.0})
+    x, _ = samples(task)
+    net.save(tmp_path / "net.keras")
+    loaded = keras.models.load_model(tmp_path / "net.keras", safe_mode=True)
+    assert type(loaded) is family and loaded.settings == net.settings
+    np.testing.assert_array_equal(loaded.predict(x, verbose=0), net.predict(x, verbose=0))
+    json.dumps(net.get_config())
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_representations_and_head_compose(family, task):
+    net = network(family, task)
+    x, _ = samples(task)
+    path = net.representations(x)
+    assert len(path) == 5 and len(net.blocks) == 4
+    for row, block in enumerate(net.blocks):
+        after = block(path[row], step_size=net.step_sizes[row])
+        np.testing.assert_allclose(
+            ops.convert_to_numpy(after), ops.convert_to_numpy(path[row + 1]), rtol=1e-5, atol=1e-6
+        )
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(net.head(path[-1])), ops.convert_to_numpy(net(x)), rtol=1e-5, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_objective_is_loss_plus_penalty(family, task):
+    net = network(family, task, io_weight_decay=0.03)
+    x, y = samples(task)
+    loss = float(net.loss_function()(y, net(x)))
+    norms = sum(rho * np.linalg.norm(b.weight_matrix) ** 2 for rho, b in zip(net.step_sizes, net.blocks, strict=True))
+    ends = sum(np.sum(np.square(w)) for name in ("stem", "head", "head_conv") for w in ends_of(net, name))
+    expected = 1e-2 / 2 * norms + 0.03 / 2 * ends
+    assert float(net.penalty()) == pytest.approx(expected, rel=1e-5)
+    net.compile("sgd", net.loss_function(), jit_compile=False)
+    assert net.evaluate(x, y, verbose=0) == pytest.approx(loss + expected, rel=1e-5)
+
+
+def ends_of(net, name):
+    return net.get_layer(name).get_weights() if name in [layer.name for layer in net.layers] else []
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_training_lowers_the_objective(family):
+    keras.utils.set_random_seed(0)
+    net = network(family, "classification", schedule="learnable")
+    x, y = samples("classification", 32)
+    net.compile(keras.optimizers.Adam(0.01), net.loss_function(), jit_compile=False)
+    before, rho = net.evaluate(x, y, verbose=0), net.step_sizes
+    net.fit(x, y, epochs=5, verbose=0)
+    assert net.evaluate(x, y, verbose=0) < before
+    assert not np.allclose(net.step_sizes, rho) and net.step_sizes.sum() == pytest.approx(1.0, abs=1e-6)
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_new_head_keeps_the_path(family, frozen):
+    net = network(family, "autoencoding")
+    tuned = net.with_new_head(3, class_names=["a", "b", "c"], freeze_path=frozen)
+    assert tuned.task == "classification" and tuned.output_shape == (None, 3)
+    before = [block.weight_matrix for block in tuned.blocks]
+    for old, new in zip(net.blocks, before, strict=True):
+        np.testing.assert_array_equal(old.weight_matrix, new)
+    x, _ = samples("autoencoding")
+    tuned.compile("sgd", tuned.loss_function(), jit_compile=False)
+    tuned.fit(x, random.integers(0, 3, len(x)), verbose=0)
+    moved = [not np.array_equal(b.weight_matrix, old) for b, old in zip(tuned.blocks, before, strict=True)]
+    assert not any(moved) if frozen else all(moved)
+
+
+def test_raw_units_in_and_out():
+    net = LeakyMLP((2,), 1, task="regression", width=3, depth=4, input_mean=[100.0, 0.0], input_variance=[25.0, 1e-4],
+                   output_mean=50.0, output_variance=9.0)  # fmt: skip
+    plain = LeakyMLP((2,), 1, task="regression", width=3, depth=4)
+    plain.set_weights(net.get_weights())
+    z = random.normal(size=(5, 2)).astype("float32")
+    raw = np.array([100.0, 0.0]) + z * np.array([5.0, 0.01])
+    np.testing.assert_allclose(net.predict(raw, verbose=0), 50 + 3 * plain.predict(z, verbose=0), rtol=1e-3, atol=1e-3)
+    loss = StandardizedMeanSquaredError(9.0)
+    assert float(loss(np.array([[50.0]]), np.array([[53.0]]))) == pytest.approx(1.0)
+
+
+def test_mixed_precision_keeps_raw_inputs_and_logits_exact():
+    net = network(LeakyMLP, "classification", dtype="mixed_bfloat16")
+    assert keras.backend.standardize_dtype(net(samples("classification")[0]).dtype) == "float32"
+    assert net.get_layer("normalize").compute_dtype == "float32"
+    assert net.blocks[0].compute_dtype == "bfloat16" and net.step_sizes.sum() == pytest.approx(1.0, abs=1e-6)
+
+
+@pytest.mark.tensorflow_only
+def test_astype_keeps_the_function():
+    net = network(LeakyMLP, "regression")
+    x, y = samples("regression")
+    twin = net.astype("float64")
+    np.testing.assert_allclose(twin.predict(x, verbose=0), net.predict(x, verbose=0), rtol=1e-4, atol=1e-4)
+    twin.compile("adam", twin.loss_function(), jit_compile=False)
+    twin.fit(x, y, verbose=0)  # penalties in float64 beside a loss that Keras keeps in float32
+
+
+def test_summary_names_the_blocks(capsys):
+    network(LeakyMLP, "classification").summary(line_length=100)
+    text = capsys.readouterr().out
+    assert "block_4 (LeakyDense)" in text and "step_sizes (StepSizes)" in text
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_golden_order_of_weights(family):
+    names = [weight.path for weight in network(family, "classification").weights]
+    blocks = [f"block_{n}/{w}" for n in range(1, 5) for w in ("kernel", "bias", "penalty_factor")]
+    ends = ["head_conv/kernel", "head_conv/bias"] if family is LeakyConvNet else []
+    expected = {"stem/kernel", "stem/bias", "step_sizes/values", *blocks, *ends, "head/kernel", "head/bias"}
+    assert {name for name in names if not name.startswith("normalize")} == expected
+    order = [name for name in names if name in blocks]
+    assert order == blocks
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"task": "ranking"}, "ranking"),
+        ({"output_size": None}, "output_size=None"),
+        ({"output_size": 0}, "output_size=0"),
+        ({"task": "autoencoding", "output_size": 5}, "output_size=5"),
+        ({"width": 0}, "width=0"),
+        ({"weight_decay": -1.0}, "weight_decay=-1.0"),
+        ({"depth": 3, "effective_depth": 7.0}, "depth >= 8"),
+        ({"class_names": ["one"]}, "class_names"),
+    ],
+)
+def test_bad_arguments_are_named(arguments, message):
+    with pytest.raises(InvalidInputError, match=message):
+        LeakyMLP(**{"input_shape": (4,), "output_size": 3, "width": 4, "depth": 6, "effective_depth": 1.0, **arguments})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"input_shape": (4,)}, "image"),
+        ({"stem_stride": 0}, "stem_stride=0"),
+        ({"task": "autoencoding", "output_size": None, "stem_stride": 4}, "stem_stride=4"),
+    ],
+)
+def test_bad_images_are_named(arguments, message):
+    with pytest.raises(InvalidInputError, match=message):
+        LeakyConvNet(**{"input_shape": (6, 6, 1), "output_size": 3, "data_format": "channels_last", **arguments})
