@@ -2,6 +2,7 @@
 
 import os
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -30,9 +31,11 @@ def load_npz(path: str | os.PathLike[str]) -> Dataset:
     if not path.is_file():
         raise InvalidInputError(f"No such file: {path}. --data takes a data set's name or an .npz with `x` and `y`.")
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {key: file[key] for key in file.files if key in ("x", "y", "x_test", "y_test")}
-    except (ValueError, OSError, zipfile.BadZipFile, EOFError) as error:
+        with path.open("rb") as file:  # opened here: numpy leaves the file open when it is damaged
+            loaded = np.load(file, allow_pickle=False)
+            names = getattr(loaded, "files", [])  # a lone array has none
+            arrays = {name: loaded[name] for name in names if name in ("x", "y", "x_test", "y_test")}
+    except (ValueError, OSError, zipfile.BadZipFile, EOFError, zlib.error, KeyError, NotImplementedError) as error:
         raise InvalidInputError(f"{path} is not an .npz of plain arrays: {error}") from error
     missing = {"x", "y"} - arrays.keys()
     if missing or ("x_test" in arrays) != ("y_test" in arrays):

@@ -1,0 +1,65 @@
+"""The training stream: a pure function of seed and step."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from leaky_zoo.data.pipeline import evaluation_pipeline, training_pipeline
+from leaky_zoo.errors import InvalidInputError
+
+pytestmark = pytest.mark.tensorflow_only
+X, Y = np.arange(24, dtype="float32").reshape(12, 2), np.arange(12)
+
+
+def labels(count, **arguments):
+    stream = training_pipeline(X, Y, **{"batch_size": 4, "seed": 0, **arguments})
+    return [y.numpy().tolist() for _, y in itertools.islice(stream, count)]
+
+
+def test_every_sample_once_a_pass():
+    batches = labels(6)
+    for part in (batches[:3], batches[3:]):
+        assert sorted(itertools.chain(*part)) == list(range(12))
+    assert batches[:3] != batches[3:], "the second pass has the order of the first"
+
+
+def test_a_remainder_is_left_out_of_its_pass():
+    first, second = labels(4, batch_size=5)[:2]
+    assert len(set(first) | set(second)) == 10
+
+
+def test_order_depends_on_the_seed_alone():
+    assert labels(6) == labels(6)
+    assert labels(6) != labels(6, seed=1)
+
+
+@pytest.mark.parametrize("first", [1, 3, 5])
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
+def test_resuming_gives_the_same_stream(first, dropout):
+    def batches(**arguments):
+        stream = training_pipeline(X, Y, 4, 0, input_dropout=dropout, **arguments)
+        return [x.numpy() for x, _ in itertools.islice(stream, 8 - arguments.get("first_step", 0))]
+
+    np.testing.assert_array_equal(batches()[first:], batches(first_step=first))
+
+
+def test_dropout_keeps_the_mean_around_its_fill():
+    x = np.tile([[10.0, -3.0]], (50, 1)).astype("float32")
+    stream = training_pipeline(x, np.zeros(50), 50, 0, input_dropout=0.5, fill=np.array([4.0, 0.0]))
+    batches = np.stack([batch.numpy() for batch, _ in itertools.islice(stream, 60)])
+    assert set(np.unique(batches[..., 0])) == {4.0, 16.0}
+    np.testing.assert_allclose(batches.mean((0, 1)), [10.0, -3.0], atol=0.3)
+
+
+def test_evaluation_has_every_sample_in_order():
+    batches = [y.numpy().tolist() for _, y in evaluation_pipeline(X, Y, 5)]
+    assert batches == [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9], [10, 11]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"), [({"batch_size": 13}, "13"), ({"batch_size": 0}, "0"), ({"input_dropout": 1.0}, "1.0")]
+)
+def test_bad_arguments_are_named(arguments, message):
+    with pytest.raises(InvalidInputError, match=message):
+        labels(1, **arguments)
