@@ -9,7 +9,7 @@ from typing import Any
 import keras
 
 from leaky_zoo.errors import InvalidInputError
-from leaky_zoo.files import replacing, write_json
+from leaky_zoo.files import replacing, write_json, write_text
 from leaky_zoo.networks import LeakyNetwork
 from leaky_zoo.training.callbacks import StepSizeUpdate
 from leaky_zoo.training.recipe import Recipe
@@ -63,7 +63,7 @@ def steps_done(network: keras.Model) -> int:
 
 
 class EpochLog(keras.callbacks.Callback):
-    """One CSV row for each epoch, flushed; resuming keeps the rows before its first epoch.
+    """One CSV row for each epoch; resuming keeps the rows before its first epoch.
 
     Args:
         path: the file.
@@ -73,28 +73,21 @@ class EpochLog(keras.callbacks.Callback):
     def __init__(self, path: Path, first_epoch: int) -> None:
         super().__init__()
         self.path, self.first_epoch = path, first_epoch
-        self._file: Any = None
 
     def on_train_begin(self, logs: Any = None) -> None:
-        rows: list[list[str]] = []
+        rows: list[str] = []
         if self.first_epoch and self.path.exists():
-            with self.path.open(newline="") as file:
-                rows = [row for row in csv.reader(file) if row][: self.first_epoch + 1]
-        self._file = self.path.open("w", newline="")
-        self._writer = csv.writer(self._file)
-        self._writer.writerows(rows)
-        self._has_header = bool(rows)
+            rows = self.path.read_text(encoding="utf-8").splitlines(keepends=True)[: self.first_epoch + 1]
+        write_text(self.path, "".join(rows))
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         values = {name: float(value) for name, value in sorted((logs or {}).items())}
-        if not self._has_header:
-            self._writer.writerow(["epoch", "step", *values])
-            self._has_header = True
-        self._writer.writerow([epoch + 1, steps_done(self.model), *values.values()])
-        self._file.flush()
-
-    def on_train_end(self, logs: Any = None) -> None:
-        self._file.close()
+        # Opened for each row: an interrupted run leaves whole rows and no open file.
+        with self.path.open("a", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            if file.tell() == 0:
+                writer.writerow(["epoch", "step", *values])
+            writer.writerow([epoch + 1, steps_done(self.model), *values.values()])
 
 
 class Checkpoint(keras.callbacks.Callback):

@@ -1,0 +1,67 @@
+"""Recipes: what they hold, and what is said of one that is wrong."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from leaky_zoo.errors import InvalidInputError
+from leaky_zoo.training import Recipe
+
+pytestmark = pytest.mark.tensorflow_only
+MINIMAL = {"name": "toy", "data": {"name": "optical_digits"}, "optimizer": {"epochs": 2}}
+
+
+def changed(path, value):
+    recipe = {key: dict(part) if isinstance(part, dict) else part for key, part in MINIMAL.items()}
+    *parts, last = path.split(".")
+    target = recipe
+    for part in parts:
+        target = target.setdefault(part, {})
+    target[last] = value
+    return recipe
+
+
+def test_yaml_round_trip_holds_only_what_differs(tmp_path):
+    recipe = Recipe.from_dict(changed("network.schedule", {"name": "irregular", "amplitude": 1.0}))
+    recipe.write(tmp_path / "recipe.yaml")
+    assert Recipe.read(tmp_path / "recipe.yaml") == recipe
+    assert "weight_decay" not in recipe.to_yaml()
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("network.widht", 3, "network.widht"),
+        ("network.depth", 0, "network.depth"),
+        ("network.family", "transformer", "network.family"),
+        ("network.kernel_size", 3, "kernel_size"),
+        ("optimizer.steps", 5, "`steps` or `epochs`"),
+        ("optimizer.learning_rate", -1, "optimizer.learning_rate"),
+        ("objective.ramp", 2, "objective.ramp"),
+        ("data.batch_size", "half", "data.batch_size"),
+        ("data.input_dropout", 1.0, "data.input_dropout"),
+        ("early_stopping", 3, "data.validation"),
+        ("name", "../up", "name"),
+        ("strategy", "tpu", "strategy"),
+        ("lbfgs.iterations", 0, "lbfgs.iterations"),
+        ("seed", -1, "seed"),
+    ],
+)
+def test_wrong_fields_are_named(path, value, message):
+    with pytest.raises(InvalidInputError, match=message):
+        Recipe.from_dict(changed(path, value))
+
+
+@pytest.mark.parametrize("text", ["", "- a", "a: [", "!!python/object/apply:os.system ['true']", "name: 1"])
+def test_what_is_no_recipe_is_refused(tmp_path, text):
+    (tmp_path / "recipe.yaml").write_text(text)
+    with pytest.raises(InvalidInputError, match=r"recipe\.yaml"):
+        Recipe.read(tmp_path / "recipe.yaml")
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_give_one_clear_error(tmp_path_factory, content):
+    path = tmp_path_factory.mktemp("recipe") / "recipe.yaml"
+    path.write_bytes(content)
+    with pytest.raises(InvalidInputError):
+        Recipe.read(path)

@@ -1,0 +1,259 @@
+"""Whole runs: files, resuming, replicas, step-size updates, and what stops a run that has gone wrong."""
+
+import csv
+import json
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from leaky_zoo.data.pipeline import training_pipeline
+from leaky_zoo.errors import CheckFailedError, InvalidInputError
+from leaky_zoo.layers import Path as LayerPath
+from leaky_zoo.layers import Schedule
+from leaky_zoo.networks import LeakyConvNet, LeakyMLP
+from leaky_zoo.training import PenaltyRamp, Recipe, StepSizeUpdate, StopOnNonFinite, make_strategy, train
+from leaky_zoo.zoo import load_model
+
+pytestmark = pytest.mark.tensorflow_only
+TOY = {
+    "name": "toy",
+    "data": {"name": "optical_digits/fold_0", "train": "train[:400]", "batch_size": 80, "input_dropout": 0.2},
+    "network": {"width": 8, "depth": 5, "effective_depth": 2.0, "schedule": {"name": "hamiltonian", "interval": 4}},
+    "optimizer": {"epochs": 5, "learning_rate": 0.01},
+    "log_every": 5,
+}
+
+
+def recipe(**changes):
+    merged = {
+        key: {**TOY.get(key, {}), **value} if isinstance(value, dict) else value for key, value in changes.items()
+    }
+    return Recipe.from_dict({**TOY, **merged})
+
+
+def read_log(folder):
+    return list(csv.DictReader((folder / "log.csv").read_text().splitlines()))
+
+
+class Interrupt(keras.callbacks.Callback):
+    def __init__(self, epoch):
+        super().__init__()
+        self.epoch = epoch
+
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch + 1 == self.epoch:
+            raise KeyboardInterrupt
+
+
+def test_a_run_leaves_its_files(tmp_path):
+    network, result = train(recipe(data={"validation": "train[400:500]"}), tmp_path / "run")
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {
+        "recipe.yaml", "log.csv", "checkpoint.keras", "step_sizes.json", "model.keras", "result.json",
+    }  # fmt: skip
+    rows = read_log(tmp_path / "run")
+    assert [int(row["step"]) for row in rows] == [5, 10, 15, 20, 25]
+    assert {"loss", "data_loss", "accuracy", "val_data_loss"} <= rows[0].keys()
+    assert json.loads((tmp_path / "run" / "result.json").read_text())["metrics"] == result.metrics
+    assert result.metrics.keys() == {"train", "validation", "test"}
+    loaded = load_model(tmp_path / "run" / "model.keras")
+    for saved, kept in zip(loaded.get_weights(), network.get_weights(), strict=True):
+        np.testing.assert_array_equal(saved, kept)
+    assert network.settings["dataset"] == {"name": "optical_digits/fold_0", "split": "train[:400]"}
+    assert all(float(block.penalty_factor) == 1.0 for block in network.blocks)
+    assert [entry["step"] for entry in result.step_size_trace] == [4, 8, 12, 16, 20]
+
+
+def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(tmp_path, monkeypatch):
+    from leaky_zoo.training.run_folder import Checkpoint
+
+    monkeypatch.setattr(Checkpoint.__init__, "__defaults__", (0.0,))  # a checkpoint at every epoch
+    whole, whole_result = train(recipe(), tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe(), tmp_path / "cut", callbacks=[Interrupt(3)])
+    resumed, result = train(recipe(), tmp_path / "cut", resume=True)
+    for a, b in zip(whole.get_weights(), resumed.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert result.step_size_trace == whole_result.step_size_trace
+    assert (tmp_path / "whole" / "log.csv").read_text() == (tmp_path / "cut" / "log.csv").read_text()
+
+
+def test_a_folder_holds_one_run(tmp_path):
+    train(recipe(optimizer={"epochs": 1}), tmp_path / "run")
+    with pytest.raises(InvalidInputError, match="--resume"):
+        train(recipe(optimizer={"epochs": 1}), tmp_path / "run")
+    with pytest.raises(InvalidInputError, match="differ"):
+        train(recipe(seed=1), tmp_path / "run", resume=True)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InvalidInputError, match="is a file"):
+        train(recipe(), tmp_path / "file")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"data": {"batch_size": 401}}, "401"),
+        ({"data": {"train": "train[:0%]"}}, "train"),
+        ({"network": {"effective_depth": 9.0}}, "depth >= 10"),
+        ({"network": {"schedule": "steady"}}, "steady"),
+    ],
+)
+def test_a_recipe_that_does_not_fit_leaves_no_folder(tmp_path, changes, message):
+    with pytest.raises(InvalidInputError, match=message):
+        train(recipe(**changes), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+REPLICAS = """
+import sys, numpy as np
+from leaky_zoo.training import Recipe, train
+import json
+recipe = Recipe.from_dict(json.loads(sys.argv[1]))
+network, result = train(recipe, sys.argv[2])
+np.savez(sys.argv[2] + "/weights.npz", *network.get_weights())
+print(result.device)
+"""
+
+
+@pytest.mark.parametrize("schedule", ["learnable", "hamiltonian"])
+def test_two_replicas_train_as_one(tmp_path, schedule):
+    """Same global batch and seed, penalties, dropped inputs and clipping included: 25 Adam steps to float rounding."""
+    weights = []
+    for devices in (1, 2):
+        plan = recipe(devices=devices, network={"schedule": schedule}, objective={"weight_decay": 0.01})
+        folder = tmp_path / str(devices)
+        done = subprocess.run(
+            [sys.executable, "-c", REPLICAS, plan.model_dump_json(), str(folder)],
+            capture_output=True, text=True, timeout=300, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr[-2000:]
+        assert done.stdout.strip() == ("CPU" if devices == 1 else "CPU, 2 logical replicas")
+        with np.load(folder / "weights.npz") as file:
+            weights.append([file[name] for name in file.files])
+    for one, two in zip(*weights, strict=True):
+        np.testing.assert_allclose(two, one, rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [(("tpu",), "tpu"), (("auto", 0), "devices=0"), (("cpu", 64), "new process")],
+)
+def test_bad_strategies_are_named(arguments, message):
+    keras.ops.zeros(1)  # TensorFlow has set up its devices
+    with pytest.raises(InvalidInputError, match=message):
+        make_strategy(*arguments)
+
+
+def test_early_stopping_restores_the_best(tmp_path):
+    plan = recipe(
+        data={"validation": "train[400:500]"}, early_stopping=1,
+        optimizer={"epochs": 30, "learning_rate": 0.5, "global_clipnorm": None},
+    )  # fmt: skip
+    _, result = train(plan, tmp_path / "run")
+    rows = read_log(tmp_path / "run")
+    assert len(rows) < 30
+    best = min(float(row["val_data_loss"]) for row in rows)
+    assert result.metrics["validation"]["loss"] == pytest.approx(best, rel=1e-4)
+
+
+def test_the_ramp_rises_geometrically():
+    ramp = PenaltyRamp(total_steps=100, fraction=0.4, start=0.01)
+    assert [ramp.factor(step) for step in (0, 20, 40, 99)] == pytest.approx([0.01, 0.1, 1.0, 1.0])
+    assert PenaltyRamp(100, fraction=0.0).factor(0) == 1.0
+    with pytest.raises(InvalidInputError, match="fraction=2"):
+        PenaltyRamp(100, fraction=2)
+
+
+def fitted(schedule, total=40, **changes):
+    keras.utils.set_random_seed(0)
+    arguments = {"width": 8, "depth": 6, "effective_depth": 3.0, "weight_decay": 1e-3, **changes}
+    network = LeakyMLP((5,), 2, task="regression", schedule=schedule, **arguments)
+    random = np.random.default_rng(0)
+    x = random.normal(size=(64, 5)).astype("float32")
+    y = np.stack([np.abs(x[:, 0]), x[:, 1] * x[:, 2]], axis=1)
+    network.compile(keras.optimizers.Adam(0.01), network.loss_function(), jit_compile=False)
+    updates = StepSizeUpdate(x, total)
+    network.fit(training_pipeline(x, y, 32, 0), epochs=1, steps_per_epoch=total, shuffle=False, verbose=0,
+                callbacks=[updates])  # fmt: skip
+    return network, updates, x
+
+
+@pytest.mark.parametrize("name", ["adaptive", "hamiltonian"])
+def test_steps_move_at_the_interval_and_freeze(name):
+    network, updates, _ = fitted({"name": name, "interval": 5, "freeze_at": 0.5})
+    assert [entry["step"] for entry in updates.trace] == [5, 10, 15, 20]
+    assert not np.allclose(network.step_sizes, 1 / 6)
+    np.testing.assert_allclose(network.step_sizes, updates.trace[-1]["step_sizes"])
+
+
+def test_an_update_can_keep_the_function():
+    schedule = {"name": "hamiltonian", "interval": 1000, "damping": 1.0, "gamma_0": 1e-6}
+    kept, updates, x = fitted({**schedule, "keeps_function": True, "tolerance": 0.5})
+    free, plain, _ = fitted({**schedule, "keeps_function": False})
+    before, changes = kept.predict(x, verbose=0), {}
+    for network, callback in ((kept, updates), (free, plain)):
+        callback.set_model(network)
+        callback.on_train_begin()
+        callback.update()
+        assert not np.allclose(network.step_sizes, 1 / 6)
+        difference = np.linalg.norm(network.predict(x, verbose=0) - before) / np.linalg.norm(before)
+        changes[network.path_layer.schedule.keeps_function] = difference
+    assert changes[True] < 0.2 * changes[False]
+    assert updates.trace[-1]["output_change"] == pytest.approx(changes[True], rel=1e-3)
+    assert updates.trace[-1]["accepted"] and plain.trace[-1]["output_change"] is None
+
+
+def test_a_change_above_the_tolerance_is_undone():
+    schedule = {"name": "hamiltonian", "interval": 1000, "damping": 1.0, "gamma_0": 0.1, "keeps_function": True}
+    network, updates, _ = fitted({**schedule, "tolerance": 1e-9})
+    before = network.get_weights()
+    updates.set_model(network)
+    updates.on_train_begin()
+    updates.update()
+    for old, new in zip(before, network.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+    assert not updates.trace[-1]["accepted"]
+
+
+def test_updates_measure_the_path_of_a_convolution():
+    network = LeakyConvNet((6, 6, 1), 3, width=3, depth=5, effective_depth=2.0, schedule="hamiltonian",
+                           data_format="channels_last")  # fmt: skip
+    updates = StepSizeUpdate(np.random.default_rng(0).normal(size=(8, 6, 6, 1)).astype("float32"), 10)
+    updates.set_model(network)
+    updates.on_train_begin()
+    updates.update()
+    assert network.step_sizes.sum() == pytest.approx(1.0, abs=1e-6) and not np.allclose(network.step_sizes, 0.2)
+
+
+def test_step_size_updates_need_one_of_our_networks():
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    callback = StepSizeUpdate(np.zeros((2, 2)), 10)
+    callback.set_model(model)
+    with pytest.raises(InvalidInputError, match="Sequential"):
+        callback.on_train_begin()
+
+
+def test_a_users_rule_sees_the_path():
+    class Recording(Schedule):
+        name = "recording_for_test"
+        interval = 10
+
+        def initial(self, depth, effective_depth):
+            return np.full(depth, 1 / depth)
+
+        def update(self, step_sizes, path):
+            assert isinstance(path, LayerPath) and len(path.representations) == 7
+            assert (path.k_distances(1e-5) > 0).all() and (path.costs_of_identity(1e-5) > 0).all()
+            return step_sizes[::-1]
+
+    _, updates, _ = fitted(Recording())
+    assert len(updates.trace) == 4
+
+
+def test_a_loss_that_is_not_finite_stops_the_run():
+    callback = StopOnNonFinite()
+    callback.on_epoch_end(0, {"loss": 1.0})
+    with pytest.raises(CheckFailedError, match="epoch 3"):
+        callback.on_epoch_end(2, {"loss": float("nan")})
