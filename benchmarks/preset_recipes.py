@@ -49,8 +49,8 @@ PARTS = {
     },
 }
 SPECIAL = {
-    # At Lt = 7 what is left of the inputs decays by exp(-7) only over the whole path. A large mu_io keeps the ends small
-    # beside the code, so that the bottleneck is on a plateau of gamma_0; its price is a code that grows all along.
+    # At Lt = 7 what is left of the inputs decays by exp(-7) only over the whole path. A large mu_io keeps the ends
+    # small beside the code and puts the bottleneck on a plateau of gamma_0; its price is a code that grows all along.
     ("teacher_k3", 7): {"objective": {"weight_decay": 4e-4, "io_weight_decay": 8e-2}},
     ("mnist", 7): {"optimizer": {"epochs": 60}},  # more epochs sharpen the gap of the weights
 }

@@ -136,7 +136,7 @@ def export_onnx(
     graph = _build(reference, route, task_of(model, metadata), representations)
     measured = _measure(graph, model, reference, inputs, pairs, tolerance, task_of(model, metadata))
     values = describe_model(model, metadata, audit, digest)
-    values["check"] = {**as_recorded(measured, tolerance), "inputs": inputs_from, "reference": reference_words}
+    values["check"] = {**as_recorded(tolerance), "inputs": inputs_from, "reference": reference_words}
     values["golden"] = _kept_golden(model, reference, inputs, pairs)
     _sign(graph, values, sentence(model, route, task_of(model, metadata)), model_version)
     with replacing(path) as aside:

@@ -86,7 +86,6 @@ def cost_of_identity_sweep(moments: Moments, gammas_0: Sequence[float]) -> np.nd
         One cost for each, float64.
 
     Example:
-
     >>> import numpy as np
     >>> from leaky_zoo.geometry import moments
     >>> a = np.random.default_rng(0).uniform(size=(50, 3))

@@ -54,7 +54,8 @@ class LeakyConvNet(LeakyNetwork):
         sides = input_shape[:2] if data_format == "channels_last" else input_shape[1:]
         if stem_stride < 1 or stem_size < 1:
             raise InvalidInputError(
-                f"`stem_size` and `stem_stride` must be >= 1. Received: stem_size={stem_size}, stem_stride={stem_stride}"
+                f"`stem_size` and `stem_stride` must be >= 1. "
+                f"Received: stem_size={stem_size}, stem_stride={stem_stride}"
             )
         if kwargs.get("task") == "autoencoding" and any(side % stem_stride for side in sides):
             raise InvalidInputError(

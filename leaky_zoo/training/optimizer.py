@@ -14,7 +14,6 @@ class ClippedAdam(keras.optimizers.Adam):
     `keras.optimizers.Adam`; one replica behaves exactly like it. This project.
 
     Example:
-
     >>> ClippedAdam(1e-3, global_clipnorm=1.0).global_clipnorm
     1.0
     """

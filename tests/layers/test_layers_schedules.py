@@ -134,7 +134,7 @@ def test_adaptive_rule_is_the_papers_where_no_bound_is_active():
 
 @given(st.integers(0, 200), st.sampled_from([0.5, 3.0, 7.0]))
 def test_minimal_norm_steps_minimise_the_parameter_norm(seed, effective_depth):
-    """Against SLSQP on `sum_l rho_l ||W_l||^2 = sum_l k_l^2 / rho_l + Lt^2 rho_l COI_l + const`, `W_l` of least norm."""
+    """Against SLSQP on `sum_l rho_l ||W_l||^2 = sum_l k_l^2 / rho_l + Lt^2 rho_l COI_l + const`, least norm `W_l`."""
     random = np.random.default_rng(seed)
     k, costs = random.uniform(0.1, 2, 6), random.uniform(1, 10, 6)
     low, high = 0.3 / 6, min(1.0, 1.4 / effective_depth)
