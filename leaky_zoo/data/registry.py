@@ -5,6 +5,7 @@ import difflib
 import io
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -128,7 +129,8 @@ def _prepared(tfds: Any, identifier: str, ours: bool, data_dir: str | os.PathLik
         return tfds.builder(identifier, data_dir=str(places[-1]))  # a fresh one: a builder reads its files once
     builder = builders[0]
     try:
-        builder.download_and_prepare()
+        with contextlib.redirect_stdout(sys.stderr):  # stdout belongs to answers
+            builder.download_and_prepare()
     except Exception as error:
         raise InvalidInputError(
             f"{identifier} is not in {builder.data_path.parent} and could not be downloaded "

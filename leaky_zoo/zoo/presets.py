@@ -63,7 +63,12 @@ def from_preset(name: str | os.PathLike[str], expected: type[LeakyNetwork] | Non
             raise ChangedFileError(
                 f"{folder / file} has changed: its sha256 is not {stated}, which metadata.json names."
             )
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InvalidInputError(f"{folder / 'config.json'} is not JSON: {error}") from error
+    if not isinstance(config, dict) or not isinstance(config.get("config"), dict):
+        raise InvalidInputError(f"{folder / 'config.json'} must hold `class_name` and `config`.")
     classes = {cls.__name__: cls for cls in FAMILIES.values()}
     if config.get("class_name") not in classes:
         raise WrongClassError(
@@ -72,8 +77,11 @@ def from_preset(name: str | os.PathLike[str], expected: type[LeakyNetwork] | Non
     found = classes[config["class_name"]]
     if expected is not None and not issubclass(found, expected):
         raise WrongClassError(f"The preset {folder.name} is a {found.__name__}, not a {expected.__name__}.")
-    network = found.from_config(config["config"])
-    network.load_weights(folder / "model.weights.h5")
+    try:
+        network = found.from_config(config["config"])
+        network.load_weights(folder / "model.weights.h5")
+    except (TypeError, ValueError, KeyError, OSError) as error:
+        raise InvalidInputError(f"{folder} cannot be loaded as a {found.__name__}: {error}") from error
     return network
 
 

@@ -169,3 +169,16 @@ def test_a_copied_preset_loads(zoo, tmp_path):
     copy = tmp_path / "copies" / "mine"
     shutil.copytree(zoo / NAME, copy)
     assert isinstance(from_preset(copy), LeakyMLP)
+
+
+@pytest.mark.parametrize("config", ["{", "[]", '{"class_name": "LeakyMLP", "config": {"depth": 3}}'])
+def test_a_config_that_builds_nothing_is_one_clear_error(zoo, config):
+    from leaky_zoo.files import sha256
+
+    folder = zoo / NAME
+    (folder / "config.json").write_text(config)
+    metadata = json.loads((folder / "metadata.json").read_text())
+    metadata["sha256"]["config.json"] = sha256(folder / "config.json")
+    (folder / "metadata.json").write_text(json.dumps(metadata))
+    with pytest.raises(InvalidInputError):
+        from_preset(NAME)
