@@ -1,6 +1,7 @@
 """What the commands share: where text goes, options that several take, tables and bars."""
 
 import json
+import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,6 +16,8 @@ from rich.table import Table
 # Results go to stdout; everything said about them to stderr, so that --json leaves JSON alone on stdout.
 out = Console()
 err = Console(stderr=True)
+
+NUMBER = re.compile(r"^(-|yes|no|(loss )?-?[\d.,]+(e[-+]\d+)?%?)$")
 
 Model = Annotated[str, typer.Argument(help="A preset's name, the path of a preset folder, or a .keras file.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON alone on stdout.")]
@@ -35,12 +38,14 @@ def fail(message: str, code: int) -> NoReturn:
 
 
 def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> Table:
-    """A table with left-aligned first column and right-aligned numbers."""
+    """A table in plain lines; columns of numbers are aligned on the right."""
+    cells = [[cell(value) for value in row] for row in rows]
     result = Table(title=title, title_justify="left", header_style="bold", box=SIMPLE_HEAD, pad_edge=False)
     for place, column in enumerate(columns):
-        result.add_column(column, justify="left" if place == 0 else "right", overflow="fold")
-    for row in rows:
-        result.add_row(*(_plain(cell(value)) for value in row))
+        numbers = all(NUMBER.match(row[place]) for row in cells)
+        result.add_column(column, justify="right" if numbers and place else "left", overflow="fold")
+    for row in cells:
+        result.add_row(*(_plain(text) for text in row))
     return result
 
 
