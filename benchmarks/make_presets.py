@@ -18,10 +18,10 @@ from preset_recipes import EFFECTIVE_DEPTHS, preset_recipe
 
 from leaky_zoo.analysis import analyze
 from leaky_zoo.data import load_data
+from leaky_zoo.deploy.saved_model import export_model
 from leaky_zoo.networks import LeakyNetwork
 from leaky_zoo.training import Recipe, train
 from leaky_zoo.zoo import from_preset, list_presets, save_to_preset
-from leaky_zoo.zoo.exporting import export_model
 from leaky_zoo.zoo.names import read_metadata
 
 HERE = Path(__file__).parent

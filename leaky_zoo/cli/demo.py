@@ -23,11 +23,11 @@ def demo(
     from leaky_zoo.cli.analyze import audit_table
     from leaky_zoo.data import load_data
     from leaky_zoo.deploy import OnnxModel, verify_onnx
+    from leaky_zoo.deploy.saved_model import export_model
     from leaky_zoo.errors import CheckFailedError
     from leaky_zoo.files import replacing
     from leaky_zoo.training import evaluate_network
     from leaky_zoo.zoo import from_preset
-    from leaky_zoo.zoo.exporting import export_model
     from leaky_zoo.zoo.names import list_presets
 
     presets = [preset for preset in list_presets("optical_digits") if preset["metrics"].get("test")]

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from leaky_zoo.deploy.export import ExportReport, export_onnx
     from leaky_zoo.deploy.inspect import describe_onnx, inspect_onnx
     from leaky_zoo.deploy.runtime import OnnxModel
+    from leaky_zoo.deploy.saved_model import export_model
     from leaky_zoo.deploy.verify import Check, VerifyReport, verify_onnx
 
 _HOMES = {
@@ -19,6 +20,7 @@ _HOMES = {
     "export": ("ExportReport", "export_onnx"),
     "inspect": ("describe_onnx", "inspect_onnx"),
     "runtime": ("OnnxModel",),
+    "saved_model": ("export_model",),
     "verify": ("Check", "VerifyReport", "verify_onnx"),
 }
 _HOME = {name: f"leaky_zoo.deploy.{module}" for module, names in _HOMES.items() for name in names}
@@ -30,6 +32,7 @@ __all__ = [
     "VerifyReport",
     "build_onnx",
     "describe_onnx",
+    "export_model",
     "export_onnx",
     "inspect_onnx",
     "verify_onnx",

@@ -1,4 +1,4 @@
-"""A preset or saved model to an ONNX file: gathers what the file should carry and calls `deploy`."""
+"""A preset or a saved model, by name, to an ONNX file: gathers what the file should carry."""
 
 import os
 from pathlib import Path
@@ -8,6 +8,7 @@ import numpy as np
 
 from leaky_zoo.analysis import Audit, analyze
 from leaky_zoo.data import load_data
+from leaky_zoo.deploy.export import export_onnx
 from leaky_zoo.networks import LeakyNetwork
 from leaky_zoo.zoo.names import preset_folder, read_metadata
 from leaky_zoo.zoo.presets import load_model
@@ -40,8 +41,6 @@ def export_model(
         InvalidInputError: as `load_model` and `load_data`.
         CheckFailedError: the graph does not agree with Keras; nothing is written.
     """
-    from leaky_zoo.deploy import export_onnx
-
     network = load_model(model)
     metadata: dict[str, Any] = {}
     audit: Audit | None = None
