@@ -14,7 +14,8 @@ DEPTHS = {
 
 def preset_recipe(task: str, effective_depth: int, schedule: str, seed: int = 0) -> Recipe:
     """The recipe of `leaky_mlp_<task>_l<L~>_<schedule>`."""
-    path = {"depth": DEPTHS[task][effective_depth], "effective_depth": effective_depth, "schedule": schedule}
+    depth, chosen = DEPTHS[task][effective_depth], SCHEDULE_ARGUMENTS.get((task, schedule), schedule)
+    path = {"depth": depth, "effective_depth": effective_depth, "schedule": chosen}
     common = {"name": f"leaky_mlp_{task}_l{effective_depth}_{schedule}", "seed": seed, "network": path}
     return Recipe.from_dict(_merge(_merge(common, PARTS[task]), SPECIAL.get((task, effective_depth), {})))
 
@@ -47,6 +48,10 @@ PARTS = {
         "objective": {"weight_decay": 1.4e-4, "io_weight_decay": 1e-3},
         "optimizer": {"epochs": 40, "learning_rate": 1.5e-3},
     },
+}
+SCHEDULE_ARGUMENTS = {
+    # H is conserved to first order in rho: where neighbouring steps differ much, -2H/Lt differs too.
+    ("teacher_k3", "hamiltonian"): {"name": "hamiltonian", "floor": 0.9},
 }
 SPECIAL = {
     # At Lt = 7 what is left of the inputs decays by exp(-7) only over the whole path. A large mu_io keeps the ends
