@@ -22,6 +22,7 @@ from leaky_zoo.networks import LeakyNetwork
 
 GAMMA_SWEEP = tuple(10.0**power for power in range(-8, -1))
 PLATEAU = 0.05
+LEAST_GAP = 2.0
 BATCH = 1024
 
 
@@ -173,13 +174,13 @@ def _digits(values: np.ndarray) -> list[float]:
 
 
 def _largest_gap(spectrum: np.ndarray) -> tuple[int | None, float | None]:
-    """Where the ratio of neighbouring singular values is largest, in the upper half of the spectrum."""
+    """Where the ratio of neighbouring singular values is largest, in the upper half; no place if it is under 2."""
     upper = spectrum[: max(2, len(spectrum) // 2 + 1)]
     if len(upper) < 2 or upper[0] == 0:
         return None, None
     ratios = upper[:-1] / np.maximum(upper[1:], 1e-12 * upper[0])
     place = int(np.argmax(ratios))
-    return place + 1, float(ratios[place])
+    return place + 1 if ratios[place] >= LEAST_GAP else None, float(ratios[place])
 
 
 def _summary(layers: list[LayerAudit]) -> dict[str, Any]:

@@ -34,8 +34,9 @@ class LayerAudit:
         criticality_residual: `||W_l - P_l s^T|| / ||W_l||`; 0 at a critical point; None without momenta.
         momentum_norm: `||P_l||_F`; None without momenta.
         weight_norm: `||W_l||_F`.
-        weight_directions: how many singular values of `W_l` stand before the largest gap between two neighbours.
-        weight_gap: ratio of the two singular values at that gap.
+        weight_directions: how many singular values of `W_l` stand before the largest gap between two neighbours; None
+            where no gap reaches 2.
+        weight_gap: ratio of the two singular values at the largest gap.
         weight_singular_values: of `W_l`, descending.
         stable_rank: of `A_l`.
         participation_ratio: of the covariance of `A_l`.
