@@ -13,6 +13,7 @@ from leaky_zoo.layers.schedules import (
     Irregular,
     Learnable,
     Schedule,
+    UpdatedSchedule,
     get_schedule,
 )
 from leaky_zoo.layers.step_sizes import StepSizes
@@ -31,5 +32,6 @@ __all__ = [
     "Path",
     "Schedule",
     "StepSizes",
+    "UpdatedSchedule",
     "get_schedule",
 ]

@@ -1,7 +1,7 @@
 """Step-size schedules: how the vector `rho` starts and how it moves. One class per file; add yours the same way."""
 
 from leaky_zoo.layers.schedules.adaptive import Adaptive
-from leaky_zoo.layers.schedules.base import SCHEDULES, Schedule
+from leaky_zoo.layers.schedules.base import SCHEDULES, Schedule, UpdatedSchedule
 from leaky_zoo.layers.schedules.equidistant import Equidistant
 from leaky_zoo.layers.schedules.hamiltonian import Hamiltonian
 from leaky_zoo.layers.schedules.irregular import Irregular
@@ -16,5 +16,6 @@ __all__ = [
     "Irregular",
     "Learnable",
     "Schedule",
+    "UpdatedSchedule",
     "get_schedule",
 ]

@@ -129,18 +129,64 @@ class Schedule(ABC):
         return cls(**config)
 
 
-def check_update_arguments(interval: int, damping: float, floor: float, freeze_at: float) -> None:
-    """Refuse arguments of an updated schedule that are out of range, before any work is done."""
-    if interval < 1:
-        raise InvalidInputError(f"`interval` must be at least 1 training step. Received: interval={interval}")
-    if not 0 < damping <= 1:
-        raise InvalidInputError(f"`damping` must be in (0, 1]; 1 takes the full step. Received: damping={damping}")
-    if not 0 < floor < 1:
-        raise InvalidInputError(
-            f"`floor` must be in (0, 1): the least step as a fraction of 1 / depth. Received: floor={floor}"
-        )
-    if not 0 < freeze_at <= 1:
-        raise InvalidInputError(f"`freeze_at` must be in (0, 1], a part of training. Received: freeze_at={freeze_at}")
+class UpdatedSchedule(Schedule):
+    """What schedules share that measure the path during training and move towards a target, damped and within bounds.
+
+    Args:
+        interval: training steps between updates. Default 200.
+        damping: fraction of the way to the target, in (0, 1]. Default 0.2.
+        floor: least step as a fraction of `1 / L`, in (0, 1). Default 0.1.
+        freeze_at: fraction of training after which the steps stay, in (0, 1]. Default 0.85.
+        cap: see `Schedule`. Default 0.9.
+
+    Raises:
+        InvalidInputError: an argument is out of its range.
+    """
+
+    def __init__(
+        self,
+        interval: int = 200,
+        damping: float = 0.2,
+        floor: float = 0.1,
+        freeze_at: float = 0.85,
+        cap: float = 0.9,
+    ) -> None:
+        super().__init__(cap)
+        if interval < 1:
+            raise InvalidInputError(f"`interval` must be at least 1 training step. Received: interval={interval}")
+        if not 0 < damping <= 1:
+            raise InvalidInputError(f"`damping` must be in (0, 1]; 1 takes the full step. Received: damping={damping}")
+        if not 0 < floor < 1:
+            raise InvalidInputError(
+                f"`floor` must be in (0, 1): the least step as a fraction of 1 / depth. Received: floor={floor}"
+            )
+        if not 0 < freeze_at <= 1:
+            raise InvalidInputError(
+                f"`freeze_at` must be in (0, 1], a part of training. Received: freeze_at={freeze_at}"
+            )
+        self.interval, self.damping, self.floor = int(interval), float(damping), float(floor)
+        self.freeze_at = float(freeze_at)
+
+    def initial(self, depth: int, effective_depth: float) -> np.ndarray:
+        return np.full(depth, 1 / depth)
+
+    def bounds(self, depth: int, effective_depth: float) -> tuple[float, float]:
+        """Least and largest step."""
+        return self.floor / depth, self.upper_bound(effective_depth)
+
+    def towards(self, step_sizes: np.ndarray, target: np.ndarray, effective_depth: float) -> np.ndarray:
+        """The damped step from the current step sizes to the target, within the bounds."""
+        moved = step_sizes + self.damping * (target - step_sizes)
+        return bounded_simplex(moved, *self.bounds(len(moved), effective_depth))
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "interval": self.interval,
+            "damping": self.damping,
+            "floor": self.floor,
+            "freeze_at": self.freeze_at,
+            **super().get_config(),
+        }
 
 
 def bounded_simplex(weights: np.ndarray, low: float, high: float) -> np.ndarray:

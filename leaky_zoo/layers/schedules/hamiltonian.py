@@ -7,15 +7,14 @@ import numpy as np
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.layers.path import Path
 from leaky_zoo.layers.schedules.base import (
-    Schedule,
+    UpdatedSchedule,
     bounded_simplex,
     check_bounds,
-    check_update_arguments,
     spread_rounding,
 )
 
 
-class Hamiltonian(Schedule):
+class Hamiltonian(UpdatedSchedule):
     """Hold the path fixed and take the `rho` that minimises `sum_l rho_l ||W_l||^2` (this project).
 
     With `k_l = ||A_l - A_{l-1}||_K` and `COI_l = ||A_{l-1}||_K^2` the minimum under `sum rho = 1` and the bounds is
@@ -54,32 +53,25 @@ class Hamiltonian(Schedule):
         tolerance: float = 0.05,
         cap: float = 0.9,
     ) -> None:
-        super().__init__(cap)
-        check_update_arguments(interval, damping, floor, freeze_at)
+        super().__init__(interval, damping, floor, freeze_at, cap)
         if not gamma_0 > 0:
             raise InvalidInputError(f"`gamma_0` must be positive. Received: gamma_0={gamma_0}")
         if not tolerance > 0:
             raise InvalidInputError(f"`tolerance` must be positive. Received: tolerance={tolerance}")
-        self.interval, self.damping, self.floor = int(interval), float(damping), float(floor)
-        self.freeze_at, self.gamma_0 = float(freeze_at), float(gamma_0)
+        self.gamma_0 = float(gamma_0)
         self.keeps_function, self.tolerance = bool(keeps_function), float(tolerance)
 
-    def initial(self, depth: int, effective_depth: float) -> np.ndarray:
-        return np.full(depth, 1 / depth)
-
     def update(self, step_sizes: np.ndarray, path: Path) -> np.ndarray:
-        low, high = self.floor / len(step_sizes), self.upper_bound(path.effective_depth)
         target = minimal_norm_steps(
-            path.k_distances(self.gamma_0), path.costs_of_identity(self.gamma_0), path.effective_depth, low, high
+            path.k_distances(self.gamma_0),
+            path.costs_of_identity(self.gamma_0),
+            path.effective_depth,
+            *self.bounds(len(step_sizes), path.effective_depth),
         )
-        return bounded_simplex(step_sizes + self.damping * (target - step_sizes), low, high)
+        return self.towards(step_sizes, target, path.effective_depth)
 
     def get_config(self) -> dict[str, Any]:
         return {
-            "interval": self.interval,
-            "damping": self.damping,
-            "floor": self.floor,
-            "freeze_at": self.freeze_at,
             "gamma_0": self.gamma_0,
             "keeps_function": self.keeps_function,
             "tolerance": self.tolerance,
