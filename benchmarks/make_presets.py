@@ -16,12 +16,14 @@ from pathlib import Path
 
 from preset_recipes import EFFECTIVE_DEPTHS, preset_recipe
 
-from leaky_zoo.analysis import analyze
-from leaky_zoo.data import load_data
+from leaky_zoo.analysis import Audit, analyze
+from leaky_zoo.data import Dataset, load_data
 from leaky_zoo.deploy.saved_model import export_model
+from leaky_zoo.files import sha256, write_json, write_text
 from leaky_zoo.networks import LeakyNetwork
 from leaky_zoo.training import Recipe, train
 from leaky_zoo.zoo import from_preset, list_presets, save_to_preset
+from leaky_zoo.zoo.card import write_card
 from leaky_zoo.zoo.names import read_metadata
 
 HERE = Path(__file__).parent
@@ -67,29 +69,32 @@ def make(task: str, depth: int, schedule: str, why: str, data_dir: str | None) -
     write(network, recipe, result.metrics, extra, data_dir)
 
 
-def refresh(name: str, data_dir: str | None) -> None:
-    """Audit a preset again and write its files again; weights and metrics stay."""
-    metadata = read_metadata(MODELS / name)
-    kept = ("device", "training_seconds", "selection", "lbfgs", "cross_validation")
-    extra = {key: metadata[key] for key in kept if key in metadata}
-    write(from_preset(name), Recipe.read(MODELS / name / "recipe.yaml"), metadata["metrics"], extra, data_dir)
-
-
 def write(network: LeakyNetwork, recipe: Recipe, metrics: dict, extra: dict, data_dir: str | None) -> None:
     data = load_data(recipe.data.name, data_dir)
-    about = {"name": data.identifier, "split": recipe.data.train}
-    audit = analyze(network, *data.select(recipe.data.train), data=about)
+    audit = audit_of(network, recipe, data)
+    golden = data.select(recipe.data.test)[0]
+    folder = MODELS / recipe.name
     save_to_preset(
-        network,
-        MODELS / recipe.name,
-        recipe=recipe,
-        metrics=metrics,
-        audit=audit,
-        golden_inputs=data.select(recipe.data.test)[0],
-        extra=extra,
-        overwrite=True,
+        network, folder, recipe=recipe, metrics=metrics, audit=audit, golden_inputs=golden, extra=extra, overwrite=True
     )
     print(recipe.name, json.dumps(metrics), json.dumps(audit.summary), flush=True)
+
+
+def refresh(name: str, data_dir: str | None) -> None:
+    """Audit a preset again and write what follows from it: audit, metadata, card. Weights and metrics stay."""
+    folder, metadata = MODELS / name, read_metadata(MODELS / name)
+    recipe = Recipe.read(folder / "recipe.yaml")
+    audit = audit_of(from_preset(name), recipe, load_data(recipe.data.name, data_dir))
+    audit.save(folder / "audit.json")
+    metadata["sha256"]["audit.json"] = sha256(folder / "audit.json")
+    write_json(folder / "metadata.json", metadata)
+    write_text(folder / "README.md", write_card(metadata, audit))
+    print(name, json.dumps(audit.summary), flush=True)
+
+
+def audit_of(network: LeakyNetwork, recipe: Recipe, data: Dataset) -> Audit:
+    about = {"name": data.identifier, "split": recipe.data.train}
+    return analyze(network, *data.select(recipe.data.train), data=about)
 
 
 def export_all(data_dir: str | None) -> None:

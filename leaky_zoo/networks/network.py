@@ -197,7 +197,12 @@ class LeakyNetwork(keras.Model):
     @property
     def head(self) -> keras.Model:
         """A Keras model that shares this one's weights and maps `A_L` to the outputs."""
-        return keras.Model(self._path[-1], self.output, name=f"{self.name}_head")
+        last = self._path[-1]
+        # An input with a name of its own: Keras walks properties when it saves, and would write a running number.
+        inputs = outputs = keras.Input(last.shape[1:], dtype=last.dtype, name="representation")
+        for layer in self.layers[self.layers.index(self.blocks[-1]) + 1 :]:
+            outputs = layer(outputs)
+        return keras.Model(inputs, outputs, name=f"{self.name}_head")
 
     def loss_function(self) -> keras.losses.Loss:
         """The data term of the objective this net is trained with."""

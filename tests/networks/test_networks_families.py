@@ -185,3 +185,13 @@ def test_bad_arguments_are_named(arguments, message):
 def test_bad_images_are_named(arguments, message):
     with pytest.raises(InvalidInputError, match=message):
         LeakyConvNet(**{"input_shape": (6, 6, 1), "output_size": 3, "data_format": "channels_last", **arguments})
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_weights_files_are_byte_stable(family, tmp_path):
+    net = network(family, "classification")
+    net.save_weights(tmp_path / "a.weights.h5")
+    twin = family.from_config(net.get_config())
+    twin.load_weights(tmp_path / "a.weights.h5")
+    twin.save_weights(tmp_path / "b.weights.h5")
+    assert (tmp_path / "a.weights.h5").read_bytes() == (tmp_path / "b.weights.h5").read_bytes()
