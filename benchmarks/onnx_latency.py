@@ -17,6 +17,7 @@ import onnxruntime
 
 from leaky_zoo.deploy import export_onnx
 from leaky_zoo.deploy.convert import convert_with_tf2onnx
+from leaky_zoo.deploy.describe import output_name_of
 from leaky_zoo.files import replacing
 from leaky_zoo.zoo import from_preset, list_presets
 
@@ -48,7 +49,7 @@ def main() -> None:
             network = from_preset(name)
             ours, stock = Path(folder) / "ours.onnx", Path(folder) / "stock.onnx"
             export_onnx(network, ours)
-            onnx.save(convert_with_tf2onnx(network), stock)
+            onnx.save(convert_with_tf2onnx(network, output_name_of(network.task)), stock)
             nodes = [len(onnx.load(path).graph.node) for path in (ours, stock)]
             runs = [session(ours), session(stock)]
             for batch in (1, 256):

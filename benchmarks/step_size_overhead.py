@@ -23,7 +23,7 @@ CASES = {
     "MNIST-sized MLP, width 256, 12 layers, batch 256": (LeakyMLP, (28, 28, 1), {"width": 256, "depth": 12}, 256),
     "digits-sized conv, 16 channels, 8 layers, batch 64": (LeakyConvNet, (8, 8, 1), {"width": 16, "depth": 10}, 64),
 }
-STEPS = 400
+STEPS = 1000
 
 
 def share(case: str, schedule: str, seed: int) -> float:

@@ -44,7 +44,7 @@ def selection_table() -> str:
             losses[row["task"], int(row["effective_depth"])][row["schedule"]].append(float(row["validation_loss"]))
     names = ["equidistant", "irregular", "adaptive", "learnable", "hamiltonian"]
     lines = ["| task | L~ | " + " | ".join(names) + " | seeds |", "|---" * (len(names) + 3) + "|"]
-    for (task, depth), row in losses.items():
+    for (task, depth), row in sorted(losses.items()):
         means = {name: sum(values) / len(values) for name, values in row.items()}
         cells = [
             f"**{means[n]:.4f}**" if means[n] == min(means.values()) else f"{means[n]:.4f}" for n in names if n in means

@@ -6,6 +6,7 @@ from importlib.metadata import version
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from leaky_zoo.analysis.audit import Audit, LayerAudit
 from leaky_zoo.analysis.streaming import PathMoments, collect
@@ -81,7 +82,8 @@ def analyze(
     with_momenta = y is not None and mu > 0
     starts: Iterable[int] = range(0, len(x), batch_size)
     sums = collect(network, x, y if with_momenta else None, batch_size, track(starts) if track else starts)
-    layers = _layers(network, sums, gamma_0, mu if with_momenta else None)
+    with threadpool_limits(1):  # solves with a few hundred rows: more BLAS threads are slower
+        layers = _layers(network, sums, gamma_0, mu if with_momenta else None)
     about = {"name": None, "split": None, **(data or {})}
     about["is_training_split"] = _is_training(settings["dataset"], about)
     first = sums.layers[0]

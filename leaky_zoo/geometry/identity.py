@@ -70,7 +70,9 @@ def cost_of_identity(moments: Moments, gamma_0: float = 1e-5) -> Identity:
     factor = linalg.cho_factor(gram + gamma * np.eye(size), check_finite=False)
     weights = linalg.cho_solve(factor, moments.cross.T, check_finite=False).T
     squared = float(np.trace(moments.outer))
-    residual = max(squared - 2 * _inner(weights, moments.cross) + _inner(weights @ gram, weights), 0.0)
+    # <W S, W> with W S = M - gamma W, which the solve gives for free.
+    image = moments.cross - gamma * weights
+    residual = max(squared - 2 * _inner(weights, moments.cross) + _inner(image, weights), 0.0)
     cost = _inner(weights, weights) + residual / gamma
     return Identity(gamma, weights, cost, residual / squared if squared > 0 else 0.0, factor)
 
@@ -104,26 +106,22 @@ def cost_of_identity_sweep(moments: Moments, gammas_0: Sequence[float]) -> np.nd
     return np.array(costs)
 
 
-def k_norm_squared(
-    matrix: np.ndarray, features: np.ndarray, identity: Identity, gram: np.ndarray | None = None
-) -> float:
+def k_norm_squared(matrix: np.ndarray, features: np.ndarray, identity: Identity) -> float:
     """`||X||_K^2 = Tr[X (K + gamma I)^-1 X^T]` of any matrix over the samples, without forming `K`.
 
     Args:
         matrix: `X`, one row per sample, shape `(n, w)`.
         features: `s(A)`, shape `(n, f)`.
         identity: the layer's `Identity`, which holds `gamma` and the factor.
-        gram: `S`, when it is already known. Default: computed from `features`.
 
     Returns:
         The squared norm, a float.
     """
     x = np.asarray(matrix, dtype=np.float64)
     s = np.asarray(features, dtype=np.float64)
-    gram = s.T @ s if gram is None else gram
     cross = x.T @ s
     best = identity.solve(cross)
-    residual = max(_inner(x, x) - 2 * _inner(best, cross) + _inner(best @ gram, best), 0.0)
+    residual = max(_inner(x, x) - 2 * _inner(best, cross) + _inner(cross - identity.gamma * best, best), 0.0)
     return _inner(best, best) + residual / identity.gamma
 
 

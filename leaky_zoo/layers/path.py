@@ -41,12 +41,11 @@ class Path:
 
     def k_distances(self, gamma_0: float) -> np.ndarray:
         """`||A_l - A_{l-1}||_K` for `l = 1..L`, with `K` and gamma of the step's input."""
-        return np.array(
-            [
-                np.sqrt(max(k_norm_squared(after - before, self.features[row], self.identity(row, gamma_0)), 0.0))
-                for row, (before, after) in enumerate(self._steps())
-            ]
-        )
+        lengths = []
+        for row, (before, after) in enumerate(self._steps()):
+            squared = k_norm_squared(after - before, self.features[row], self.identity(row, gamma_0))
+            lengths.append(np.sqrt(squared))
+        return np.array(lengths)
 
     def costs_of_identity(self, gamma_0: float) -> np.ndarray:
         """`COI_l = ||A_{l-1}||_K^2` for `l = 1..L`."""

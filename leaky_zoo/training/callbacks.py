@@ -5,10 +5,13 @@ from typing import Any
 
 import keras
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from leaky_zoo.errors import CheckFailedError, InvalidInputError
 from leaky_zoo.layers import LeakyBlock, Path
 from leaky_zoo.networks import LeakyNetwork
+
+MAX_CONV_COLUMNS = 1024
 
 
 class PenaltyRamp(keras.callbacks.Callback):
@@ -92,7 +95,9 @@ class StepSizeUpdate(keras.callbacks.Callback):
         if not schedule.interval or self.step % schedule.interval or self.step > schedule.freeze_at * self.total_steps:
             return
         begin = time.perf_counter()
-        self.update()
+        # Matrices this small are ten times slower on several BLAS threads that wait for TensorFlow's.
+        with threadpool_limits(1):
+            self.update()
         self.seconds += time.perf_counter() - begin
 
     def update(self) -> None:
@@ -111,7 +116,7 @@ class StepSizeUpdate(keras.callbacks.Callback):
                 kept = ratio[row] * weights[row] + layer.effective_depth * (1 - ratio[row]) * identity
                 block.assign_weight_matrix(kept)
             layer.assign(new)
-            after = keras.ops.convert_to_numpy(self.model(self.probe)).astype(np.float64)
+            after = keras.ops.convert_to_numpy(self.model(self.probe[: len(before)])).astype(np.float64)
             change = float(np.linalg.norm(after - before)) / max(float(np.linalg.norm(before)), 1e-300)
             if change > layer.schedule.tolerance:
                 for block, weight in zip(blocks, weights, strict=True):
@@ -130,6 +135,9 @@ def measure_path(
 ) -> tuple[list[np.ndarray], Path]:
     """The representations of a probe batch, as the layers have them and as a `Path`."""
     model = network.representations if representations is None else representations
+    positions = int(np.prod(model.outputs[0].shape[1:])) // network.settings["width"]
+    if positions > 1:  # a convolution has a column for each position: fewer samples have as many
+        probe = probe[: max(1, MAX_CONV_COLUMNS // positions)]
     arrays = [keras.ops.convert_to_numpy(a) for a in model(probe, training=False)]
     blocks = network.blocks
     columns = [blocks[0].columns(a) for a in arrays]

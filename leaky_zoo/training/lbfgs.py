@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 from scipy.optimize import minimize
+from threadpoolctl import threadpool_limits
 
 from leaky_zoo.analysis.streaming import collect
 from leaky_zoo.networks import LeakyNetwork
@@ -88,20 +89,16 @@ def minimize_objective(
         before = done
         coordinates = KroneckerCoordinates(network, x, seed=done) if settings.preconditioner == "kronecker" else None
         here = objective.get()
-        result = minimize(
-            _in_coordinates(objective, coordinates),
-            coordinates.coordinates(here) if coordinates else here,
-            jac=True,
-            method="L-BFGS-B",
-            callback=report,
-            options={
-                "maxiter": min(rounds, settings.iterations - done),
-                "maxfun": 2 * rounds,
-                "maxcor": settings.history,
-                "ftol": 0.0,
-                "gtol": 0.0,
-            },
-        )
+        limits = {"maxiter": min(rounds, settings.iterations - done), "maxfun": 2 * rounds, "ftol": 0.0, "gtol": 0.0}
+        with threadpool_limits(1):  # small matrices: BLAS threads would only get into the way of TensorFlow's
+            result = minimize(
+                _in_coordinates(objective, coordinates),
+                coordinates.coordinates(here) if coordinates else here,
+                jac=True,
+                method="L-BFGS-B",
+                callback=report,
+                options={**limits, "maxcor": settings.history},
+            )
         evaluations += int(result.nfev)
         objective.set(coordinates.weights(result.x) if coordinates else result.x)
         residuals = criticality_residuals(network, x, y)
