@@ -53,6 +53,12 @@ def selection_table() -> str:
     return "\n".join(lines)
 
 
+def csv_table(path: Path) -> str:
+    with path.open(newline="") as file:
+        header, *rows = csv.reader(file)
+    return "\n".join(f"| {' | '.join(row)} |" for row in (header, ["---"] * len(header), *rows))
+
+
 def insert(path: Path, marker: str, text: str) -> None:
     """Replace what stands between `<!-- marker: ... -->` and `<!-- end -->`."""
     content = path.read_text(encoding="utf-8")
@@ -65,6 +71,8 @@ def insert(path: Path, marker: str, text: str) -> None:
 def main() -> None:
     insert(ROOT / "README.md", "presets", presets_table())
     insert(ROOT / "docs" / "presets.md", "selection", selection_table())
+    for marker in ("onnx_latency", "step_size_overhead"):
+        insert(ROOT / "docs" / "performance.md", marker, csv_table(ROOT / "benchmarks" / f"{marker}.csv"))
     name = next(preset["name"] for preset in list_presets(PICTURE))
     with replacing(ROOT / "docs" / "images" / "bottleneck.png") as aside:
         plot_audit(Audit.load(preset_folder(name) / "audit.json")).savefig(aside, dpi=110)

@@ -62,9 +62,10 @@ def draw_weight_spectra(axes: Axes, audit: Audit) -> None:
         values = [max(layer.weight_singular_values[place] / scale, 1e-12) for layer in audit.layers]
         axes.plot(starts, values, "-", marker=".", lw=0.8, color=INK, alpha=1 - 0.75 * place / shown)
     top = max(layer.weight_singular_values[0] for layer in audit.layers) / scale
+    low = min(layer.weight_singular_values[shown - 1] for layer in audit.layers) / scale
     axes.set_yscale("log")
     if top > 0:
-        axes.set_ylim(top * 1e-5, top * 2)
+        axes.set_ylim(max(top * 1e-5, low / 2), top * 2)
     _shade_plateau(axes, audit)
     axes.set(
         xlabel="p, position along the path",
