@@ -7,6 +7,11 @@ READY := $(VENV)/.ready
 WORKERS ?= 2
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
+# What the API pages document; the lazy top level only points at these.
+API := leaky_zoo.geometry leaky_zoo.layers leaky_zoo.networks leaky_zoo.data leaky_zoo.analysis leaky_zoo.training \
+  leaky_zoo.zoo.names leaky_zoo.zoo.presets leaky_zoo.deploy.export leaky_zoo.deploy.inspect leaky_zoo.deploy.runtime \
+  leaky_zoo.deploy.saved_model leaky_zoo.deploy.verify
+
 .PHONY: demo test lint bench docs lock clean
 
 demo: $(READY)
@@ -30,7 +35,7 @@ bench: $(READY)
 
 docs: $(READY)
 	$(BIN)/python benchmarks/write_tables.py
-	$(BIN)/pdoc leaky_zoo -o build/docs --docformat google
+	$(BIN)/pdoc $(API) -o build/docs --docformat google
 
 # Resolve the pinned versions again from pyproject.toml.
 lock: $(READY)
