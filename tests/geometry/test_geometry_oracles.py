@@ -146,18 +146,23 @@ def test_symplectic_euler_conserves_the_hamiltonian_to_first_order(depth):
     assert np.median(slopes) == pytest.approx(1.0, abs=0.2)
 
 
-def drift(a, b_first, depth, length):
-    """Largest change of H along `A_l = A + rho Lt (B_l K - A)`, `B_l` from the adjoint of the same step, solved for."""
-    rho, values = 1 / length, []
-    b = b_first
+def drift(a_first, b_first, depth, length):
+    """Largest change of the Hamiltonian along a critical path."""
+    values = []
+    for a, b, s in critical_path(a_first, b_first, depth, length):
+        values.append(depth / 2 * np.linalg.norm(b @ s.T) ** 2 - depth * np.vdot(b, a))
+    return np.ptp(values)
+
+
+def critical_path(a, b, depth, length):
+    """`(A_{l-1}, B_l, s(A_{l-1}))` of `A_l = A + rho Lt (B_l K - A)`, `B_l` from the adjoint of the same step."""
+    rho = 1 / length
     for row in range(length):
         s = np.vstack([np.maximum(a, 0), np.ones((1, a.shape[1]))])
         if row:
             b = next_momentum(a, s, b, rho * depth)
-        pairing = np.linalg.norm(b @ s.T) ** 2
-        values.append(depth / 2 * pairing - depth * np.vdot(b, a))
+        yield a, b, s
         a = a + rho * depth * (b @ s.T @ s - a)
-    return np.ptp(values)
 
 
 def next_momentum(a, s, b_before, step):
@@ -167,6 +172,31 @@ def next_momentum(a, s, b_before, step):
         back = (b.T @ b @ s.T).T[:-1] * (a > 0)
         b = (b_before - step * back) / (1 - step)
     return b
+
+
+@given(st.integers(0, 500), st.sampled_from([0.3, 1.0, 3.0]), st.sampled_from([1e-2, 1e-4, 1e-5]))
+def test_the_papers_bounds(seed, depth, gamma_0):
+    """Oracle 4: `-(len/Lt + sqrt(gamma c))^2 <= -(2/Lt) H - min COI <= gamma c`, `c` the largest `||B||^2`.
+
+    Discretely: H at the layer of least COI for the upper bound, at the slowest layer for the lower.
+    """
+    random = np.random.default_rng(seed)
+    a0, b0 = random.uniform(0.2, 1.5, size=(3, 8)), 0.1 * random.normal(size=(3, 8))
+    rows, largest = [], 0.0
+    for a, b, s in critical_path(a0, b0, depth, 20):
+        sums, p = moments(a.T, s.T), depth * b
+        identity = cost_of_identity(sums, gamma_0)
+        momentum = MomentumMoments(p @ s.T, float(np.vdot(p, a)), float(np.vdot(p, p)))
+        energy = energies(sums, identity, p @ s.T, depth, momentum)
+        speed = np.sqrt(2 * depth * energy.kinetic_energy)
+        rows.append((identity.cost, energy.rank_from_hamiltonian, speed, identity.gamma))
+        largest = max(largest, np.vdot(b, b))
+    costs, ranks, speeds, gammas = np.array(rows).T
+    length, least, slowest = speeds.mean(), np.argmin(costs), np.argmin(speeds)
+    rounding = 1e-8 * max(1.0, np.abs(ranks).max())
+    assert ranks[least] - costs.min() <= gammas[least] * largest + rounding
+    below = (length / depth + np.sqrt(gammas[slowest] * largest)) ** 2
+    assert ranks[slowest] - costs.min() >= -below - rounding
 
 
 @pytest.mark.parametrize("gamma_0", [0.0, -1.0, float("nan")])
