@@ -50,4 +50,4 @@ $(READY): pyproject.toml requirements.lock
 	touch $(READY)
 
 clean:
-	rm -rf $(VENV) build demo runs .coverage* .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf $(VENV) build demo .coverage* .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -21,7 +21,7 @@ RESULTS = Path(__file__).with_suffix(".csv")
 CASES = {
     "teacher-sized MLP, width 64, 15 layers, batch 1000": (LeakyMLP, (30,), {"width": 64, "depth": 15}, 1000),
     "MNIST-sized MLP, width 256, 12 layers, batch 256": (LeakyMLP, (28, 28, 1), {"width": 256, "depth": 12}, 256),
-    "digits-sized conv, 16 channels, 8 layers, batch 64": (LeakyConvNet, (8, 8, 1), {"width": 16, "depth": 10}, 64),
+    "digits-sized conv, 16 channels, 10 layers, batch 64": (LeakyConvNet, (8, 8, 1), {"width": 16, "depth": 10}, 64),
 }
 STEPS = 1000
 

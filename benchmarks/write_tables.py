@@ -28,8 +28,8 @@ def presets_table() -> str:
         summary = audit.summary
         inside = summary["bottleneck_layers"]
         layers = f"{inside[0]}-{inside[-1]}" if len(inside) > 1 else str(inside[0]) if inside else "none"
-        directions = ", ".join(map(str, summary["weight_directions"])) if inside else "-"
-        gap = f"{summary['weight_gap']:.0f} x" if inside else "-"
+        directions = ", ".join(map(str, summary["weight_directions"])) if summary["weight_directions"] else "-"
+        gap = f"{summary['weight_gap']:.0f} x" if summary["weight_gap"] else "-"
         lines.append(
             f"| `{preset['name']}` | {preset['effective_depth']:g} | {preset['depth']} | {preset['parameters']:,} | "
             f"{shown} | {layers} | {directions} | {gap} |"

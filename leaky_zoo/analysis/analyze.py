@@ -68,6 +68,8 @@ def analyze(
         raise InvalidInputError(f"analyze takes a LeakyMLP or LeakyConvNet. Received: {type(network).__name__}")
     if not 1e-12 <= gamma_0 <= 1:
         raise InvalidInputError(f"`gamma_0` must be in [1e-12, 1]. Received: gamma_0={gamma_0}")
+    if batch_size < 1:
+        raise InvalidInputError(f"`batch_size` must be at least 1. Received: batch_size={batch_size}")
     x = np.asarray(x)
     settings = network.settings
     if tuple(x.shape[1:]) != tuple(settings["input_shape"]):
@@ -79,6 +81,9 @@ def analyze(
         y = x
     if y is not None and len(y) != len(x):
         raise InvalidInputError(f"`x` and `y` must have equally many samples. Received: {len(x)} and {len(y)}")
+    if y is not None:
+        y = np.asarray(y)
+        network.check_targets(y)
     with_momenta = y is not None and mu > 0
     starts: Iterable[int] = range(0, len(x), batch_size)
     sums = collect(network, x, y if with_momenta else None, batch_size, track(starts) if track else starts)
@@ -203,7 +208,9 @@ def _summary(layers: list[LayerAudit]) -> dict[str, Any]:
     costs = [layer.cost_of_identity for layer in inside]
     result["cost_of_identity"] = {"min": min(costs), "max": max(costs)}
     result["weight_directions"] = sorted({layer.weight_directions for layer in inside if layer.weight_directions})
-    result["weight_gap"] = min((layer.weight_gap for layer in inside if layer.weight_gap), default=None)
+    result["weight_gap"] = min(
+        (layer.weight_gap for layer in inside if layer.weight_gap and layer.weight_directions), default=None
+    )
     ranks = [layer.rank_from_hamiltonian for layer in inside if layer.rank_from_hamiltonian is not None]
     if ranks:
         mean = sum(ranks) / len(ranks)

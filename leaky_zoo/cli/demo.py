@@ -24,13 +24,15 @@ def demo(
     from leaky_zoo.data import load_data
     from leaky_zoo.deploy import OnnxModel, verify_onnx
     from leaky_zoo.deploy.saved_model import export_model
-    from leaky_zoo.errors import CheckFailedError
+    from leaky_zoo.errors import CheckFailedError, InvalidInputError
     from leaky_zoo.files import replacing
     from leaky_zoo.training import evaluate_network
     from leaky_zoo.zoo import from_preset
     from leaky_zoo.zoo.names import list_presets
 
     presets = [preset for preset in list_presets("optical_digits") if preset["metrics"].get("test")]
+    if not presets:
+        raise InvalidInputError("No optical_digits preset is in the folder of presets: the demo needs one.")
     # The best one at an effective depth where there is something to see of a bottleneck.
     best = max(presets, key=lambda preset: (preset["effective_depth"] == 7, preset["metrics"]["test"]["accuracy"]))[
         "name"

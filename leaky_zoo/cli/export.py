@@ -17,7 +17,7 @@ def export(
         bool, typer.Option("--representations", help="Also output A_0..A_L: a larger, slower file, for analysis.")
     ] = False,
     data: Annotated[
-        str | None, typer.Option("--data", help="Data to analyse and compare on. [default: the preset's own]")
+        str | None, typer.Option("--data", help="Data to compare on. [default: a preset's golden inputs]")
     ] = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,

@@ -30,7 +30,6 @@ class DatasetRecord:
         configs: configurations, the first being the default; empty when there is one only.
         module: module whose import registers our builder; None for a data set that TFDS itself carries.
         normalize_features: see `Dataset`.
-        short: word in preset names; None: the data set's name.
     """
 
     task: str
@@ -38,7 +37,6 @@ class DatasetRecord:
     configs: tuple[str, ...] = ()
     module: str | None = None
     normalize_features: bool = False
-    short: str | None = None
 
 
 DATASETS: dict[str, DatasetRecord] = {
@@ -54,7 +52,6 @@ DATASETS: dict[str, DatasetRecord] = {
         ("k3", "k2", "k5", "k8", "resnet"),
         "leaky_zoo.data.bottleneck_teacher",
         normalize_features=True,
-        short="teacher",
     ),
     "mnist": DatasetRecord("classification", ("image", "label")),
 }

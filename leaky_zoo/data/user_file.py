@@ -63,10 +63,12 @@ def load_npz(path: str | os.PathLike[str]) -> Dataset:
 
 
 def _checked(path: Path, x_name: str, x: np.ndarray, y_name: str, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    if not (x.ndim and y.ndim and len(x) and len(y)):
+        raise InvalidInputError(f"{path}: `{x_name}` and `{y_name}` hold no samples.")
     for name, array in ((x_name, x), (y_name, y)):
         if not (np.issubdtype(array.dtype, np.number) or array.dtype == bool) or np.iscomplexobj(array):
             raise InvalidInputError(f"{path}: `{name}` must hold real numbers. Received: dtype={array.dtype}")
-        bad = ~np.isfinite(array.reshape(len(array), -1)).all(axis=1) if array.ndim else np.array([True])
+        bad = ~np.isfinite(array.reshape(len(array), -1)).all(axis=1)
         if bad.any():
             raise InvalidInputError(f"{path}: `{name}` holds NaN or infinity, first in sample {int(np.argmax(bad))}.")
     if x.ndim < 2 or len(x) != len(y) or not len(x):

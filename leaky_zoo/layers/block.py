@@ -41,6 +41,10 @@ class LeakyBlock(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(autocast=False, **kwargs)
+        if not effective_depth >= 0:
+            raise InvalidInputError(f"`effective_depth` must be >= 0. Received: effective_depth={effective_depth}")
+        if not 0 < step_size <= 1:
+            raise InvalidInputError(f"`step_size` must be in (0, 1]. Received: step_size={step_size}")
         if weight_decay < 0:
             raise InvalidInputError(f"`weight_decay` must be >= 0. Received: weight_decay={weight_decay}")
         if kernel_initializer is None:

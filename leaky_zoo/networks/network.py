@@ -35,7 +35,7 @@ class LeakyNetwork(keras.Model):
         output_mean: added to outputs (regression). Default 0.0.
         output_variance: outputs are multiplied by its square root, the loss divided by it. Default 1.0.
         class_names: names of the classes, in order. Default None.
-        dataset: what the net was trained on, as `{"name", "config", "split", "seed"}`. Default None.
+        dataset: what the net was trained on, as `{"name", "split"}`. Default None.
         dtype: Keras dtype policy: `"float32"`, `"mixed_bfloat16"`, `"float64"`, ... Default None: the global one.
         name: model name. Default None.
 
@@ -207,6 +207,23 @@ class LeakyNetwork(keras.Model):
     def loss_function(self) -> keras.losses.Loss:
         """The data term of the objective this net is trained with."""
         return loss_for(self.task, self._settings["output_variance"], self.dtype_policy.variable_dtype)
+
+    def check_targets(self, targets: np.ndarray) -> None:
+        """Refuse labels or targets that this network's loss cannot take.
+
+        Raises:
+            InvalidInputError: labels that are no integers in `0..classes - 1`, or targets of another width.
+        """
+        size = self._settings["output_size"]
+        if self.task == "classification":
+            integers = targets.ndim == 1 and np.issubdtype(targets.dtype, np.integer)
+            if not integers or (len(targets) and (targets.min() < 0 or targets.max() >= size)):
+                raise InvalidInputError(
+                    f"The network has {size} classes; labels must be integers in 0..{size - 1}. "
+                    f"Received: shape={targets.shape}, dtype={targets.dtype}"
+                )
+        elif self.task == "regression" and targets.size != len(targets) * size:
+            raise InvalidInputError(f"The network has {size} outputs. Received: targets of shape {targets.shape}")
 
     def penalty(self) -> Any:
         """`(mu / 2) sum_l rho_l ||W_l||^2 + (mu_io / 2) (||W_in||^2 + ||W_out||^2)` at full `mu`, as a tensor."""

@@ -75,6 +75,9 @@ def train(
     folder = RunFolder(Path(out), recipe, resume)
     strategy = make_strategy(recipe.strategy, recipe.devices)
     data = load_data(recipe.data.name, data_dir)
+    splits = {"train": recipe.data.train, "validation": recipe.data.validation, "test": recipe.data.test}
+    for split in filter(None, splits.values()):
+        data.select(split)  # a split that is not there is refused now, not after the training
     x, y = training_arrays(recipe, data)
     batch_size = _global_batch(recipe, len(x), strategy.num_replicas_in_sync)
     per_pass = len(x) // batch_size
@@ -110,11 +113,11 @@ def train(
         x_held, y_held = data.select(recipe.data.validation)
         validation = evaluation_pipeline(x_held, targets_for(network, x_held, y_held), EVALUATION_BATCH)
     if recipe.early_stopping:
-        watchers.append(
-            keras.callbacks.EarlyStopping(
-                "val_data_loss", mode="min", patience=recipe.early_stopping, restore_best_weights=True
-            )
+        # First, so that the others see the restored weights when training ends.
+        stop = keras.callbacks.EarlyStopping(
+            "val_data_loss", mode="min", patience=recipe.early_stopping, restore_best_weights=True
         )
+        watchers.insert(0, stop)
     if first_step < total:
         stream = training_pipeline(
             x,
@@ -138,7 +141,6 @@ def train(
         )
     network = network.astype(recipe.network.dtype)  # a copy that is not spread over replicas
     lbfgs = _second_phase(recipe.lbfgs, network, x, y, on_lbfgs_iteration) if recipe.lbfgs else None
-    splits = {"train": recipe.data.train, "validation": recipe.data.validation, "test": recipe.data.test}
     metrics = {name: evaluate_network(network, *data.select(split)) for name, split in splits.items() if split}
     result = TrainingResult(metrics, describe(strategy), round(time.perf_counter() - begin, 1), lbfgs, updates.trace)
     with replacing(folder.model) as aside:

@@ -88,7 +88,7 @@ class OptimizerPart(_Part):
 
     Attributes:
         learning_rate: peak, positive. Default 1e-3.
-        steps: optimiser steps; exclusive with `epochs`.
+        steps: optimiser steps, rounded up to whole logged epochs; exclusive with `epochs`.
         epochs: passes over the training split; exclusive with `steps`.
         warmup: fraction of the steps with rising rate, in [0, 1). Default 0.02.
         global_clipnorm: bound on the gradient's global norm; None: none. Default 1.0.
@@ -168,6 +168,12 @@ class Recipe(_Part):
         if value is not None and "data" in info.data and info.data["data"].validation is None:
             raise ValueError("needs `data.validation`, a split to watch")
         return value
+
+    @model_validator(mode="after")
+    def _critical_point_needs_a_penalty(self) -> "Recipe":
+        if self.lbfgs is not None and self.objective.weight_decay == 0:
+            raise ValueError("lbfgs: needs objective.weight_decay > 0; without it there are no momenta to judge by")
+        return self
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> "Recipe":

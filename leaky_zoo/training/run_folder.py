@@ -37,7 +37,7 @@ class RunFolder:
         if self.recipe_file.exists():
             if not resume:
                 raise InvalidInputError(f"{path} holds a run already: add --resume to go on, or choose another folder.")
-            if Recipe.read(self.recipe_file) != recipe:
+            if _same_training(Recipe.read(self.recipe_file)) != _same_training(recipe):
                 raise InvalidInputError(f"{self.recipe_file} is not the recipe to resume: they differ.")
 
     def start(self) -> None:
@@ -55,6 +55,11 @@ class RunFolder:
         if not step or not self.trace.exists():
             return []
         return [entry for entry in json.loads(self.trace.read_text()) if entry["step"] <= step]
+
+
+def _same_training(recipe: Recipe) -> Recipe:
+    """The recipe without what does not change its result: where it runs."""
+    return recipe.model_copy(update={"strategy": "auto", "devices": None})
 
 
 def steps_done(network: keras.Model) -> int:

@@ -30,7 +30,8 @@ def make_strategy(name: str = "auto", devices: int | None = None) -> tf.distribu
             raise InvalidInputError(f"This machine has {len(gpus)} GPUs. Received: devices={devices}")
         return tf.distribute.MirroredStrategy([f"GPU:{row}" for row in range(devices or len(gpus))])
     if not devices or devices == 1:
-        return tf.distribute.get_strategy()
+        on_gpu_machine = bool(tf.config.list_physical_devices("GPU"))
+        return tf.distribute.OneDeviceStrategy("/CPU:0") if on_gpu_machine else tf.distribute.get_strategy()
     cpu = tf.config.list_physical_devices("CPU")[0]
     current = tf.config.get_logical_device_configuration(cpu)
     if current is None or len(current) < devices:
@@ -47,6 +48,7 @@ def describe(strategy: tf.distribute.Strategy) -> str:
     """The devices in words, for a card: `"1 x NVIDIA H100"`, `"CPU, 2 logical replicas"`."""
     replicas = strategy.num_replicas_in_sync
     gpus = tf.config.list_physical_devices("GPU")
-    if gpus and any("GPU" in device for device in strategy.extended.worker_devices):
+    mirrored = isinstance(strategy, tf.distribute.MirroredStrategy)
+    if gpus and mirrored and any("GPU" in device for device in strategy.extended.worker_devices):
         return f"{replicas} x {tf.config.experimental.get_device_details(gpus[0]).get('device_name', 'GPU')}"
     return "CPU" if replicas == 1 else f"CPU, {replicas} logical replicas"

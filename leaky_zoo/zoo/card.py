@@ -71,9 +71,12 @@ def _bottleneck(audit: Audit) -> list[str]:
         lines += [
             f"- layers on a plateau of gamma_0: {', '.join(map(str, summary['bottleneck_layers']))}, cost of identity "
             f"{cost['min']:.3f} to {cost['max']:.3f}",
-            f"- directions of the weights there: {directions}; the next singular value is at least "
-            f"{summary['weight_gap']:.0f} times smaller",
         ]
+        if directions:
+            lines.append(
+                f"- directions of the weights there: {directions}; the next singular value is at least "
+                f"{summary['weight_gap']:.0f} times smaller"
+            )
         rank = summary["rank_from_hamiltonian"]
         if rank:
             spread = "undefined" if rank["spread"] is None else f"{100 * rank['spread']:.1f}%"

@@ -13,6 +13,8 @@ from leaky_zoo.errors import InvalidInputError
 NAME = re.compile(r"^[a-z0-9][a-z0-9_.\-]*$")
 FILES = ("config.json", "model.weights.h5", "metadata.json", "recipe.yaml", "audit.json", "golden.npz", "README.md")
 
+REQUIRED = ("name", "class", "task", "effective_depth", "schedule", "depth", "width", "parameters", "metrics", "sha256")
+
 
 class UnknownPresetError(InvalidInputError):
     """No preset has this name; the message gives the nearest ones."""
@@ -47,7 +49,7 @@ def list_presets(filter: str | None = None) -> list[dict[str, Any]]:
     """
     found = []
     for path in sorted(models_dir().glob("*/metadata.json")):
-        if filter is None or filter.lower() in path.parent.name.lower():
+        if NAME.match(path.parent.name) and (filter is None or filter.lower() in path.parent.name.lower()):
             metadata = read_metadata(path.parent)
             keys = (
                 "class",
@@ -104,4 +106,7 @@ def read_metadata(folder: Path) -> dict[str, Any]:
         raise InvalidInputError(f"{path} is not JSON: {error}") from error
     if not isinstance(value, dict):
         raise InvalidInputError(f"{path} must hold a JSON object. Received: {type(value).__name__}")
+    lacking = [key for key in REQUIRED if key not in value]
+    if lacking:
+        raise InvalidInputError(f"{path} lacks {', '.join(lacking)}.")
     return value

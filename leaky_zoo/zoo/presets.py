@@ -17,7 +17,7 @@ from leaky_zoo.files import sha256, write_json, write_text
 from leaky_zoo.networks import FAMILIES, LeakyNetwork
 from leaky_zoo.training import Recipe
 from leaky_zoo.zoo.card import write_card
-from leaky_zoo.zoo.names import FILES, MissingFileError, preset_folder, read_metadata
+from leaky_zoo.zoo.names import FILES, NAME, MissingFileError, preset_folder, read_metadata
 
 GOLDEN_SAMPLES = 16
 CITATION = (
@@ -135,6 +135,12 @@ def save_to_preset(
         InvalidInputError: the folder exists and `overwrite` is False, or its name is no preset name.
     """
     folder = Path(folder)
+    if not NAME.match(folder.name):
+        raise InvalidInputError(
+            f"A preset's name has small letters, digits, '.', '_' and '-'. Received: {folder.name!r}"
+        )
+    if folder.exists() and not (folder / "metadata.json").is_file():
+        raise InvalidInputError(f"{folder} exists and is no preset: it is left alone.")
     if folder.exists() and not overwrite:
         raise InvalidInputError(f"{folder} exists; pass overwrite=True to replace it.")
     folder.parent.mkdir(parents=True, exist_ok=True)

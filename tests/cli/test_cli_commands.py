@@ -211,3 +211,11 @@ def test_demo_does_the_whole_job(run, tmp_path):
     assert code == 0
     assert {path.suffix for path in (tmp_path / "demo").iterdir()} == {".png", ".json", ".onnx"}
     assert "leaky-zoo inspect" in out
+
+
+@pytest.mark.parametrize("command", ["evaluate", "analyze"])
+@pytest.mark.parametrize("labels", [np.arange(50) % 20, np.linspace(0, 1, 50)])
+def test_targets_that_do_not_fit_are_refused(run, tmp_path, command, labels):
+    np.savez(tmp_path / "mine.npz", x=np.zeros((50, 8, 8, 1)), y=labels)
+    code, _, err = run(command, NAME, "--data", tmp_path / "mine.npz", "--split", "train")
+    assert code == 2 and "10 classes" in err

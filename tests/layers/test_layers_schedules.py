@@ -236,3 +236,25 @@ def test_a_users_schedule_is_one_class(tmp_path):
     with pytest.raises(InvalidInputError, match="already"):
         type("Other", (Schedule,), {"name": "equidistant", "initial": Halving.initial})
     del SCHEDULES["halving_for_test"]
+
+
+@pytest.mark.parametrize("shares", [[-1.0, 1.0, 1.0], [0.5, 0.5, 0.5], [0.0, 0.5, 0.5], [0.5, 0.5]])
+def test_a_users_start_is_checked(shares):
+    class Careless(Schedule):
+        def initial(self, depth, effective_depth):
+            return np.array(shares)
+
+    with pytest.raises(InvalidInputError, match="3 positive numbers"):
+        Careless().start(3, 0.5)
+
+
+def test_a_cap_that_no_depth_satisfies_is_said_to_be_one():
+    class Halving(Schedule):
+        def initial(self, depth, effective_depth):
+            shares = 0.5 ** np.arange(min(depth, 40))
+            return np.append(shares, np.full(depth - len(shares), 1e-12)) / (
+                shares.sum() + (depth - len(shares)) * 1e-12
+            )
+
+    with pytest.raises(InvalidInputError, match="No depth"):
+        Halving().start(9, 7.0)

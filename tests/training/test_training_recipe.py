@@ -65,3 +65,9 @@ def test_any_bytes_give_one_clear_error(tmp_path_factory, content):
     path.write_bytes(content)
     with pytest.raises(InvalidInputError):
         Recipe.read(path)
+
+
+def test_a_critical_point_needs_a_penalty():
+    wrong = {**MINIMAL, "lbfgs": {}, "objective": {"weight_decay": 0.0}}
+    with pytest.raises(InvalidInputError, match="weight_decay > 0"):
+        Recipe.from_dict(wrong)

@@ -257,3 +257,24 @@ def test_a_loss_that_is_not_finite_stops_the_run():
     callback.on_epoch_end(0, {"loss": 1.0})
     with pytest.raises(CheckFailedError, match="epoch 3"):
         callback.on_epoch_end(2, {"loss": float("nan")})
+
+
+def test_splits_are_checked_before_anything_is_written(tmp_path):
+    for changes in ({"test": "tset"}, {"validation": "vall"}):
+        with pytest.raises(InvalidInputError, match="Received: split="):
+            train(recipe(data=changes), tmp_path / "run")
+        assert not (tmp_path / "run").exists()
+
+
+def test_early_stopping_saves_the_whole_penalty(tmp_path):
+    plan = recipe(
+        data={"validation": "train[400:500]"}, early_stopping=1, objective={"ramp": 1.0},
+        optimizer={"epochs": 20, "learning_rate": 0.5, "global_clipnorm": None},
+    )  # fmt: skip
+    network, _ = train(plan, tmp_path / "run")
+    assert all(float(block.penalty_factor) == 1.0 for block in network.blocks)
+
+
+def test_resuming_on_other_devices_is_the_same_run(tmp_path):
+    train(recipe(optimizer={"epochs": 1}), tmp_path / "run")
+    train(recipe(optimizer={"epochs": 1}, devices=1, strategy="cpu"), tmp_path / "run", resume=True)

@@ -182,3 +182,18 @@ def test_a_config_that_builds_nothing_is_one_clear_error(zoo, config):
     (folder / "metadata.json").write_text(json.dumps(metadata))
     with pytest.raises(InvalidInputError):
         from_preset(NAME)
+
+
+def test_names_and_foreign_folders_are_checked_before_saving(network, tmp_path):
+    with pytest.raises(InvalidInputError, match="My Net!"):
+        save_to_preset(network, tmp_path / "My Net!")
+    (tmp_path / "thesis").mkdir()
+    with pytest.raises(InvalidInputError, match="left alone"):
+        save_to_preset(network, tmp_path / "thesis", overwrite=True)
+    assert (tmp_path / "thesis").is_dir()
+
+
+def test_metadata_without_its_fields_is_named(zoo):
+    (zoo / NAME / "metadata.json").write_text("{}")
+    with pytest.raises(InvalidInputError, match="lacks name"):
+        list_presets()

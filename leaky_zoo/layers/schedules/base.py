@@ -79,16 +79,23 @@ class Schedule(ABC):
             raise InvalidInputError(
                 f"`effective_depth` must be finite and not negative. Received: effective_depth={effective_depth}"
             )
-        steps = self.initial(depth, effective_depth)
+        steps = np.asarray(self.initial(depth, effective_depth), dtype=np.float64)
+        if steps.shape != (depth,) or not (steps > 0).all() or abs(steps.sum() - 1) > 1e-6:
+            raise InvalidInputError(
+                f"The {self.name} schedule must start with {depth} positive numbers that sum to 1. Received: {steps}"
+            )
         if self.within_cap(steps, effective_depth):
             return steps
         for enough in range(depth + 1, depth + 10_000):
             if self.within_cap(self.initial(enough, effective_depth), effective_depth):
+                advice = f"Use depth >= {enough} at this effective depth."
                 break
+        else:
+            advice = "No depth up to 10,000 more satisfies it at this effective depth."
         raise InvalidInputError(
             f"A {self.name} schedule of {depth} steps takes rho * effective_depth = "
-            f"{steps.max() * effective_depth:.3g}, above its cap of {self.cap}. Use depth >= {enough} at this "
-            f"effective depth. Received: depth={depth}, effective_depth={effective_depth}"
+            f"{steps.max() * effective_depth:.3g}; it must stay within its cap of {self.cap}. {advice} "
+            f"Received: depth={depth}, effective_depth={effective_depth}"
         )
 
     def within_cap(self, steps: np.ndarray, effective_depth: float) -> bool:
