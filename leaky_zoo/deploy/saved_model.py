@@ -1,6 +1,7 @@
 """A preset or a saved model, by name, to an ONNX file: gathers what the file should carry."""
 
 import os
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from leaky_zoo.analysis import Audit, analyze
 from leaky_zoo.data import load_data
 from leaky_zoo.deploy.export import export_onnx
+from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.networks import LeakyNetwork
 from leaky_zoo.zoo.names import preset_folder, read_metadata
 from leaky_zoo.zoo.presets import load_model
@@ -51,8 +53,7 @@ def export_model(
         if (folder / "audit.json").is_file():
             audit = Audit.load(folder / "audit.json")
         if (folder / "golden.npz").is_file():
-            with np.load(folder / "golden.npz", allow_pickle=False) as pairs:
-                golden = (pairs["inputs"], pairs["outputs"])
+            golden = _golden_pairs(folder / "golden.npz")
             inputs = golden[0]
     trained = network.settings["dataset"] if isinstance(network, LeakyNetwork) else None
     source = data or (trained["name"] if trained and audit is None else None)
@@ -73,3 +74,12 @@ def export_model(
         representations=representations,
     )
     return {"path": str(path), "bytes": Path(path).stat().st_size, "checks": report.to_dict()}
+
+
+def _golden_pairs(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    try:
+        with path.open("rb") as file:
+            pairs = np.load(file, allow_pickle=False)
+            return pairs["inputs"], pairs["outputs"]
+    except (ValueError, OSError, EOFError, KeyError, IndexError, zipfile.BadZipFile) as error:
+        raise InvalidInputError(f"{path} holds no golden pairs: {error}") from error

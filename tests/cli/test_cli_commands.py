@@ -1,6 +1,7 @@
 """Commands in-process: answers, JSON alone on stdout, exit codes, one clear sentence for bad input."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -219,3 +220,10 @@ def test_targets_that_do_not_fit_are_refused(run, tmp_path, command, labels):
     np.savez(tmp_path / "mine.npz", x=np.zeros((50, 8, 8, 1)), y=labels)
     code, _, err = run(command, NAME, "--data", tmp_path / "mine.npz", "--split", "train")
     assert code == 2 and "10 classes" in err
+
+
+def test_damaged_golden_pairs_are_one_clear_error(run, models, tmp_path):
+    shutil.copytree(models / NAME, tmp_path / NAME)
+    (tmp_path / NAME / "golden.npz").write_bytes(b"damaged")
+    code, _, err = run("export", tmp_path / NAME, "--out", tmp_path / "net.onnx")
+    assert code == 2 and "golden" in err and not (tmp_path / "net.onnx").exists()
