@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from leaky_zoo.analysis.audit import Audit, LayerAudit
 from leaky_zoo.analysis.theme import LIGHT, Theme
@@ -170,6 +171,7 @@ def draw_spectra(axes: Axes, audit: Audit, of: str, theme: Theme) -> None:
         rasterized=True,
     )  # fmt: skip
     axes.invert_yaxis()
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     name = "A_l" if of == "representations" else "W_l"
     theme.label(
         axes,
@@ -192,8 +194,9 @@ def draw_projection(axes: Axes, audit: Audit, theme: Theme) -> None:
     colours = theme.labels((labels - labels.min()) / span)
     for sample in range(points.shape[1]):
         axes.plot(*points[:, sample].T, "-", color=colours[sample], lw=0.5, alpha=0.5)
-    axes.scatter(*points[-1].T, c=colours, s=14, edgecolors=theme.ink, linewidths=0.3, zorder=3, label="end, A_L")
-    axes.scatter(*points[0].T, c=colours, s=8, marker="x", linewidths=0.6, zorder=2, label="start, A_0")
+    (end_x, end_y), (start_x, start_y) = points[-1].T, points[0].T
+    axes.scatter(end_x, end_y, c=colours, s=14, edgecolors=theme.ink, linewidths=0.3, zorder=3, label="end, A_L")
+    axes.scatter(start_x, start_y, c=colours, s=8, marker="x", linewidths=0.6, zorder=2, label="start, A_0")
     shares = [f"{100 * share:.0f}%" for share in path["explained"]]
     theme.label(axes, xlabel=f"first component ({shares[0]})", ylabel=f"second component ({shares[1]})",
              title=f"The path of {points.shape[1]} samples")  # fmt: skip

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from leaky_zoo.cli import analyze, evaluate, export, inspect, listing, train, verify
+from leaky_zoo.cli import analyze, audits, evaluate, export, inspect, listing, train, verify
 from leaky_zoo.cli import demo as demo_command
 from leaky_zoo.cli.console import fail
 from leaky_zoo.errors import CheckFailedError, InvalidInputError, LeakyZooError
@@ -22,6 +22,8 @@ app.command("info")(listing.info)
 app.command("train")(train.train_command)
 app.command("evaluate")(evaluate.evaluate)
 app.command("analyze")(analyze.analyze_command)
+app.command("merge-audits")(audits.merge_audits)
+app.command("compare")(audits.compare)
 app.command("export")(export.export)
 app.command("inspect")(inspect.inspect)
 app.command("verify")(verify.verify)
