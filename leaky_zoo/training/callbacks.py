@@ -216,14 +216,14 @@ def measure_path(
 
 
 class EarlyStopping(keras.callbacks.EarlyStopping):
-    """`keras.callbacks.EarlyStopping` whose count, best value and best weights survive a restart; arguments as there."""
+    """`keras.callbacks.EarlyStopping` whose count, best value and best weights survive a restart. Arguments as it."""
 
     def get_state(self) -> dict[str, Any]:
         """What a checkpoint keeps of this callback."""
         state = {"wait": self.wait, "stopped_epoch": self.stopped_epoch, "best_epoch": self.best_epoch}
         if self.best is not None:
             state["best"] = float(self.best)
-        return state | {f"weights/{row:04d}": array for row, array in enumerate(self.best_weights or [])}
+        return state | {f"weights/{row:04d}": np.asarray(array) for row, array in enumerate(self.best_weights or [])}
 
     def set_state(self, state: dict[str, Any]) -> None:
         """The inverse of `get_state`, called after `on_train_begin`."""

@@ -77,9 +77,10 @@ class Checkpoints:
                 return  # a run is a function of its recipe: what would be written is there
             except CheckFailedError:
                 self._remove(target)  # the damaged one that this run has fallen back from
+        arrays: dict[str, Any] = dict(checkpoint.arrays)
         with making_folder(target) as aside:
             with (aside / "arrays.npz").open("wb") as file:
-                np.savez(file, **checkpoint.arrays)
+                np.savez(file, **arrays)
             (aside / "state.json").write_text(json.dumps(checkpoint.state, allow_nan=False), encoding="utf-8")
             manifest = {
                 "format": FORMAT,

@@ -232,7 +232,8 @@ class TrainingGraph:
                 parts = [part + each for part, each in zip(parts, more, strict=True)]
                 sums += added
         # Once over all replicas, and nothing after that: Keras would clip before it sums.
-        *parts, sums = context.all_reduce(SUM, [*parts, tf.concat([sums, [stop]], axis=0)])
+        parts = context.all_reduce(SUM, parts)
+        sums = context.all_reduce(SUM, tf.concat([sums, [stop]], axis=0))
         if self._scaled:
             parts = [part / tf.cast(scale, part.dtype) for part in parts]
         norm = tf.add_n([tf.cast(tf.nn.l2_loss(part), tf.float64) for part in parts])

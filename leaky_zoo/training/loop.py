@@ -59,7 +59,8 @@ class TrainingLoop:
         self.checkpoints, self.every = checkpoints, checkpoint_every
         self.step, self.stopped, self.skipped = 0, False, 0
         self._begin, self._before = time.perf_counter(), 0.0
-        self._reset()
+        self._loss, self._samples = 0.0, 0.0
+        self._sums = np.zeros(len(graph.measures.names))
         self.callbacks = keras.callbacks.CallbackList(
             list(callbacks), add_history=True, model=self.network,
             epochs=-(-total // per_epoch), steps=per_epoch, verbose=0,
@@ -143,7 +144,7 @@ class TrainingLoop:
         for loss, sums, samples in zip(values.losses, values.sums, values.samples, strict=True):
             self._loss += float(loss * samples)
             self._samples += float(samples)
-            self._sums = self._sums + sums
+            self._sums += sums
         self.step += values.taken
         self.skipped += values.skipped
         if values.failed:

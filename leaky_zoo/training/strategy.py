@@ -2,6 +2,8 @@
 
 import json
 import os
+from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 import tensorflow as tf
@@ -124,21 +126,28 @@ def from_chief(strategy: tf.distribute.Strategy, array: np.ndarray) -> np.ndarra
     # As integers: a sum with zeros would turn -0.0 into 0.0.
     bits = array.reshape(-1).view(np.int32) if is_chief(strategy) else np.zeros(array.nbytes // 4, np.int32)
 
-    @tf.function(jit_compile=False)
-    def summed() -> tf.Tensor:
-        def share() -> tf.Tensor:
-            context = tf.distribute.get_replica_context()
-            first = tf.cast(tf.equal(context.replica_id_in_sync_group, 0), tf.int32)
-            return context.all_reduce(tf.distribute.ReduceOp.SUM, first * tf.constant(bits))
-
-        return strategy.experimental_local_results(strategy.run(share))[0]
-
     try:
         with strategy.scope():
-            total = summed().numpy()
+            total = _summed(strategy)(tf.constant(bits)).numpy()
     except PEER_ERRORS as error:
         raise PeerLostError(f"Another worker has gone: {error.message}") from error
     return total.view(array.dtype).reshape(array.shape)
+
+
+@cache
+def _summed(strategy: tf.distribute.Strategy) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Sum of what the first replica of each worker gives."""
+
+    def share(bits: tf.Tensor) -> tf.Tensor:
+        context = tf.distribute.get_replica_context()
+        first = tf.cast(tf.equal(context.replica_id_in_sync_group, 0), tf.int32)
+        return context.all_reduce(tf.distribute.ReduceOp.SUM, first * bits)
+
+    @tf.function(input_signature=[tf.TensorSpec((None,), tf.int32)], jit_compile=False)
+    def summed(bits: tf.Tensor) -> tf.Tensor:
+        return strategy.experimental_local_results(strategy.run(share, args=(bits,)))[0]
+
+    return summed
 
 
 def describe(strategy: tf.distribute.Strategy) -> str:
