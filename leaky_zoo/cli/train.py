@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from leaky_zoo.cli.console import AsJson, DataDir, bar, err, out, print_json, table
+from leaky_zoo.cli.console import AsJson, DataDir, bar, err, fail, out, print_json, table
 from leaky_zoo.cli.startup import start_tensorflow
 from leaky_zoo.errors import InvalidInputError
 
@@ -54,7 +54,10 @@ def train_command(
     if workers is not None:
         from leaky_zoo.cli.workers import launch
 
-        launch(workers, restarts=restarts, out=folder, resume=resume, strategy=strategy, devices=devices)
+        try:
+            launch(workers, restarts=restarts, out=folder, resume=resume, strategy=strategy, devices=devices)
+        except KeyboardInterrupt as error:
+            fail(f"Interrupted. {error}".strip(), 130)  # here: typer would drop the message
         return
 
     start_tensorflow()
@@ -73,16 +76,19 @@ def train_command(
     }
     changes = {key: value for key, value in given.items() if value is not None}
     plan = Recipe.from_dict({**plan.model_dump(), **changes}, source="the command line")
-    with bar() as progress:
-        watcher = TrainingBar(progress, plan)
-        _, result = train(
-            plan,
-            folder,
-            data_dir=data_dir,
-            resume=resume,
-            callbacks=[] if is_quiet_worker() else [watcher],
-            on_lbfgs_iteration=watcher.on_lbfgs_iteration,
-        )
+    try:
+        with bar() as progress:
+            watcher = TrainingBar(progress, plan)
+            _, result = train(
+                plan,
+                folder,
+                data_dir=data_dir,
+                resume=resume,
+                callbacks=[] if is_quiet_worker() else [watcher],
+                on_lbfgs_iteration=watcher.on_lbfgs_iteration,
+            )
+    except KeyboardInterrupt as error:
+        fail(f"Interrupted. {error}".strip(), 130)
     if as_json:
         print_json({"metrics": result.metrics, "device": result.device, "seconds": result.seconds})
         return

@@ -97,7 +97,8 @@ def train(
     x, y = training_arrays(recipe, data)
     order = BatchOrder(len(x), _batch_size(recipe, len(x)), recipe.seed)
     keras.utils.set_random_seed(recipe.seed)
-    network = compiled(recipe, data, strategy, order.steps_per_pass)
+    with out_of_memory(f"building a network of width {recipe.network.width} and depth {recipe.network.depth}"):
+        network = compiled(recipe, data, strategy, order.steps_per_pass)
 
     with contextlib.ExitStack() as stack:
         if is_chief(strategy):
@@ -144,7 +145,14 @@ def compiled(recipe: Recipe, data: Dataset, strategy: tf.distribute.Strategy, pe
         network = build(recipe, data)
         optimizer = _optimizer(recipe, total)
         optimizer.build(network.trainable_variables)
-        network.compile(optimizer, network.loss_function(), metrics=watched_metrics(network), jit_compile=False)
+        # The loss scale is the loop's: Keras's cannot skip a step on all replicas at once.
+        network.compile(
+            optimizer,
+            network.loss_function(),
+            metrics=watched_metrics(network),
+            jit_compile=False,
+            auto_scale_loss=False,
+        )
     return network
 
 
