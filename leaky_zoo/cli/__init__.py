@@ -7,7 +7,7 @@ import typer
 from leaky_zoo.cli import analyze, audits, evaluate, export, inspect, listing, train, verify
 from leaky_zoo.cli import demo as demo_command
 from leaky_zoo.cli.console import fail
-from leaky_zoo.errors import CheckFailedError, InvalidInputError, LeakyZooError
+from leaky_zoo.errors import LeakyZooError, Terminated
 
 app = typer.Typer(
     name="leaky-zoo",
@@ -31,15 +31,19 @@ app.command("demo")(demo_command.demo)
 
 
 def main() -> None:
-    """Entry point. Exit codes: 0 done, 1 a check failed, 2 wrong usage or input, 130 interrupted."""
+    """Entry point.
+
+    Exit codes: 0 done, 1 a check failed, 2 wrong usage or input, 75 another worker has gone (try again), 130
+    interrupted, 143 terminated.
+    """
     try:
         app()
-    except InvalidInputError as error:
-        fail(str(error), 2)
-    except (CheckFailedError, LeakyZooError) as error:
-        fail(str(error), 1)
-    except KeyboardInterrupt:
-        fail("Interrupted.", 130)
+    except LeakyZooError as error:
+        fail(str(error), error.exit_code)
+    except Terminated as error:
+        fail(f"Terminated. {error.message}".strip(), 143)
+    except KeyboardInterrupt as error:
+        fail(f"Interrupted. {error}".strip(), 130)
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output has left; nothing is wrong
         sys.exit(0)
