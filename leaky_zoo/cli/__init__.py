@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from leaky_zoo.cli import analyze, evaluate, export, inspect, listing, train, verify
+from leaky_zoo.cli import analyze, evaluate, export, inspect, listing, sweep, train, verify
 from leaky_zoo.cli import demo as demo_command
 from leaky_zoo.cli.console import fail
 from leaky_zoo.errors import CheckFailedError, InvalidInputError, LeakyZooError
@@ -20,6 +20,7 @@ app = typer.Typer(
 app.command("list")(listing.list_command)
 app.command("info")(listing.info)
 app.command("train")(train.train_command)
+app.add_typer(sweep.app, name="sweep")
 app.command("evaluate")(evaluate.evaluate)
 app.command("analyze")(analyze.analyze_command)
 app.command("export")(export.export)
