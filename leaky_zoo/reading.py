@@ -1,4 +1,4 @@
-"""Reading files that may be anything: cut off, too large, hostile. Plain data only, and one clear error for the rest."""
+"""Reading files that may be anything: cut off, too large, hostile. Plain data only; for the rest one clear error."""
 
 import json
 import math

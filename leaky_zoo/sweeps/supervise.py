@@ -106,6 +106,7 @@ def _trainer(run: Run, order: dict[str, Any]) -> Any:
     command += ["--out", str(run.folder), "--resume"]
     command += ["--data-dir", order["data_dir"]] if order["data_dir"] else []
     environment = os.environ | dict.fromkeys(THREAD_VARIABLES, str(order["threads"]))
+    environment["COLUMNS"] = "160"
     environment.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # several trainers may share a GPU
     run.log.parent.mkdir(parents=True, exist_ok=True)
     with run.log.open("ab") as log:
