@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from leaky_zoo.cli.console import AsJson, DataDir, bar, err, out, print_json, table
+from leaky_zoo.cli.console import AsJson, DataDir, bar, cell, err, out, print_json, table
 from leaky_zoo.errors import InvalidInputError
 
 
@@ -141,7 +141,7 @@ def report(
     """
     from leaky_zoo.files import replacing, write_text
     from leaky_zoo.sweeps.folder import RunState, SweepFolder
-    from leaky_zoo.sweeps.report import collect_rows, open_sweep, summarize_rows, to_csv
+    from leaky_zoo.sweeps.report import collect_rows, measures, open_sweep, summarize_rows, to_csv
 
     place = SweepFolder(folder)
     sweep = open_sweep(place)
@@ -164,7 +164,15 @@ def report(
         print_json({"runs": rows, "summary": summary, "files": [str(path) for path in written]})
         return
     done = sum(row["state"] == RunState.DONE for row in rows)
-    shown = [name for name in (summary[0] if summary else {}) if not name.startswith("train/")]
-    out.print(table(f"{done} of {len(rows)} runs done", shown, ([row[name] for name in shown] for row in summary)))
+    fields = [name for name in (summary[0] if summary else {}) if name in sweep.fields]
+    shown = [name for name in measures(rows) if not name.startswith("train/")]
+    lines = [[*(row[name] for name in fields), row["runs"], *(_spread(row, name) for name in shown)] for row in summary]
+    columns = [*(name.rpartition(".")[2] for name in fields), "runs", *shown]
+    out.print(table(f"{done} of {len(rows)} runs done; mean and standard deviation over seeds", columns, lines))
     for path in written:
         err.print(f"written: {path}", soft_wrap=True, highlight=False, markup=False)
+
+
+def _spread(row: dict[str, Any], name: str) -> str:
+    mean, deviation = row[f"{name} mean"], row[f"{name} std"]
+    return cell(mean) if deviation is None else f"{cell(mean)} +- {deviation:.2g}"

@@ -36,15 +36,17 @@ def collect_rows(folder: SweepFolder, sweep: Sweep) -> list[dict[str, Any]]:
         sweep: what it holds, for the order of the swept fields.
 
     Returns:
-        Dicts with `run`, `state`, every swept field by its dotted path, `seed`, `objective` (data term plus penalty on
-        the training data: as the second phase reports it, else its mean over the last logged epoch), the metrics as
-        `split/metric`, `seconds` (of all attempts), `attempts`, `threads`, `device`, `host`, the versions as
-        `version/package`, and `message` of what failed. What is not known is None.
+        In the order of the grid, dicts with `run`, `state`, every swept field by its dotted path, `seed`, `objective`
+        (data term plus penalty on the training data: as the second phase reports it, else its mean over the last
+        logged epoch), the metrics as `split/metric`, `seconds` (of all attempts), `attempts`, `threads`, `device`,
+        `host`, the versions as `version/package`, and `message` of what failed. What is not known is None.
 
     Raises:
         InvalidInputError: a damaged result; the message names the file.
     """
-    rows = [_row(run, sweep) for run in folder.runs()]
+    place = {cell.name: row for row, cell in enumerate(sweep.cells())}
+    runs = sorted(folder.runs(), key=lambda run: (place.get(run.name, len(place)), run.name))
+    rows = [_row(run, sweep) for run in runs]
     columns: dict[str, None] = {}
     for row in rows:
         columns |= dict.fromkeys(row)
