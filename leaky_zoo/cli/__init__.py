@@ -31,12 +31,17 @@ app.command("demo")(demo_command.demo)
 
 def main() -> None:
     """Entry point. Exit codes: 0 done, 1 a check failed, 2 wrong usage or input, 130 interrupted."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a file's name may be no text; it is shown with escapes
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except InvalidInputError as error:
         fail(str(error), 2)
     except (CheckFailedError, LeakyZooError) as error:
         fail(str(error), 1)
+    except MemoryError:
+        fail("Out of memory: a smaller batch size, or a machine with more, is needed.", 1)
     except KeyboardInterrupt:
         fail("Interrupted.", 130)
     except BrokenPipeError:

@@ -49,14 +49,14 @@ class NetworkPart(_Part):
 
     family: Literal["mlp", "conv"] = "mlp"
     task: Literal["autoencoding"] | None = None
-    width: int = Field(64, ge=1)
-    depth: int = Field(15, ge=1)
-    effective_depth: float = Field(3.0, ge=0)
+    width: int = Field(64, ge=1, le=65_536)
+    depth: int = Field(15, ge=1, le=10_000)
+    effective_depth: float = Field(3.0, ge=0, le=10_000)
     schedule: str | dict[str, Any] = "equidistant"
     use_bias: bool = True
-    kernel_size: int | None = None
-    stem_size: int | None = None
-    stem_stride: int | None = None
+    kernel_size: int | None = Field(None, ge=1, le=1024)
+    stem_size: int | None = Field(None, ge=1, le=1024)
+    stem_stride: int | None = Field(None, ge=1, le=1024)
     dtype: str = "float32"
 
     @model_validator(mode="after")
@@ -95,8 +95,8 @@ class OptimizerPart(_Part):
     """
 
     learning_rate: float = Field(1e-3, gt=0)
-    steps: int | None = Field(None, ge=1)
-    epochs: int | None = Field(None, ge=1)
+    steps: int | None = Field(None, ge=1, le=10**9)
+    epochs: int | None = Field(None, ge=1, le=10**9)
     warmup: float = Field(0.02, ge=0, lt=1)
     global_clipnorm: float | None = Field(1.0, gt=0)
 
