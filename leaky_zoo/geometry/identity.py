@@ -69,7 +69,7 @@ def cost_of_identity(moments: Moments, gamma_0: float = 1e-5) -> Identity:
     gamma = gamma_0 * largest
     factor = linalg.cho_factor(gram + gamma * np.eye(size), check_finite=False)
     weights = linalg.cho_solve(factor, moments.cross.T, check_finite=False).T
-    squared = float(np.trace(moments.outer))
+    squared = moments.squared
     # <W S, W> with W S = M - gamma W, which the solve gives for free.
     image = moments.cross - gamma * weights
     residual = max(squared - 2 * _inner(weights, moments.cross) + _inner(image, weights), 0.0)
@@ -97,7 +97,7 @@ def cost_of_identity_sweep(moments: Moments, gammas_0: Sequence[float]) -> np.nd
     """
     values, vectors = linalg.eigh(moments.gram, check_finite=False)
     weights = np.square(moments.cross @ vectors).sum(axis=0)
-    squared = float(np.trace(moments.outer))
+    squared = moments.squared
     costs = []
     for gamma in values[-1] * np.asarray(gammas_0, dtype=np.float64):
         shrunk = weights / (values + gamma)

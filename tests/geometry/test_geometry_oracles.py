@@ -67,7 +67,7 @@ def test_energies_against_brute_force(shape, depth):
     if depth:
         assert energy.potential_energy == pytest.approx(-(depth / 2) * kernel_norm(a, a, s, identity.gamma), rel=1e-9)
         total = energy.kinetic_energy + energy.cross_term - energy.potential_energy
-        assert energy.weight_energy == pytest.approx(total, abs=1e-9 * scale)
+        assert energy.lagrangian == pytest.approx(total, abs=1e-9 * scale)
     else:
         assert energy.potential_energy is None and energy.rank_from_hamiltonian is None
 

@@ -1,0 +1,102 @@
+"""How many directions a trained bottleneck has, against its teacher's k and mu; and whether the verdict says so.
+
+    python benchmarks/bottleneck_rank.py train [--shard I/N]   train every net that is not there yet (resumable)
+    python benchmarks/bottleneck_rank.py measure               audit them all, write bottleneck_rank.csv
+
+Teachers 30 -> k -> 30, one for each seed; the seed is the net's too. The last cases ask where the extra direction
+comes from: codes that are non-negative instead of signed, and blocks without biases.
+"""
+
+import argparse
+import csv
+import os
+import sys
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+ROOT = Path(__file__).parent
+RUNS = ROOT.parent / "build" / "bottleneck_rank"
+TABLE = ROOT / "bottleneck_rank.csv"
+ITERATIONS = {1e-3: 2400, 3e-4: 6000}  # of L-BFGS; a smaller mu is a longer way to a critical point
+RELATIVE_GAP = 20.0  # a gap of the weights' spectrum that counts as "these directions, and no more"
+
+
+def cases() -> Iterator[dict]:
+    """Every net: the grid of the claim, then the cases that explain its `+ 1`."""
+    for mu, seed in product((1e-3, 3e-4), range(5)):
+        for k in (2, 3, 5, 8):
+            yield {"k": k, "codes": "signed", "biases": True, "mu": mu, "seed": seed}
+    for seed in range(3):
+        for k in (1, 3):
+            for codes, biases in (("signed", True), ("signed", False), ("non-negative", True), ("non-negative", False)):
+                if not (k == 3 and codes == "signed" and biases):
+                    yield {"k": k, "codes": codes, "biases": biases, "mu": 1e-3, "seed": seed}
+
+
+def name_of(case: dict) -> str:
+    """A folder's name."""
+    biases = "biases" if case["biases"] else "no_biases"
+    return f"k{case['k']}_{case['codes']}_{biases}_mu{case['mu']:g}_seed{case['seed']}"
+
+
+def data_file(case: dict) -> Path:
+    """The teacher's samples as an `.npz`, written when first asked for."""
+    import numpy as np
+
+    from leaky_zoo.data.bottleneck_teacher import teacher_arrays
+    from leaky_zoo.files import replacing
+
+    path = RUNS / f"teacher_k{case['k']}_{case['codes']}_seed{case['seed']}.npz"
+    if not path.exists():
+        arrays = teacher_arrays(
+            (30, case["k"], 30), seed=case["seed"], non_negative_codes=case["codes"] == "non-negative"
+        )
+        (x, y), (x_test, y_test) = arrays["train"], arrays["test"]
+        with replacing(path) as aside:
+            np.savez_compressed(aside, x=x, y=y, x_test=x_test, y_test=y_test)
+    return path
+
+
+def recipe_of(case: dict):
+    """The paper's setting: `mu_io = mu`, full batch; L-BFGS to a critical point."""
+    from leaky_zoo.training import Recipe
+
+    return Recipe.from_dict(
+        {
+            "name": name_of(case).replace("-", "_"),
+            "data": {"name": str(data_file(case)), "batch_size": "full"},
+            "network": {"width": 64, "depth": 12, "effective_depth": 7, "use_bias": case["biases"]},
+            "objective": {"weight_decay": case["mu"], "ramp": 0.4},
+            "optimizer": {"steps": 3000, "learning_rate": 2e-3},
+            "lbfgs": {"iterations": ITERATIONS[case["mu"]], "criticality": 0.03},
+            "log_every": 500,
+            "seed": case["seed"],
+        }
+    )
+
+
+def train_all(shard: str) -> None:
+    """Train what is missing, one thread, so that two shards fill two cores."""
+    import tensorflow as tf
+
+    from leaky_zoo.training import train
+
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    place, count = map(int, shard.split("/"))
+    for row, case in enumerate(cases()):
+        folder = RUNS / name_of(case)
+        if row % count != place - 1 or (folder / "result.json").exists():
+            continue
+        _, result = train(recipe_of(case), folder, resume=True)
+        print(folder.name, f"{result.seconds:.0f} s", result.metrics["test"], flush=True)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("step", choices=("train", "measure"))
+    parser.add_argument("--shard", default="1/1", help="I/N: every N-th net, from the I-th")
+    arguments = parser.parse_args()
+    train_all(arguments.shard)
