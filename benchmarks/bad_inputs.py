@@ -88,6 +88,7 @@ def drive(todo: list[tuple[str, int]], seed: int, place: Path) -> tuple[dict[str
     """Feed a worker; start another one where it dies or hangs."""
     counts: dict[str, Counter[str]] = {}
     examples: list[dict[str, Any]] = []
+    seconds: Counter[str] = Counter()
     at = 0
     while at < len(todo):
         worker = subprocess.Popen(
@@ -104,6 +105,7 @@ def drive(todo: list[tuple[str, int]], seed: int, place: Path) -> tuple[dict[str
         answers.get(timeout=300)  # ready
         while at < len(todo):
             reader, index = todo[at]
+            asked = time.perf_counter()
             worker.stdin.write(json.dumps([reader, index]) + "\n")
             worker.stdin.flush()
             try:
@@ -113,6 +115,7 @@ def drive(todo: list[tuple[str, int]], seed: int, place: Path) -> tuple[dict[str
                 worker.kill()
             answer = json.loads(line) if line else {"outcome": "traceback", "words": f"crash, {worker.wait()}"}
             counts.setdefault(reader, Counter())[answer["outcome"]] += 1
+            seconds[reader] += time.perf_counter() - asked
             if answer["outcome"] in BAD or answer.get("example"):
                 examples.append({"reader": reader, "index": index, **answer})
             if answer["outcome"] in BAD:
@@ -124,6 +127,7 @@ def drive(todo: list[tuple[str, int]], seed: int, place: Path) -> tuple[dict[str
                 print(f"\r{at:,}/{len(todo):,}", end="", file=sys.stderr)
         worker.kill()
         worker.wait()
+    print("seconds:", ", ".join(f"{name} {spent:.0f}" for name, spent in seconds.most_common()))
     return counts, examples
 
 

@@ -112,7 +112,7 @@ def _read_array(
         with archive.open(member) as file:
             shape, fortran, dtype = _read_header(file)
             if dtype.hasobject or dtype.kind == "V":
-                raise InvalidInputError(f"{path}: `{name}` holds Python objects or records; plain numbers are read.")
+                raise InvalidInputError(f"{path}: `{name}` holds objects or records; only plain arrays are read.")
             count = 1
             for side in shape:  # Python integers: no overflow
                 count *= side

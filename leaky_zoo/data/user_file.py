@@ -58,8 +58,8 @@ def load_npz(path: str | os.PathLike[str]) -> Dataset:
 
 
 def _checked(path: Path, x_name: str, x: np.ndarray, y_name: str, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    if not (x.ndim and y.ndim and len(x) and len(y)):
-        raise InvalidInputError(f"{path}: `{x_name}` and `{y_name}` hold no samples.")
+    if not (x.ndim and y.ndim and x.size and y.size):
+        raise InvalidInputError(f"{path}: `{x_name}` or `{y_name}` holds no samples.")
     for name, array in ((x_name, x), (y_name, y)):
         if not (np.issubdtype(array.dtype, np.number) or array.dtype == bool) or np.iscomplexobj(array):
             raise InvalidInputError(f"{path}: `{name}` must hold real numbers. Received: dtype={array.dtype}")

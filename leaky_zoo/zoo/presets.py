@@ -67,16 +67,18 @@ def from_preset(name: str | os.PathLike[str], expected: type[LeakyNetwork] | Non
                 f"{folder / file} has changed: its sha256 is not {stated}, which metadata.json names."
             )
     config, weights = read_json(folder / "config.json"), folder / "model.weights.h5"
-    check_config(config, str(folder / "config.json"), weights.stat().st_size)
-    check_weights(str(weights), str(weights))
+    if not isinstance(config, dict) or not isinstance(config.get("class_name"), str):
+        raise InvalidInputError(f"{folder / 'config.json'} must hold `class_name` and `config`.")
     classes = {cls.__name__: cls for cls in FAMILIES.values()}
-    if config.get("class_name") not in classes:
+    if config["class_name"] not in classes:
         raise WrongClassError(
             f"{folder} holds a {config.get('class_name')!r}; presets are one of {', '.join(classes)}."
         )
     found = classes[config["class_name"]]
     if expected is not None and not issubclass(found, expected):
         raise WrongClassError(f"The preset {folder.name} is a {found.__name__}, not a {expected.__name__}.")
+    check_config(config, str(folder / "config.json"), weights.stat().st_size)
+    check_weights(str(weights), str(weights))
     try:
         network = found.from_config(config["config"])
         network.load_weights(weights)
