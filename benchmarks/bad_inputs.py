@@ -17,6 +17,7 @@ import json
 import os
 import queue
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -174,7 +175,7 @@ def one(reader: Any, chance: random.Random, room: Path) -> dict[str, Any]:
     except LeakyZooError as error:
         words = str(error)
         one_line = "\n" not in words and 0 < len(words) <= 4000 and words.isprintable()
-        named = not reader.names or any(name in words for name in reader.names)
+        named = not reader.names or any(name in words for name in reader.names) or bool(re.search(r"`[\w.]+`", words))
         answer = {"outcome": "refused" if one_line and named else "unclear", "words": words[:2000]}
     except BaseException:
         answer = {"outcome": "traceback", "words": traceback.format_exc()}

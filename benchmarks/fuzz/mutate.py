@@ -96,7 +96,7 @@ def spoil_data(value: Any, chance: random.Random) -> Any:
             new = chance.choice(("extra", "", "__class__", "x" * 300, str(last) + "s"))
             target.update({new: chance.choice((1, None, "x"))}) if isinstance(target, dict) else target.append(new)
         elif way == 6:
-            target[last] = nested(chance.choice((3, 70, 500)), target[last])
+            target[last] = nested(chance.choice((3, 70, 200)), target[last])
         elif isinstance(target[last], bool | str | None):
             target[last] = chance.choice((0, [target[last]], {"value": target[last]}))
         elif isinstance(target[last], int | float):

@@ -1,13 +1,16 @@
 """The `leaky-zoo` command: one thin module per subcommand, imported when it runs."""
 
+import signal
 import sys
+from types import FrameType
+from typing import NoReturn
 
 import typer
 
 from leaky_zoo.cli import analyze, evaluate, export, inspect, listing, sweep, train, verify
 from leaky_zoo.cli import demo as demo_command
 from leaky_zoo.cli.console import fail
-from leaky_zoo.errors import CheckFailedError, InvalidInputError, LeakyZooError
+from leaky_zoo.errors import LeakyZooError, Terminated
 
 app = typer.Typer(
     name="leaky-zoo",
@@ -30,22 +33,33 @@ app.command("demo")(demo_command.demo)
 
 
 def main() -> None:
-    """Entry point. Exit codes: 0 done, 1 a check failed, 2 wrong usage or input, 130 interrupted."""
+    """Entry point.
+
+    Exit codes: 0 done, 1 a check failed, 2 wrong usage or input, 75 another worker has gone (try again), 130
+    interrupted, 143 terminated.
+    """
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a file's name may be no text; it is shown with escapes
             stream.reconfigure(errors="backslashreplace")
+    before = signal.signal(signal.SIGTERM, _terminate)  # an end by an exception removes what is half-written
     try:
         app()
-    except InvalidInputError as error:
-        fail(str(error), 2)
-    except (CheckFailedError, LeakyZooError) as error:
-        fail(str(error), 1)
-    except MemoryError:
-        fail("Out of memory: a smaller batch size, or a machine with more, is needed.", 1)
-    except KeyboardInterrupt:
-        fail("Interrupted.", 130)
+    except LeakyZooError as error:
+        fail(str(error), error.exit_code)
+    except Terminated as error:
+        fail(f"Terminated. {error.message}".strip(), 143)
+    except KeyboardInterrupt as error:
+        fail(f"Interrupted. {error}".strip(), 130)
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output has left; nothing is wrong
         sys.exit(0)
     except OSError as error:
         fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}", 1)
+    except MemoryError:
+        fail("Out of memory: a smaller batch, or a machine with more, is needed.", 1)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+    raise Terminated("")
