@@ -94,6 +94,11 @@ def analyze_command(
     from leaky_zoo.networks import LeakyNetwork
     from leaky_zoo.zoo import load_model
 
+    replicas = None
+    if strategy is not None or devices is not None:
+        from leaky_zoo.training.strategy import make_strategy
+
+        replicas = make_strategy(strategy or "auto", devices)  # before TensorFlow runs anything
     network = load_model(model)
     about, x, y = _samples(network, model, data, split, data_dir)
     settings: dict[str, Any] = {
@@ -111,25 +116,18 @@ def analyze_command(
         analyze_part(network, x, y, _shard(shard), **settings).save(save)
         err.print(f"written: {save}", soft_wrap=True)
         return
-    if strategy is not None or devices is not None:
+    if replicas is not None:
         from leaky_zoo.training.distributed_audit import analyze_distributed
-        from leaky_zoo.training.strategy import make_strategy
+        from leaky_zoo.training.strategy import is_chief
 
         if not isinstance(network, LeakyNetwork):
             raise InvalidInputError(f"--strategy is for a LeakyMLP or LeakyConvNet. Received: {type(network).__name__}")
-        audit = analyze_distributed(network, x, y, make_strategy(strategy or "auto", devices), **settings)
-        if not audit_belongs_here():
-            return  # the chief writes
+        audit = analyze_distributed(network, x, y, replicas, **settings)
+        if not is_chief(replicas):
+            return  # every worker has the audit; one writes it
     else:
         audit = analyze(network, x, y, layers=layers.split(",") if layers else None, **settings)
     show_audit(audit, report=report, plot=plot, save=save, as_json=as_json)
-
-
-def audit_belongs_here() -> bool:
-    """Whether this process writes and prints: the only one, or the chief of several workers."""
-    from leaky_zoo.training.strategy import is_chief
-
-    return is_chief()
 
 
 def show_audit(audit: "Audit", *, report: Path | None, plot: Path | None, save: Path | None, as_json: bool) -> None:
