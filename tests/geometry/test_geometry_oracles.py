@@ -10,6 +10,7 @@ from leaky_zoo.geometry import (
     cost_of_identity,
     cost_of_identity_sweep,
     energies,
+    hamiltonian_bounds,
     k_norm_squared,
     moments,
     participation_ratio,
@@ -182,21 +183,19 @@ def test_the_papers_bounds(seed, depth, gamma_0):
     """
     random = np.random.default_rng(seed)
     a0, b0 = random.uniform(0.2, 1.5, size=(3, 8)), 0.1 * random.normal(size=(3, 8))
-    rows, largest = [], 0.0
+    rows = []
     for a, b, s in critical_path(a0, b0, depth, 20):
         sums, p = moments(a.T, s.T), depth * b
         identity = cost_of_identity(sums, gamma_0)
         momentum = MomentumMoments(p @ s.T, float(np.vdot(p, a)), float(np.vdot(p, p)))
         energy = energies(sums, identity, p @ s.T, depth, momentum)
         speed = np.sqrt(2 * depth * energy.kinetic_energy)
-        rows.append((identity.cost, energy.rank_from_hamiltonian, speed, identity.gamma))
-        largest = max(largest, np.vdot(b, b))
-    costs, ranks, speeds, gammas = np.array(rows).T
-    length, least, slowest = speeds.mean(), np.argmin(costs), np.argmin(speeds)
+        rows.append((identity.cost, energy.rank_from_hamiltonian, speed, identity.gamma, energy.momentum_norm))
+    costs, ranks, speeds, gammas, momenta = np.array(rows).T
+    bounds = hamiltonian_bounds(costs, ranks, speeds, gammas, momenta, np.full(20, 1 / 20), depth)
     rounding = 1e-8 * max(1.0, np.abs(ranks).max())
-    assert ranks[least] - costs.min() <= gammas[least] * largest + rounding
-    below = (length / depth + np.sqrt(gammas[slowest] * largest)) ** 2
-    assert ranks[slowest] - costs.min() >= -below - rounding
+    assert bounds.upper_margin >= -rounding and bounds.lower_margin >= -rounding
+    assert bounds.upper_value >= bounds.lower and bounds.lower <= 0 <= bounds.upper
 
 
 @pytest.mark.parametrize("gamma_0", [0.0, -1.0, float("nan")])
