@@ -84,6 +84,7 @@ class AuditCallback(keras.callbacks.Callback):
         self.data, self.gamma_0 = data, gamma_0
         self.csv = None if csv is None else Path(csv)
         self.audits: list[tuple[int, Audit]] = []
+        self.tensorboard = None if tensorboard is None else Path(tensorboard)
         self._writer = None if tensorboard is None else _event_writer(Path(tensorboard))
         self._live = Live(auto_refresh=False) if live else None
 
@@ -94,6 +95,8 @@ class AuditCallback(keras.callbacks.Callback):
             )
         if self._live:
             self._live.start()
+        if self.tensorboard and self._writer is None:
+            self._writer = _event_writer(self.tensorboard)
         if not self.audits:
             self.audit(0)
 
@@ -105,7 +108,8 @@ class AuditCallback(keras.callbacks.Callback):
         if self._live:
             self._live.stop()
         if self._writer:
-            self._writer.flush()
+            self._writer.close()
+            self._writer = None
 
     def audit(self, epoch: int) -> Audit:
         """Audit now, and write the result as of `epoch`."""

@@ -1,7 +1,8 @@
 """`leaky-zoo merge-audits` and `leaky-zoo compare`: from several analyses to one page."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -58,7 +59,12 @@ def compare(
     start_tensorflow()
     from leaky_zoo.analysis.report import write_comparison
 
-    audits = [_audit(model, data_dir, quiet=as_json) for model in models]
+    # Everything is read before anything is analysed.
+    jobs = [_prepare(model, data_dir) for model in models]
+    audits = [
+        job(None if as_json else track(f"analyzing {Path(model).stem}"))
+        for model, job in zip(models, jobs, strict=True)
+    ]
     if report:
         write_comparison(audits, report)
     if as_json:
@@ -74,18 +80,20 @@ def compare(
         err.print(f"written: {report}", soft_wrap=True)
 
 
-def _audit(model: str, data_dir: Path | None, quiet: bool) -> "Audit":
+def _prepare(model: str, data_dir: Path | None) -> Callable[[Any], "Audit"]:
+    """A function that gives the audit of a model, or the audit that the file holds; takes a progress bar or None."""
     from leaky_zoo.analysis import Audit, analyze
     from leaky_zoo.cli.subject import our_network, trained_on
     from leaky_zoo.data import load_data
     from leaky_zoo.zoo import load_model
 
     if model.endswith(".json"):
-        return Audit.load(model)
+        audit = Audit.load(model)
+        return lambda bar: audit
     network = our_network(load_model(model), model)
     trained = trained_on(network, model)
     x, y = load_data(trained["name"], data_dir).select(trained["split"])
-    return analyze(network, x, y, data=trained, track=None if quiet else track(f"analyzing {network.name}"))
+    return lambda bar: analyze(network, x, y, data=trained, track=bar)
 
 
 def _row(audit: "Audit") -> dict:

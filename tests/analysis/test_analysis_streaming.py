@@ -99,9 +99,9 @@ def test_parts_that_do_not_belong_together_are_refused(samples):
     x, y = samples
     network = mlp()
     one, two = (analyze_part(network, x, y, (place, 2)) for place in (1, 2))
-    with pytest.raises(InvalidInputError, match="needed once. Received: 1, 1"):
+    with pytest.raises(InvalidInputError, match=r"needed once\. Received: 1, 1"):
         merge_parts([one, one])
-    with pytest.raises(InvalidInputError, match="needed once. Received: 1$"):
+    with pytest.raises(InvalidInputError, match=r"needed once\. Received: 1$"):
         merge_parts([one])
     with pytest.raises(InvalidInputError, match="settings"):
         merge_parts([one, analyze_part(network, x, y, (2, 2), gamma_0=1e-3)])
