@@ -8,10 +8,13 @@ comes from: codes that are non-negative instead of signed, and blocks without bi
 """
 
 import argparse
+import csv
 import os
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
+
+from leaky_zoo.cli.console import track
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 ROOT = Path(__file__).parent
@@ -92,9 +95,82 @@ def train_all(shard: str) -> None:
         print(folder.name, f"{result.seconds:.0f} s", result.metrics["test"], flush=True)
 
 
+COLUMNS = (
+    "k", "codes", "biases", "mu", "seed", "directions", "gap", "layer_of_gap", "fewest", "most", "estimate", "low",
+    "high", "verdict", "agrees", "contains", "rank_from_hamiltonian", "max_residual", "centred_directions",
+    "negative_share", "train_loss", "test_loss",
+)  # fmt: skip
+
+
+def measure_all() -> None:
+    """Audit every trained net and write the table; the verdict never sees the weights, the table compares it."""
+    rows = []
+    for case in track("analyzing")(list(cases())):
+        if (RUNS / name_of(case) / "result.json").exists():
+            rows.append(measure(case))
+    with TABLE.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    grid = [row for row in rows if row["k"] > 1 and row["codes"] == "signed" and row["biases"]]
+    agree, contain = (sum(row[name] for row in grid) for name in ("agrees", "contains"))
+    print(f"{len(rows)} nets; of the {len(grid)} of the grid: estimate right {agree}, interval right {contain}")
+
+
+def measure(case: dict) -> dict:
+    """One row: what the weights have, what the verdict says of the representations and energies."""
+    import numpy as np
+
+    from leaky_zoo.analysis import analyze
+    from leaky_zoo.data import load_data
+    from leaky_zoo.training import evaluate_network
+    from leaky_zoo.zoo import load_model
+
+    net = load_model(RUNS / name_of(case) / "model.keras")
+    about = net.settings["dataset"]
+    data = load_data(about["name"])
+    x, y = data.select("train")
+    audit = analyze(net, x, y, data=about)
+    rank = audit.bottleneck_rank
+    sharp = [layer for layer in audit.layers if layer.weight_directions and layer.weight_gap >= RELATIVE_GAP]
+    sharpest = max(sharp[:-1] or sharp, key=lambda layer: layer.weight_gap, default=None)
+    inside = [audit.layers[place - 1] for place in rank.layers]
+    energies = [layer.rank_from_hamiltonian for layer in inside]
+    row = {key: case[key] for key in ("k", "codes", "biases", "mu", "seed")} | {
+        "directions": sharpest and sharpest.weight_directions,
+        "gap": sharpest and round(sharpest.weight_gap, 1),
+        "layer_of_gap": sharpest and sharpest.layer,
+        "fewest": min((layer.weight_directions for layer in inside if layer in sharp), default=None),
+        "most": max((layer.weight_directions for layer in inside if layer in sharp), default=None),
+        "estimate": rank.estimate, "low": rank.low, "high": rank.high, "verdict": rank.verdict,
+        "agrees": bool(sharpest and rank.estimate == sharpest.weight_directions),
+        "contains": bool(sharpest and rank.low and rank.low <= sharpest.weight_directions <= rank.high),
+        "rank_from_hamiltonian": round(float(np.mean(energies)), 3) if energies else None,
+        "max_residual": round(max((layer.criticality_residual for layer in inside), default=np.nan), 4),
+        "train_loss": round(audit.loss, 5),
+        "test_loss": round(evaluate_network(net, *data.select("test"))["loss"], 5),
+    }  # fmt: skip
+    return row | codes_in_the_bottleneck(net, x, sharpest)
+
+
+def codes_in_the_bottleneck(net, x, layer) -> dict:
+    """Of the representation at the sharpest layer: directions when centred, and the part of its energy below zero."""
+    import numpy as np
+
+    if layer is None:
+        return {"centred_directions": None, "negative_share": None}
+    a = np.asarray(net.representations.predict(x, verbose=0)[layer.layer], dtype=np.float64)
+    spectrum = np.linalg.svd(a - a.mean(axis=0), compute_uv=False)
+    upper = spectrum[:32]
+    return {
+        "centred_directions": int(np.argmax(upper[:-1] / upper[1:])) + 1,
+        "negative_share": round(float(np.sum(np.minimum(a, 0) ** 2) / np.sum(a**2)), 4),
+    }
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("step", choices=("train", "measure"))
     parser.add_argument("--shard", default="1/1", help="I/N: every N-th net, from the I-th")
     arguments = parser.parse_args()
-    train_all(arguments.shard)
+    train_all(arguments.shard) if arguments.step == "train" else measure_all()
