@@ -211,7 +211,7 @@ def spoil_npz(arrays: dict[str, np.ndarray], content: bytes, chance: random.Rand
     if way < 0.45:
         return mutate.npz(mutate.spoil_arrays(arrays, chance), chance)
     if way < 0.47:
-        return mutate.zip_bomb("x.npy", 600)
+        return mutate.zip_bomb("x.npy", 300)
     if way < 0.7:
         return mutate.spoil_zip(content, chance, lambda name, inside: mutate.spoil_bytes(inside, chance))
     if way < 0.73:
@@ -234,7 +234,7 @@ def spoil_keras(content: bytes, chance: random.Random) -> bytes:
 
     way = chance.random()
     if way < 0.01:
-        return mutate.zip_bomb("config.json", 600)
+        return mutate.zip_bomb("config.json", 300)
     return mutate.spoil_bytes(content, chance) if way < 0.2 else mutate.spoil_zip(content, chance, inside)
 
 
@@ -312,9 +312,10 @@ def spoil_name(chance: random.Random) -> str:
     """Names of presets and data sets that are none."""
     pool = (
         "../leaky_mlp_toy", "..", ".", "/", "/etc", "./x", "", " ", "a\x00b", "x" * 5000, "a/" * 3000, "LEAKY",
-        "leaky_mlp_optical_digits_l7_equidistan", "mnest", "optical_digits/fold_9", "optical_digits/../..", "%s", "\ud800",
+        "leaky_mlp_optical_digits_l7_equidistan", "mnest", "optical_digits/fold_9", "%s", "\ud800",
         "leaky_mlp_toy\n", "none.npz", "/dev/zero", "/dev/null", ".npz", "x" * 300 + ".npz", "[bold]", "\u202etxt",
-        "optical_digits/", "/proc/self/mem", "file:///etc/passwd", "http://127.0.0.1/x", "\\\\host\\share", "~root", "*",
+        "optical_digits/", "/proc/self/mem", "file:///etc/passwd", "http://127.0.0.1/x", "\\\\host\\share", "~root",
+        "*", "optical_digits/../..",
     )  # fmt: skip
     name = chance.choice(pool)
     return (
