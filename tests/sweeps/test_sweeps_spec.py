@@ -1,15 +1,21 @@
 """Sweep files: grids, names, shards, and what is said of one that is wrong."""
 
+import io
 import json
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
+from rich.text import Text
 
+from leaky_zoo.cli.sweep_watch import watcher_for
 from leaky_zoo.errors import InvalidInputError
-from leaky_zoo.sweeps import Sweep, SweepFolder
+from leaky_zoo.sweeps import RunState, Sweep, SweepFolder
+from leaky_zoo.sweeps.figures import plot_sweep, plots
 from leaky_zoo.sweeps.folder import parse_shard, shard_of, write_status
 from leaky_zoo.sweeps.report import collect_rows, summarize_rows, to_csv
+from leaky_zoo.sweeps.run import Plan
 from leaky_zoo.sweeps.spec import cell_name
 
 BASE = {"name": "base", "data": {"name": "optical_digits"}, "optimizer": {"epochs": 2}}
@@ -144,3 +150,53 @@ def test_rows_and_spread_of_a_sweep_that_is_half_done(tmp_path):
     run.result.write_text('{"metrics": 3}')
     with pytest.raises(InvalidInputError, match=r"result\.json"):
         collect_rows(folder, sweep)
+
+
+def test_the_live_table_shows_what_runs_and_what_became_of_it(tmp_path):
+    console = Console(file=io.StringIO(), force_terminal=True, width=120, height=30)
+    folder, sweep = SweepFolder(tmp_path / "out"), make(grid={"seed": [0, 1, 2]})
+    cells = sweep.cells()
+    folder.prepare(sweep, cells)
+    plan = Plan(folder, cells, {cell.name: RunState.WAITING for cell in cells}, [cell.name for cell in cells])
+    with watcher_for(console) as watcher:
+        watcher.begin(plan)
+        run = folder.run("seed-0")
+        run.folder.mkdir()
+        (run.folder / "log.csv").write_text("epoch,step,loss\n1,50,0.25\n")
+        write_status(run, {"state": "running", "seconds": 4.0})
+        watcher.tick()
+        watcher.ended("seed-1", {"state": "failed", "seconds": 7.0, "message": "exit code 2: [no] such data"})
+        watcher.tick()
+    drawn = Text.from_ansi(console.file.getvalue()).plain
+    assert "3 runs: 0 running, 3 waiting" in drawn and "1 running, 1 waiting, 1 failed" in drawn
+    assert "50" in drawn and "0.25" in drawn and "[no] such data" in drawn
+    lines = io.StringIO()
+    with watcher_for(Console(file=lines, width=120)) as watcher:
+        watcher.begin(plan)
+        watcher.ended("seed-1", {"state": "failed", "seconds": 7.0, "message": "out of [memory]"})
+        watcher.tick()
+    assert lines.getvalue().splitlines()[1] == "[1/3] failed seed-1, 7 s: out of [memory]"
+
+
+def test_figures_have_axes_labels_and_a_line_for_each_combination():
+    rows = [
+        {"run": f"{depth}{name}{seed}", "state": "done", "network.effective_depth": depth, "network.schedule": name,
+         "seed": seed, "objective": 1.0 * depth + seed, "test/loss": 2.0 * depth + seed}
+        for depth in (1.0, 3.0) for name in ("adaptive", "learnable") for seed in (0, 1)
+    ]  # fmt: skip
+    sweep = make(
+        grid={"network.effective_depth": [1, 3], "network.schedule": ["adaptive", "learnable"], "seed": [0, 1]}
+    )
+    names = [name for name, _, _ in plots(rows, sweep)]
+    assert names == [
+        "objective_by_network_effective_depth", "test_loss_by_network_effective_depth",
+        "objective_by_network_schedule", "test_loss_by_network_schedule",
+    ]  # fmt: skip
+    axes = plot_sweep(rows, sweep, "network.effective_depth", "test/loss").axes[0]
+    lines = {line.get_label(): list(line.get_ydata()) for line in axes.lines if not line.get_label().startswith("_")}
+    assert lines == {"adaptive": [2.5, 6.5], "learnable": [2.5, 6.5]}
+    assert axes.get_xlabel().startswith("effective depth") and axes.get_ylabel() == "test loss"
+    assert "2 seeds" in axes.get_title()
+    axes = plot_sweep(rows, sweep, "network.schedule", "objective").axes[0]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["adaptive", "learnable"]
+    assert plots([], sweep) == []
