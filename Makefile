@@ -12,7 +12,7 @@ API := leaky_zoo.geometry leaky_zoo.layers leaky_zoo.networks leaky_zoo.data lea
   leaky_zoo.zoo.names leaky_zoo.zoo.presets leaky_zoo.deploy.export leaky_zoo.deploy.inspect leaky_zoo.deploy.runtime \
   leaky_zoo.deploy.saved_model leaky_zoo.deploy.verify
 
-.PHONY: demo test lint bench docs lock clean
+.PHONY: demo test lint bench soak docs lock clean
 
 demo: $(READY)
 	$(BIN)/leaky-zoo demo --out demo
@@ -32,6 +32,11 @@ lint: $(READY)
 bench: $(READY)
 	$(BIN)/python benchmarks/onnx_latency.py
 	$(BIN)/python benchmarks/step_size_overhead.py
+
+# Kills real trainers at random moments and compares what they resume to: `make soak KILLS=100`.
+KILLS ?= 3
+soak: $(READY)
+	$(BIN)/python benchmarks/soak.py --kills $(KILLS)
 
 docs: $(READY)
 	$(BIN)/python benchmarks/write_tables.py

@@ -23,20 +23,24 @@ def add(first: T, second: T) -> T:
     >>> add((1, np.ones(2), None), (2, np.ones(2), None))
     (3, array([2., 2.]), None)
     """
-    if (first is None) != (second is None) or type(first) is not type(second):
+    return _add(first, second)
+
+
+def _add(first: Any, second: Any) -> Any:
+    if type(first) is not type(second):
         raise ValueError(f"These sums are of different kinds: {type(first).__name__} and {type(second).__name__}.")
     if first is None:
-        return first
+        return None
     if isinstance(first, tuple):
-        if len(first) != len(second):  # type: ignore[arg-type]
-            raise ValueError(f"These sums have different lengths: {len(first)} and {len(second)}.")  # type: ignore[arg-type]
-        return tuple(add(a, b) for a, b in zip(first, second, strict=True))  # type: ignore[return-value, arg-type]
-    if is_dataclass(first):
-        changed = {part.name: add(getattr(first, part.name), getattr(second, part.name)) for part in fields(first)}
-        return replace(first, **changed)  # type: ignore[type-var]
-    if isinstance(first, np.ndarray) and first.shape != second.shape:  # type: ignore[attr-defined]
-        raise ValueError(f"These sums have different shapes: {first.shape} and {second.shape}.")  # type: ignore[attr-defined]
-    return first + second  # type: ignore[operator]
+        if len(first) != len(second):
+            raise ValueError(f"These sums have different lengths: {len(first)} and {len(second)}.")
+        return tuple(_add(a, b) for a, b in zip(first, second, strict=True))
+    if is_dataclass(first) and not isinstance(first, type):
+        changed = {part.name: _add(getattr(first, part.name), getattr(second, part.name)) for part in fields(first)}
+        return replace(first, **changed)
+    if isinstance(first, np.ndarray) and first.shape != second.shape:
+        raise ValueError(f"These sums have different shapes: {first.shape} and {second.shape}.")
+    return first + second
 
 
 def to_arrays(value: Any, prefix: str = "") -> dict[str, np.ndarray]:
@@ -51,21 +55,23 @@ def from_arrays(like: T, arrays: dict[str, np.ndarray], prefix: str = "") -> T:
         KeyError: an array is missing.
         ValueError: an array has another shape.
     """
+    return _fill(like, arrays, prefix)
+
+
+def _fill(like: Any, arrays: dict[str, np.ndarray], prefix: str) -> Any:
     if like is None:
-        return like
+        return None
     if isinstance(like, tuple):
-        return tuple(from_arrays(part, arrays, f"{prefix}{row}.") for row, part in enumerate(like))  # type: ignore[return-value]
-    if is_dataclass(like):
-        changed = {
-            part.name: from_arrays(getattr(like, part.name), arrays, f"{prefix}{part.name}.") for part in fields(like)
-        }
-        return replace(like, **changed)  # type: ignore[type-var]
+        return tuple(_fill(part, arrays, f"{prefix}{row}.") for row, part in enumerate(like))
+    if is_dataclass(like) and not isinstance(like, type):
+        parts = {part.name: _fill(getattr(like, part.name), arrays, f"{prefix}{part.name}.") for part in fields(like)}
+        return replace(like, **parts)
     found = arrays[prefix.rstrip(".")]
     if isinstance(like, np.ndarray):
         if found.shape != like.shape:
             raise ValueError(f"{prefix.rstrip('.')} has shape {found.shape}; it must have {like.shape}.")
-        return found.astype(like.dtype)  # type: ignore[return-value]
-    return type(like)(found.item())  # type: ignore[call-arg]
+        return found.astype(like.dtype)
+    return type(like)(found.item())
 
 
 def to_vector(value: Any) -> np.ndarray:

@@ -16,7 +16,9 @@ from leaky_zoo.analysis.streaming import MAX_THREADS, PathSums
 from leaky_zoo.analysis.summary import explain_undefined, is_training, summarize, warn
 from leaky_zoo.analysis.verdict import judge
 from leaky_zoo.geometry import (
+    HamiltonianBounds,
     MomentumMoments,
+    cost_of_identity,
     cross_to_next,
     energies,
     hamiltonian_bounds,
@@ -67,14 +69,7 @@ def audit_path(
     first, sample = sums.layers[0], sums.layers[0].sample
     bounds = None
     if with_momenta and model.effective_depth > 0:
-        bounds = asdict(
-            hamiltonian_bounds(
-                *_columns(layers, "cost_of_identity", "rank_from_hamiltonian", "speed"),
-                [gamma for _, gamma in steps],
-                *_columns(layers, "momentum_norm", "step_size"),
-                model.effective_depth,
-            )
-        )
+        bounds = asdict(_bounds(layers, [gamma for _, gamma in steps], model.effective_depth))
     return Audit(
         model=model.about,
         data=about,
@@ -108,7 +103,9 @@ def _step(
     """The fields of step `row + 1` that need more than the representations after it; and its gamma."""
     before, after = sums.layers[row].moments, sums.layers[row + 1].moments
     weights, step, leak = model.weights[row], float(model.step_sizes[row]), float(model.leaks[row])
-    identity, statistics = identity_statistics(sums.layers[row], gamma_0)
+    identity = cost_of_identity(before, gamma_0)
+    # The solve and the sweep agree to rounding; the solve's cost goes with the energies.
+    statistics = {**identity_statistics(sums.layers[row], gamma_0), "cost_of_identity": identity.cost}
     energy = energies(before, identity, weights, model.effective_depth, momentum)
     spectrum = np.linalg.svd(weights, compute_uv=False)
     directions, gap = largest_gap(spectrum)
@@ -149,8 +146,19 @@ def _angles(model: PathModel, sums: PathSums) -> list[float | None]:
     return [*angles, None]
 
 
-def _columns(layers: list[LayerAudit], *names: str) -> list[list[Any]]:
-    return [[getattr(layer, name) for layer in layers] for name in names]
+def _bounds(layers: list[LayerAudit], gammas: list[float], effective_depth: float) -> HamiltonianBounds:
+    def column(name: str) -> list[float]:
+        return [getattr(layer, name) for layer in layers]
+
+    return hamiltonian_bounds(
+        costs=column("cost_of_identity"),
+        ranks=column("rank_from_hamiltonian"),
+        speeds=column("speed"),
+        gammas=gammas,
+        momenta=column("momentum_norm"),
+        step_sizes=column("step_size"),
+        effective_depth=effective_depth,
+    )
 
 
 def largest_gap(spectrum: np.ndarray) -> tuple[int | None, float | None]:

@@ -1,5 +1,6 @@
 """The statistics of one layer's representations that need neither weights nor loss."""
 
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,6 @@ import numpy as np
 from leaky_zoo.analysis.dimensions import intrinsic_dimensions
 from leaky_zoo.analysis.representation import LayerSums
 from leaky_zoo.geometry import (
-    cost_of_identity,
     cost_of_identity_sweep,
     find_plateau,
     nuclear_norm_rank,
@@ -16,7 +16,6 @@ from leaky_zoo.geometry import (
     stable_rank,
     within_class_fractions,
 )
-from leaky_zoo.geometry.identity import Identity
 
 # Four to a decade: enough to see a plateau of one decade, and where it ends.
 GAMMA_SWEEP = tuple(float(f"{10 ** (step / 4):.6g}") for step in range(-32, -3))
@@ -41,18 +40,17 @@ def representation_statistics(sums: LayerSums) -> dict[str, Any]:
     }
 
 
-def identity_statistics(sums: LayerSums, gamma_0: float) -> tuple[Identity, dict[str, Any]]:
-    """Cost of identity, its sweep and its plateau, by the names of `LayerAudit`; and the identity itself."""
-    identity = cost_of_identity(sums.moments, gamma_0)
-    looser, tighter, *sweep = cost_of_identity_sweep(sums.moments, (10 * gamma_0, gamma_0 / 10, *GAMMA_SWEEP)).tolist()
+def identity_statistics(sums: LayerSums, gamma_0: float) -> dict[str, Any]:
+    """Cost of identity, its sweep and its plateau, by the names of `LayerAudit`."""
+    costs, fractions = cost_of_identity_sweep(sums.moments, (gamma_0, 10 * gamma_0, gamma_0 / 10, *GAMMA_SWEEP))
+    here, looser, tighter, *sweep = costs.tolist()
     plateau = find_plateau(GAMMA_SWEEP, sweep)
-    flat = max(abs(looser - identity.cost), abs(tighter - identity.cost)) < PLATEAU * identity.cost
-    return identity, {
-        "cost_of_identity": identity.cost,
-        "out_of_image_fraction": identity.out_of_image_fraction,
-        "on_plateau": bool(flat),
+    return {
+        "cost_of_identity": here,
+        "out_of_image_fraction": float(fractions[0]),
+        "on_plateau": bool(max(abs(looser - here), abs(tighter - here)) < PLATEAU * here),
         "cost_of_identity_sweep": digits(sweep),
-        "plateau": None if plateau is None else plateau.__dict__.copy(),
+        "plateau": None if plateau is None else asdict(plateau),
     }
 
 

@@ -6,8 +6,8 @@ Three witnesses, none of which looks at the weights (this project):
 - the spectrum of the representation, which must have a gap behind just as many directions;
 - `-2H/Lt` in the momentum form, which approaches the rank from below: the lower end of the interval.
 
-The criticality residual decides whether the three may speak: away from a critical point nothing is conserved, and kinetic
-+ potential looks flat all the same.
+The criticality residual decides whether the three may speak: away from a critical point nothing is conserved, and
+kinetic + potential looks flat all the same.
 """
 
 from collections import Counter

@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import typer
 
-from leaky_zoo.cli import analyze, evaluate, export, inspect, listing, sweep, train, verify
+from leaky_zoo.cli import analyze, audits, evaluate, export, inspect, listing, sweep, train, verify
 from leaky_zoo.cli import demo as demo_command
 from leaky_zoo.cli.console import fail
 from leaky_zoo.errors import LeakyZooError, Terminated
@@ -26,6 +26,8 @@ app.command("train")(train.train_command)
 app.add_typer(sweep.app, name="sweep")
 app.command("evaluate")(evaluate.evaluate)
 app.command("analyze")(analyze.analyze_command)
+app.command("merge-audits")(audits.merge_audits)
+app.command("compare")(audits.compare)
 app.command("export")(export.export)
 app.command("inspect")(inspect.inspect)
 app.command("verify")(verify.verify)

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from leaky_zoo.cli.console import AsJson, DataDir, bar, err, out, print_json, table
+from leaky_zoo.cli.console import AsJson, DataDir, bar, err, fail, out, print_json, table
 from leaky_zoo.cli.startup import start_tensorflow
 from leaky_zoo.errors import InvalidInputError
 
@@ -15,40 +15,80 @@ def train_command(
     folder: Annotated[Path, typer.Option("--out", help="Folder of the run.")],
     data_dir: DataDir = None,
     strategy: Annotated[
-        str | None, typer.Option(help="auto (every GPU, else the CPU), cpu, or mirrored. [default: the recipe's]")
+        str | None,
+        typer.Option(
+            help="auto (every GPU, else the CPU), cpu, mirrored, or multi_worker (the cluster in TF_CONFIG). "
+            "[default: the recipe's]"
+        ),
     ] = None,
     devices: Annotated[int | None, typer.Option(help="Replicas: GPUs, or logical CPU devices.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Start a cluster of so many processes on this machine and train in it.")
+    ] = None,
+    restarts: Annotated[
+        int, typer.Option(help="With --workers: how often all go on from the last checkpoint when one dies.")
+    ] = 3,
     seed: Annotated[int | None, typer.Option(help="Seed, in place of the recipe's.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in the folder.")] = False,
+    checkpoint_every: Annotated[
+        int | None, typer.Option(help="Optimiser steps between checkpoints. [default: the recipe's, or 30 seconds]")
+    ] = None,
+    keep_checkpoints: Annotated[
+        int | None, typer.Option(help="Checkpoints kept. [default: the recipe's, or 2]")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the last checkpoint in the folder; start if there is none.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Train a network from its recipe.
 
-    [dim]Examples:[/]  leaky-zoo train models/leaky_mlp_teacher_k3_l7_equidistant/recipe.yaml --out runs/teacher   |
-    leaky-zoo train recipe.yaml --out runs/mine --devices 2   |   leaky-zoo train recipe.yaml --out runs/mine --resume
-    """
-    start_tensorflow()
-    from leaky_zoo.cli.training_bar import TrainingBar
-    from leaky_zoo.training import Recipe, train
+    Exit codes: 0 done, 1 a check failed (a loss that is NaN, a full disk), 2 wrong usage or input, 75 another worker
+    has gone (try again with --resume), 130 and 143 stopped by Ctrl-C or SIGTERM after a checkpoint.
 
-    plan = Recipe.read(recipe)
-    changes = {
-        key: value for key, value in (("strategy", strategy), ("devices", devices), ("seed", seed)) if value is not None
-    }
-    plan = Recipe.from_dict({**plan.model_dump(), **changes}, source="the command line")
+    [dim]Examples:[/]  leaky-zoo train models/leaky_mlp_teacher_k3_l7_equidistant/recipe.yaml --out runs/teacher   |
+    leaky-zoo train recipe.yaml --out runs/mine --devices 2   |   leaky-zoo train recipe.yaml --out runs/m --workers 2
+    |   leaky-zoo train recipe.yaml --out runs/mine --resume
+    """
     if folder.is_file():
         raise InvalidInputError(f"--out must be a folder. Received: {folder}")
+    if workers is not None:
+        from leaky_zoo.cli.workers import launch
 
-    with bar() as progress:
-        watcher = TrainingBar(progress, plan)
-        _, result = train(
-            plan,
-            folder,
-            data_dir=data_dir,
-            resume=resume,
-            callbacks=[watcher],
-            on_lbfgs_iteration=watcher.on_lbfgs_iteration,
-        )
+        try:
+            launch(workers, restarts=restarts, out=folder, resume=resume, strategy=strategy, devices=devices)
+        except KeyboardInterrupt as error:
+            fail(f"Interrupted. {error}".strip(), 130)  # here: typer would drop the message
+        return
+
+    start_tensorflow()
+    from leaky_zoo.cli.training_bar import TrainingBar
+    from leaky_zoo.cli.workers import end_with_launcher, is_quiet_worker
+    from leaky_zoo.training import Recipe, train
+
+    end_with_launcher()
+    plan = Recipe.read(recipe)
+    given = {
+        "strategy": strategy,
+        "devices": devices,
+        "seed": seed,
+        "checkpoint_every": checkpoint_every,
+        "keep_checkpoints": keep_checkpoints,
+    }
+    changes = {key: value for key, value in given.items() if value is not None}
+    plan = Recipe.from_dict({**plan.model_dump(), **changes}, source="the command line")
+    try:
+        with bar() as progress:
+            watcher = TrainingBar(progress, plan)
+            _, result = train(
+                plan,
+                folder,
+                data_dir=data_dir,
+                resume=resume,
+                callbacks=[] if is_quiet_worker() else [watcher],
+                on_lbfgs_iteration=watcher.on_lbfgs_iteration,
+            )
+    except KeyboardInterrupt as error:
+        fail(f"Interrupted. {error}".strip(), 130)
     if as_json:
         print_json({"metrics": result.metrics, "device": result.device, "seconds": result.seconds})
         return

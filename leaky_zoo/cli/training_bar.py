@@ -1,4 +1,4 @@
-"""A progress bar that follows `fit` and the L-BFGS phase."""
+"""A progress bar that follows training and the L-BFGS phase."""
 
 from typing import Any
 

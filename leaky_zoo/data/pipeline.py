@@ -1,9 +1,84 @@
-"""`tf.data` pipelines whose order is a pure function of (seed, pass over the data), and so can be resumed."""
+"""The order of the training data: a pure function of (seed, pass), so that a run can be resumed, cut and shared out."""
+
+from dataclasses import dataclass, field
 
 import numpy as np
 import tensorflow as tf
 
 from leaky_zoo.errors import InvalidInputError
+
+
+@dataclass(frozen=True)
+class BatchOrder:
+    """Which samples each training step sees: every sample exactly once in a pass, the last batch of a pass shorter.
+
+    Each pass is a stateless permutation of (seed, pass). The order knows nothing of devices: replicas, workers and
+    micro-batches share out the rows of a step, so that their number changes no batch. This project.
+
+    Args:
+        count: samples, at least 1.
+        batch_size: samples of one optimiser step over all replicas, 1..count.
+        seed: integer seed.
+
+    Raises:
+        InvalidInputError: a batch that is empty or larger than the data.
+
+    Example:
+    >>> order = BatchOrder(count=5, batch_size=2, seed=0)
+    >>> [len(order.rows(step)) for step in range(3)]
+    [2, 2, 1]
+    >>> sorted(int(row) for step in range(3) for row in order.rows(step))
+    [0, 1, 2, 3, 4]
+    """
+
+    count: int
+    batch_size: int
+    seed: int
+    _passes: dict[int, np.ndarray] = field(default_factory=dict, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.batch_size <= self.count:
+            raise InvalidInputError(
+                f"`batch_size` must be in 1..{self.count}, the samples. Received: batch_size={self.batch_size}"
+            )
+
+    @property
+    def steps_per_pass(self) -> int:
+        """Steps in which every sample is seen once."""
+        return -(-self.count // self.batch_size)
+
+    def rows(self, step: int) -> np.ndarray:
+        """Rows of the training split that a step (counted from 0) sees, int32; shorter at the end of a pass."""
+        which, position = divmod(step, self.steps_per_pass)
+        if which not in self._passes:
+            self._passes.clear()  # one pass at a time is needed
+            self._passes[which] = _permutation(self.count, self.seed, which)
+        return self._passes[which][position * self.batch_size : (position + 1) * self.batch_size]
+
+
+def _permutation(count: int, seed: int, which: int) -> np.ndarray:
+    with tf.device("/CPU:0"):
+        seeds = tf.constant([seed, which], tf.int64)
+        return tf.random.experimental.stateless_shuffle(tf.range(count), seed=seeds).numpy()
+
+
+def kept_inputs(seed: int, step: tf.Tensor, shape: tuple[int, ...], rate: float) -> tf.Tensor:
+    """Which inputs of a step survive dropout: booleans drawn from (seed, step) for the whole batch of all replicas.
+
+    Args:
+        seed: integer seed.
+        step: int64 scalar, counted from 0.
+        shape: of the batch.
+        rate: fraction dropped, in [0, 1).
+    """
+    seeds = tf.stack([tf.constant(seed, tf.int64), tf.cast(step, tf.int64)])
+    return tf.random.stateless_uniform(shape, seeds) >= rate
+
+
+def drop_inputs(inputs: tf.Tensor, kept: tf.Tensor, rate: float, fill: tf.Tensor) -> tf.Tensor:
+    """Inputs with the dropped ones replaced by `fill`, the others scaled around `fill` so that the mean stays."""
+    scaled = (inputs - fill) / tf.cast(1 - rate, inputs.dtype)
+    return fill + tf.where(kept, scaled, tf.zeros((), inputs.dtype))
 
 
 def training_pipeline(
@@ -17,65 +92,81 @@ def training_pipeline(
     fill: np.ndarray | float = 0.0,
     dtype: str = "float32",
 ) -> tf.data.Dataset:
-    """An endless stream of shuffled batches, one for each training step.
+    """The batches that `train` sees, as an endless `tf.data` stream for a `fit` of one's own on one device.
 
-    Every pass over the data is a stateless permutation of (seed, pass); the last `n % batch_size` samples of a pass
-    are left out of that pass. Dropout of inputs is drawn here from (seed, step), not in the model: replicas share the
-    draw and the exported model has no trace of it.
+    Under `tf.distribute`, Keras averages a batch that its replicas cannot share evenly over the replicas instead of
+    the samples; choose a `batch_size` that divides the data, or use `train`.
 
     Args:
         x: raw samples, cached in memory.
         y: labels or targets.
-        batch_size: global batch, 1..n.
+        batch_size: 1..n.
         seed: integer seed.
         first_step: step to start from, for resuming. Default 0.
         input_dropout: fraction of inputs replaced by `fill` in each step, in [0, 1); the rest is scaled around `fill`
-            to keep the mean. Default 0.0.
+            to keep the mean. Drawn from (seed, step), not in the model. Default 0.0.
         fill: a number or one value per feature. Default 0.0.
         dtype: of the inputs. Default "float32".
 
     Returns:
-        A `tf.data.Dataset` of `(x, y)` batches, prefetched, sharded by data under a strategy.
+        A `tf.data.Dataset` of `(x, y)` batches, prefetched.
 
     Raises:
         InvalidInputError: a batch that is empty or larger than the data, or a dropout outside [0, 1).
     """
-    count = len(x)
-    if not 1 <= batch_size <= count:
-        raise InvalidInputError(f"`batch_size` must be in 1..{count}, the samples. Received: batch_size={batch_size}")
-    if not 0 <= input_dropout < 1:
-        raise InvalidInputError(f"`input_dropout` must be in [0, 1). Received: input_dropout={input_dropout}")
-    per_pass = count // batch_size
+    order = BatchOrder(len(x), batch_size, seed)
+    check_dropout(input_dropout)
     samples, targets = tf.constant(x), tf.constant(y)
     mean = tf.constant(np.asarray(fill), dtype=dtype)
+    shape = (batch_size, *x.shape[1:])
 
-    def order(which: tf.Tensor) -> tf.data.Dataset:
+    def rows(which: tf.Tensor) -> tf.data.Dataset:
         seeds = tf.stack([tf.constant(seed, tf.int64), which])
-        rows = tf.random.experimental.stateless_shuffle(tf.range(count), seed=seeds)
-        return tf.data.Dataset.from_tensor_slices(tf.reshape(rows[: per_pass * batch_size], (per_pass, batch_size)))
+        shuffled = tf.random.experimental.stateless_shuffle(tf.range(order.count), seed=seeds)
+        return tf.data.Dataset.from_tensor_slices(shuffled).batch(batch_size)
 
     def batch(step: tf.Tensor, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         inputs = tf.cast(tf.gather(samples, rows), dtype)
         if input_dropout:
-            seeds = tf.stack([tf.constant(seed, tf.int64), step])
-            inputs = mean + tf.nn.experimental.stateless_dropout(inputs - mean, input_dropout, seed=seeds)
+            kept = kept_inputs(seed, step, shape, input_dropout)[: tf.shape(rows)[0]]
+            inputs = drop_inputs(inputs, kept, input_dropout, mean)
         return inputs, tf.gather(targets, rows)
 
-    passes = tf.data.Dataset.range(first_step // per_pass, tf.int64.max).flat_map(order)
+    passes = tf.data.Dataset.range(first_step // order.steps_per_pass, tf.int64.max).flat_map(rows)
     steps = tf.data.Dataset.range(first_step, tf.int64.max)
-    stream = tf.data.Dataset.zip(steps, passes.skip(first_step % per_pass))
-    stream = stream.map(batch, num_parallel_calls=2, deterministic=True).prefetch(2)
-    return stream.with_options(_sharded_by_data())
+    stream = tf.data.Dataset.zip(steps, passes.skip(first_step % order.steps_per_pass))
+    return stream.map(batch, num_parallel_calls=2, deterministic=True).prefetch(2)
 
 
-def evaluation_pipeline(x: np.ndarray, y: np.ndarray, batch_size: int, dtype: str = "float32") -> tf.data.Dataset:
-    """Every sample once, in order, the last batch shorter."""
-    data = tf.data.Dataset.from_tensor_slices((x, y)).batch(batch_size)
-    data = data.map(lambda inputs, targets: (tf.cast(inputs, dtype), targets)).prefetch(2)
-    return data.with_options(_sharded_by_data())
+def check_dropout(rate: float) -> None:
+    """Refuse a fraction of dropped inputs outside [0, 1)."""
+    if not 0 <= rate < 1:
+        raise InvalidInputError(f"`input_dropout` must be in [0, 1). Received: input_dropout={rate}")
 
 
-def _sharded_by_data() -> tf.data.Options:
-    options = tf.data.Options()
-    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
-    return options
+def check_finite(x: np.ndarray, y: np.ndarray, split: str, dtype: str = "float32") -> None:
+    """Refuse NaN and infinity in samples or targets, before and after they are cast to `dtype`.
+
+    Args:
+        x: raw samples.
+        y: labels or targets.
+        split: as the recipe names it, for the message.
+        dtype: what the network takes. Default "float32".
+
+    Raises:
+        InvalidInputError: naming the split, the row within it and the value.
+    """
+    for name, array in (("x", x), ("y", y)):
+        if np.issubdtype(array.dtype, np.integer) or array.dtype == bool:
+            continue
+        for start in range(0, len(array), 4096):  # in parts: a copy of everything might not fit
+            with np.errstate(over="ignore"):
+                part = array[start : start + 4096].reshape(len(array[start : start + 4096]), -1).astype(dtype)
+            bad = ~np.isfinite(part)
+            if bad.any():
+                row = int(np.argmax(bad.any(axis=1)))
+                value = array[start + row].reshape(-1)[int(np.argmax(bad[row]))]
+                raise InvalidInputError(
+                    f"Data must be finite numbers in {dtype}: `{name}` of split {split!r} holds {value} in row "
+                    f"{start + row}."
+                )

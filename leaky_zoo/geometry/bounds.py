@@ -1,4 +1,4 @@
-"""The paper's bounds on the Hamiltonian, both sides with their margins (paper, theorem on the separation of timescales)."""
+"""The paper's bounds on the Hamiltonian, both sides with their margins (paper, separation of timescales)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -113,7 +113,7 @@ class MomentumSums:
         self._features = np.zeros((width, features), order="F")
 
     def add(self, gradient: np.ndarray, columns: np.ndarray, activations: np.ndarray) -> None:
-        """Add one batch of gradients with respect to `A_l`, and `A_{l-1}` and `s(A_{l-1})` as `MomentSums.add` has them."""
+        """Add one batch: the gradient by `A_l`; `A_{l-1}` and `s(A_{l-1})` as `MomentSums.add` has them."""
         exact: Any = np.float64
         if self.products == "float64":
             _add_gemm(self._features, gradient, activations)

@@ -1,4 +1,4 @@
-"""Recipes, strategies, `fit` with its callbacks, and the L-BFGS phase.
+"""Recipes, strategies, the training loop with its callbacks and checkpoints, and the L-BFGS phase.
 
 The names below are loaded when first used: a `Recipe` needs neither Keras nor TensorFlow, and sweeps run without them.
 """
@@ -7,14 +7,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from leaky_zoo.training.callbacks import PenaltyRamp, StepSizeUpdate, StopOnNonFinite
+    from leaky_zoo.training.callbacks import EarlyStopping, PenaltyRamp, StepCallback, StepSizeUpdate
     from leaky_zoo.training.evaluation import evaluate_network
     from leaky_zoo.training.fit import TrainingResult, build, train
     from leaky_zoo.training.recipe import Recipe
     from leaky_zoo.training.strategy import make_strategy
 
 _HOMES = {
-    "callbacks": ("PenaltyRamp", "StepSizeUpdate", "StopOnNonFinite"),
+    "callbacks": ("EarlyStopping", "PenaltyRamp", "StepCallback", "StepSizeUpdate"),
     "evaluation": ("evaluate_network",),
     "fit": ("TrainingResult", "build", "train"),
     "recipe": ("Recipe",),
@@ -23,10 +23,11 @@ _HOMES = {
 _HOME = {name: f"leaky_zoo.training.{module}" for module, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "EarlyStopping",
     "PenaltyRamp",
     "Recipe",
+    "StepCallback",
     "StepSizeUpdate",
-    "StopOnNonFinite",
     "TrainingResult",
     "build",
     "evaluate_network",

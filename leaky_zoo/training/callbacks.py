@@ -1,65 +1,112 @@
-"""What moves during `fit`: the ramp of `mu`, the step sizes; and what stops a run that has gone wrong."""
+"""What moves during training: the ramp of `mu`, the step sizes; when it stops early; what must survive a restart."""
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import keras
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from leaky_zoo.errors import CheckFailedError, InvalidInputError
+from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.layers import LeakyBlock, Path
 from leaky_zoo.networks import LeakyNetwork
 
 MAX_CONV_COLUMNS = 1024
 
 
-class PenaltyRamp(keras.callbacks.Callback):
+class StepCallback(keras.callbacks.Callback):
+    """A Keras callback that counts optimiser steps, under a plain `fit` and under `train` alike.
+
+    `train` runs several steps in one call of the training function where no callback needs the host in between.
+    A callback that implements `on_train_batch_begin` or `on_train_batch_end` is asked by `next_stop` when it does; one
+    without `next_stop` is called at every step. `get_state` and `set_state` carry through a checkpoint what else moves:
+    JSON values and numpy arrays by name. Any Keras callback with these methods is treated like ours.
+
+    Args:
+        first_step: step at which training begins, when resuming. Default 0.
+
+    Attributes:
+        step: optimiser steps done.
+    """
+
+    def __init__(self, first_step: int = 0) -> None:
+        super().__init__()
+        self.step = first_step
+        self._begin = 0
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        self._begin = batch
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        self.step += batch - self._begin + 1
+
+    def next_stop(self, step: int) -> int | None:
+        """The first step count after `step` at which the host is needed; None: never again."""
+        return None
+
+    def get_state(self) -> dict[str, Any]:
+        """What a checkpoint keeps of this callback."""
+        return {}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """The inverse of `get_state`, called after `on_train_begin`."""
+
+
+class PenaltyRamp(StepCallback):
     """Raise `mu` geometrically from a fraction of itself; the full weight from step 0 collapses the rank.
 
     Args:
         total_steps: optimiser steps of the whole training.
         fraction: part of training that the ramp takes, in [0, 1]; 0 is no ramp. Default 0.3.
         start: where it begins, as a fraction of `mu`, in (0, 1]. Default 0.01.
-        first_step: step at which this `fit` begins, when resuming. Default 0.
+        first_step: step at which training begins, when resuming. Default 0.
 
     Raises:
         InvalidInputError: an argument is out of its range.
     """
 
     def __init__(self, total_steps: int, fraction: float = 0.3, start: float = 0.01, first_step: int = 0) -> None:
-        super().__init__()
+        super().__init__(first_step)
         if not 0 <= fraction <= 1 or not 0 < start <= 1:
             raise InvalidInputError(
                 f"`fraction` must be in [0, 1] and `start` in (0, 1]. Received: fraction={fraction}, start={start}"
             )
         self.length = fraction * total_steps
-        self.start, self.step = start, first_step
+        self.start = start
         # A hundred levels are smooth enough, and cost nothing.
         self.every = max(1, int(self.length) // 100)
 
     def factor(self, step: int) -> float:
         """The factor on `mu` at a step, in [start, 1]."""
-        return 1.0 if step >= self.length else float(self.start ** (1 - step / self.length))
+        # By level, so that it is a function of the step alone, however many steps one call takes.
+        level = step - step % self.every if step < self.length else step
+        return 1.0 if level >= self.length else float(self.start ** (1 - level / self.length))
+
+    def next_stop(self, step: int) -> int | None:
+        if step >= self.length:
+            return None
+        return min(step - step % self.every + self.every, int(np.ceil(self.length)))
 
     def on_train_begin(self, logs: Any = None) -> None:
-        self._assign()
+        self._assign(self.factor(self.step))
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        self.step += 1
-        if self.step <= self.length + self.every and (self.step % self.every == 0 or self.step >= self.length):
-            self._assign()
+        before = self.step
+        super().on_train_batch_end(batch, logs)
+        if self.factor(self.step) != self.factor(before):
+            self._assign(self.factor(self.step))
 
     def on_train_end(self, logs: Any = None) -> None:
         self._assign(1.0)  # a saved model carries the whole penalty, however early training stopped
 
-    def _assign(self, factor: float | None = None) -> None:
+    def _assign(self, factor: float) -> None:
         for layer in self.model.layers:
             if isinstance(layer, LeakyBlock):
-                layer.penalty_factor.assign(self.factor(self.step) if factor is None else factor)
+                layer.penalty_factor.assign(factor)
 
 
-class StepSizeUpdate(keras.callbacks.Callback):
+class StepSizeUpdate(StepCallback):
     """Let the schedule move the step sizes every `schedule.interval` training steps, until it freezes.
 
     The path is measured on one fixed probe batch. With `schedule.keeps_function` the weights are corrected so that the
@@ -69,16 +116,25 @@ class StepSizeUpdate(keras.callbacks.Callback):
     Args:
         probe: raw inputs, a few hundred samples.
         total_steps: optimiser steps of the whole training, for `freeze_at`.
-        first_step: step at which this `fit` begins, when resuming. Default 0.
+        first_step: step at which training begins, when resuming. Default 0.
+        share: called with the arrays of step sizes and weights after an update, returns what to keep of them; in a
+            cluster the chief's, so that workers of different make stay equal. Default None: keep them.
 
     Attributes:
         trace: one dict for each update: `step`, `step_sizes`, `output_change` (None without correction), `accepted`.
         seconds: time spent in updates.
     """
 
-    def __init__(self, probe: np.ndarray, total_steps: int, first_step: int = 0) -> None:
-        super().__init__()
-        self.probe, self.total_steps, self.step = np.asarray(probe), int(total_steps), first_step
+    def __init__(
+        self,
+        probe: np.ndarray,
+        total_steps: int,
+        first_step: int = 0,
+        share: Callable[[np.ndarray], np.ndarray] | None = None,
+    ) -> None:
+        super().__init__(first_step)
+        self.probe, self.total_steps = np.asarray(probe), int(total_steps)
+        self._share = share or (lambda array: array)
         self.trace: list[dict[str, Any]] = []
         self.seconds = 0.0
 
@@ -89,8 +145,21 @@ class StepSizeUpdate(keras.callbacks.Callback):
             )
         self._representations, self._head = self.model.representations, self.model.head
 
+    def next_stop(self, step: int) -> int | None:
+        schedule = self.model.path_layer.schedule
+        if not schedule.interval:
+            return None
+        stop = step - step % schedule.interval + schedule.interval
+        return stop if stop <= schedule.freeze_at * self.total_steps else None
+
+    def get_state(self) -> dict[str, Any]:
+        return {"trace": self.trace}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        self.trace = list(state["trace"])
+
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        self.step += 1
+        super().on_train_batch_end(batch, logs)
         schedule = self.model.path_layer.schedule
         if not schedule.interval or self.step % schedule.interval or self.step > schedule.freeze_at * self.total_steps:
             return
@@ -105,7 +174,7 @@ class StepSizeUpdate(keras.callbacks.Callback):
         layer, blocks = self.model.path_layer, self.model.blocks
         arrays, path = measure_path(self.model, self.probe, self._representations)
         old = layer.rho
-        new = layer.schedule.update(old, path)
+        new = self._share(np.asarray(layer.schedule.update(old, path), np.float64))
         change = None
         if layer.schedule.keeps_function:
             before = keras.ops.convert_to_numpy(self._head(arrays[-1])).astype(np.float64)
@@ -114,10 +183,11 @@ class StepSizeUpdate(keras.callbacks.Callback):
             for row, block in enumerate(blocks):
                 identity = path.identity(row, layer.schedule.gamma_0).weights
                 kept = ratio[row] * weights[row] + layer.effective_depth * (1 - ratio[row]) * identity
-                block.assign_weight_matrix(kept)
+                block.assign_weight_matrix(self._share(kept))
             layer.assign(new)
             after = keras.ops.convert_to_numpy(self.model(self.probe[: len(before)])).astype(np.float64)
             change = float(np.linalg.norm(after - before)) / max(float(np.linalg.norm(before)), 1e-300)
+            change = float(self._share(np.array([change]))[0])
             if change > layer.schedule.tolerance:
                 for block, weight in zip(blocks, weights, strict=True):
                     block.assign_weight_matrix(weight)
@@ -145,13 +215,18 @@ def measure_path(
     return arrays, Path(columns, features, network.effective_depth)
 
 
-class StopOnNonFinite(keras.callbacks.Callback):
-    """End training with an error, not with a model of NaNs, when the loss is no longer finite."""
+class EarlyStopping(keras.callbacks.EarlyStopping):
+    """`keras.callbacks.EarlyStopping` whose count, best value and best weights survive a restart. Arguments as it."""
 
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        loss = (logs or {}).get("loss")
-        if loss is not None and not np.isfinite(loss):
-            raise CheckFailedError(
-                f"The loss became {loss} in epoch {epoch + 1}. A smaller learning rate, a longer ramp of mu or a "
-                "tighter global_clipnorm are the usual cures; the last checkpoint is from before."
-            )
+    def get_state(self) -> dict[str, Any]:
+        """What a checkpoint keeps of this callback."""
+        state = {"wait": self.wait, "stopped_epoch": self.stopped_epoch, "best_epoch": self.best_epoch}
+        if self.best is not None:
+            state["best"] = float(self.best)
+        return state | {f"weights/{row:04d}": np.asarray(array) for row, array in enumerate(self.best_weights or [])}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """The inverse of `get_state`, called after `on_train_begin`."""
+        self.wait, self.stopped_epoch, self.best_epoch = state["wait"], state["stopped_epoch"], state["best_epoch"]
+        self.best = state.get("best")
+        self.best_weights = [state[name] for name in sorted(state) if name.startswith("weights/")] or None

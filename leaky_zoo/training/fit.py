@@ -1,30 +1,37 @@
 """Train a recipe: data, network and optimiser under a strategy, then the L-BFGS phase, with logs and checkpoints."""
 
+import contextlib
+import json
 import os
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from leaky_zoo.data import Dataset, load_data
-from leaky_zoo.data.pipeline import evaluation_pipeline, training_pipeline
-from leaky_zoo.errors import InvalidInputError
+from leaky_zoo.data.pipeline import BatchOrder, check_finite
+from leaky_zoo.errors import CheckFailedError, InvalidInputError
 from leaky_zoo.files import replacing, write_json
 from leaky_zoo.networks import FAMILIES, LeakyNetwork
-from leaky_zoo.training.callbacks import PenaltyRamp, StepSizeUpdate, StopOnNonFinite
+from leaky_zoo.training.callbacks import EarlyStopping, PenaltyRamp, StepSizeUpdate
+from leaky_zoo.training.checkpoint import Checkpoint, name_of
+from leaky_zoo.training.engine import EvaluationGraph, TrainingGraph
 from leaky_zoo.training.evaluation import evaluate_network, targets_for, watched_metrics
-from leaky_zoo.training.lbfgs import minimize_objective
+from leaky_zoo.training.lbfgs import LBFGSProgress, minimize_objective
+from leaky_zoo.training.loop import TrainingLoop, out_of_memory
 from leaky_zoo.training.optimizer import ClippedAdam
-from leaky_zoo.training.recipe import LBFGSPart, Recipe
-from leaky_zoo.training.run_folder import Checkpoint, EpochLog, RunFolder, steps_done
-from leaky_zoo.training.strategy import describe, make_strategy
+from leaky_zoo.training.recipe import Recipe
+from leaky_zoo.training.run_folder import EpochLog, RunFolder
+from leaky_zoo.training.signals import StopRequest
+from leaky_zoo.training.state import load_variables, variables_of
+from leaky_zoo.training.strategy import describe, from_chief, is_chief, is_multi_worker, make_strategy
 
 PROBE_SAMPLES = 512
-EVALUATION_BATCH = 1000
 
 
 @dataclass(frozen=True)
@@ -34,7 +41,7 @@ class TrainingResult:
     Attributes:
         metrics: `{"train": {...}, "test": {...}}`, and `"validation"` where the recipe has one.
         device: the devices in words.
-        seconds: wall time of the run, from its last resume.
+        seconds: wall time of the run, over all its restarts.
         lbfgs: what the second phase reports, or None.
         step_size_trace: one entry for each update of the step sizes.
     """
@@ -55,98 +62,211 @@ def train(
     callbacks: Sequence[keras.callbacks.Callback] = (),
     on_lbfgs_iteration: Callable[[int, float], None] | None = None,
 ) -> tuple[LeakyNetwork, TrainingResult]:
-    """Run a recipe from its first step, or from its last checkpoint.
+    """Run a recipe from its first step, or from its last checkpoint to the same bits.
 
     Args:
         recipe: what to do.
-        out: folder of the run; gets `recipe.yaml`, `log.csv`, `checkpoint.keras`, `model.keras`, `result.json`.
+        out: folder of the run; gets `recipe.yaml`, `log.csv`, `checkpoints/`, `model.keras`, `result.json`. In a
+            cluster all workers must see it; the chief alone writes.
         data_dir: TFDS folder. Default None: as `load_data`.
-        resume: go on from the folder's checkpoint. Default False: refuse a folder that holds a run.
-        callbacks: more Keras callbacks. Default none.
+        resume: go on from the folder's newest sound checkpoint, or start where there is none; a finished run is
+            returned as it is. Default False: refuse a folder that holds a run.
+        callbacks: more Keras callbacks; see `StepCallback` for how often they are called and what of them survives a
+            restart. Default none.
         on_lbfgs_iteration: called with (iteration, objective) in the second phase. Default None.
 
     Returns:
-        The trained network and the `TrainingResult`.
+        The trained network and the `TrainingResult`; in a cluster the same on all workers.
 
     Raises:
-        InvalidInputError: a recipe that does not fit its data, the devices or the folder; before any training.
+        InvalidInputError: a recipe that does not fit its data, the devices or the folder, data that are not finite, or
+            a folder in which another process trains; before any training.
+        CheckFailedError: a loss or gradient is not finite, memory ran out, or no checkpoint is sound.
+        WriteFailedError: disk full or read-only; what was saved before is intact.
+        PeerLostError: another worker has gone; `resume` goes on from the last checkpoint.
+        Terminated, KeyboardInterrupt: SIGTERM or SIGINT came, and a checkpoint has been written.
     """
-    begin = time.perf_counter()
     folder = RunFolder(Path(out), recipe, resume)
+    if folder.finished:
+        return read_run(folder)
     strategy = make_strategy(recipe.strategy, recipe.devices)
     data = load_data(recipe.data.name, data_dir)
     splits = {"train": recipe.data.train, "validation": recipe.data.validation, "test": recipe.data.test}
-    for split in filter(None, splits.values()):
-        data.select(split)  # a split that is not there is refused now, not after the training
+    for split in filter(None, splits.values()):  # what is not there or not a number is refused before any training
+        check_finite(*data.select(split), split, _variable_dtype(recipe))
     x, y = training_arrays(recipe, data)
-    batch_size = _global_batch(recipe, len(x), strategy.num_replicas_in_sync)
-    per_pass = len(x) // batch_size
-    total = recipe.optimizer.total_steps(per_pass)
-    per_epoch = min(recipe.log_every or per_pass, total)
-
+    order = BatchOrder(len(x), _batch_size(recipe, len(x)), recipe.seed)
     keras.utils.set_random_seed(recipe.seed)
+    with out_of_memory(f"building a network of width {recipe.network.width} and depth {recipe.network.depth}"):
+        network = compiled(recipe, data, strategy, order.steps_per_pass)
+
+    with contextlib.ExitStack() as stack:
+        if is_chief(strategy):
+            stack.enter_context(folder)
+        request = stack.enter_context(StopRequest())
+        if folder.finished:  # by another process, meanwhile
+            return read_run(folder)
+        loop, updates = _loop(recipe, folder, strategy, network, (x, y), data, order, callbacks, request)
+        trained = _first_phase(loop, folder, strategy)
+        network = network.astype(recipe.network.dtype)  # a copy that is not spread over replicas
+        if is_chief(strategy):
+            lbfgs = None
+            if recipe.lbfgs:
+                lbfgs = _second_phase(loop, folder, network, (x, y), trained, on_lbfgs_iteration)
+            metrics = {name: evaluate_network(network, *data.select(split)) for name, split in splits.items() if split}
+            result = TrainingResult(metrics, describe(strategy), round(loop.seconds, 1), lbfgs, updates.trace)
+            with replacing(folder.model) as aside:
+                network.save(aside)
+            write_json(folder.result, asdict(result))
+        if is_multi_worker(strategy):
+            from_chief(strategy, np.zeros(1, np.int32))  # nobody leaves before the chief has written
+    return (network, result) if is_chief(strategy) else read_run(folder)
+
+
+def read_run(folder: RunFolder) -> tuple[LeakyNetwork, TrainingResult]:
+    """Network and result of a finished run.
+
+    Raises:
+        CheckFailedError: the files are damaged, or not visible to this process.
+    """
+    try:
+        network = keras.models.load_model(folder.model, safe_mode=True)
+        return network, TrainingResult(**json.loads(folder.result.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise CheckFailedError(
+            f"{folder.path} holds a finished run that cannot be read: {error}. Remove {folder.result.name} and resume."
+        ) from error
+
+
+def compiled(recipe: Recipe, data: Dataset, strategy: tf.distribute.Strategy, per_pass: int) -> LeakyNetwork:
+    """The untrained network with its optimiser, all variables made where the strategy wants them."""
+    total = recipe.optimizer.total_steps(per_pass)
     with strategy.scope():
-        network = folder.load_checkpoint()
-        if network is None:
-            network = build(recipe, data)
-            network.compile(
-                _optimizer(recipe, total),
-                network.loss_function(),
-                metrics=watched_metrics(network),
-                jit_compile=False if _on_cpu() else "auto",  # XLA halves the speed on a CPU
-            )
-    first_step = steps_done(network)
-    first_epoch = first_step // per_epoch
-    folder.start()
-    updates = StepSizeUpdate(_probe(x), total, first_step)
-    updates.trace = folder.step_size_trace(first_step)
-    watchers: list[keras.callbacks.Callback] = [
-        PenaltyRamp(total, recipe.objective.ramp, recipe.objective.ramp_from, first_step),
-        *([updates] if network.path_layer.schedule.interval else []),
-        StopOnNonFinite(),
-        EpochLog(folder.log, first_epoch),
-        Checkpoint(folder, updates),
-        *callbacks,
-    ]
+        network = build(recipe, data)
+        optimizer = _optimizer(recipe, total)
+        optimizer.build(network.trainable_variables)
+        # The loss scale is the loop's: Keras's cannot skip a step on all replicas at once.
+        network.compile(
+            optimizer,
+            network.loss_function(),
+            metrics=watched_metrics(network),
+            jit_compile=False,
+            auto_scale_loss=False,
+        )
+    return network
+
+
+def _loop(
+    recipe: Recipe,
+    folder: RunFolder,
+    strategy: tf.distribute.Strategy,
+    network: LeakyNetwork,
+    arrays: tuple[np.ndarray, np.ndarray],
+    data: Dataset,
+    order: BatchOrder,
+    callbacks: Sequence[keras.callbacks.Callback],
+    request: StopRequest,
+) -> tuple[TrainingLoop, StepSizeUpdate]:
+    total = recipe.optimizer.total_steps(order.steps_per_pass)
+    per_epoch = min(recipe.log_every or order.steps_per_pass, total)
+    graph = TrainingGraph(
+        network,
+        strategy,
+        *arrays,
+        order,
+        micro_batches=recipe.optimizer.micro_batches,
+        input_dropout=recipe.data.input_dropout,
+        fill=network.settings["input_mean"] if data.normalize_features else 0.0,
+        loss_scale=recipe.loss_scale,
+    )
     validation = None
     if recipe.data.validation:
-        x_held, y_held = data.select(recipe.data.validation)
-        validation = evaluation_pipeline(x_held, targets_for(network, x_held, y_held), EVALUATION_BATCH)
+        x, y = data.select(recipe.data.validation)
+        validation = EvaluationGraph(network, strategy, x, targets_for(network, x, y))
+    updates = StepSizeUpdate(_probe(arrays[0]), total, share=partial(from_chief, strategy))
+    watchers: list[keras.callbacks.Callback] = [
+        PenaltyRamp(total, recipe.objective.ramp, recipe.objective.ramp_from),
+        *([updates] if network.path_layer.schedule.interval else []),
+        *([EpochLog(folder.log)] if is_chief(strategy) else []),
+        *callbacks,
+    ]
     if recipe.early_stopping:
         # First, so that the others see the restored weights when training ends.
-        stop = keras.callbacks.EarlyStopping(
-            "val_data_loss", mode="min", patience=recipe.early_stopping, restore_best_weights=True
-        )
+        stop = EarlyStopping("val_data_loss", mode="min", patience=recipe.early_stopping, restore_best_weights=True)
         watchers.insert(0, stop)
-    if first_step < total:
-        stream = training_pipeline(
-            x,
-            y,
-            batch_size,
-            recipe.seed,
-            first_step=first_step,
-            input_dropout=recipe.data.input_dropout,
-            fill=network.settings["input_mean"] if data.normalize_features else 0.0,
-            dtype=network.inputs[0].dtype,
+    loop = TrainingLoop(
+        graph,
+        watchers,
+        total=-(-total // per_epoch) * per_epoch,
+        per_epoch=per_epoch,
+        request=request,
+        validation=validation,
+        checkpoints=folder.checkpoints if is_chief(strategy) else None,
+        checkpoint_every=recipe.checkpoint_every,
+    )
+    return loop, updates
+
+
+def _first_phase(loop: TrainingLoop, folder: RunFolder, strategy: tf.distribute.Strategy) -> Checkpoint:
+    """Train with the optimiser from the newest checkpoint; what a checkpoint holds at its end."""
+    checkpoint = _agreed(folder, strategy)
+    if checkpoint is not None and checkpoint.iteration is not None:
+        loop.restore(checkpoint)
+        return checkpoint
+    loop.run(checkpoint)
+    trained = replace(loop.checkpoint(), iteration=0)
+    if is_chief(strategy):
+        folder.checkpoints.write(trained)
+    return trained
+
+
+def _agreed(folder: RunFolder, strategy: tf.distribute.Strategy) -> Checkpoint | None:
+    """The checkpoint that all workers go on from: the chief chooses."""
+    if not folder.resume:
+        return None
+    if not is_multi_worker(strategy):
+        return folder.checkpoints.latest()
+    newest = folder.checkpoints.latest() if is_chief(strategy) else None
+    chosen = (-1, -1) if newest is None else (newest.step, -1 if newest.iteration is None else newest.iteration)
+    step, iteration = map(int, from_chief(strategy, np.array(chosen, np.int64)))
+    if step < 0:
+        return None
+    return newest or folder.checkpoints.read(name_of(step, None if iteration < 0 else iteration))
+
+
+def _second_phase(
+    loop: TrainingLoop,
+    folder: RunFolder,
+    network: LeakyNetwork,
+    arrays: tuple[np.ndarray, np.ndarray],
+    trained: Checkpoint,
+    on_iteration: Callable[[int, float], None] | None,
+) -> dict[str, Any]:
+    """L-BFGS in float64, with a checkpoint after every round; the network gets its weights."""
+    twin = network.astype("float64")
+    progress = LBFGSProgress()
+    if "lbfgs" in trained.state:
+        progress = LBFGSProgress(**trained.state["lbfgs"])
+        load_variables("twin", twin.variables, trained.arrays)
+
+    def save(now: LBFGSProgress) -> None:
+        arrays = trained.arrays | variables_of("twin", twin.variables)
+        state = trained.state | {"lbfgs": asdict(now), "seconds": loop.seconds}
+        folder.checkpoints.write(replace(trained, iteration=now.iterations, arrays=arrays, state=state))
+
+    def watch(iteration: int, objective: float) -> None:
+        loop.request.raise_if_requested(
+            f"Stopped in L-BFGS iteration {iteration}; a checkpoint from the round's start is in "
+            f"{folder.checkpoints.folder}."
         )
-        network.fit(
-            stream,
-            epochs=-(-total // per_epoch),
-            initial_epoch=first_epoch,
-            steps_per_epoch=per_epoch,
-            validation_data=validation,
-            shuffle=False,
-            verbose=0,
-            callbacks=watchers,
-        )
-    network = network.astype(recipe.network.dtype)  # a copy that is not spread over replicas
-    lbfgs = _second_phase(recipe.lbfgs, network, x, y, on_lbfgs_iteration) if recipe.lbfgs else None
-    metrics = {name: evaluate_network(network, *data.select(split)) for name, split in splits.items() if split}
-    result = TrainingResult(metrics, describe(strategy), round(time.perf_counter() - begin, 1), lbfgs, updates.trace)
-    with replacing(folder.model) as aside:
-        network.save(aside)
-    write_json(folder.result, asdict(result))
-    return network, result
+        if on_iteration:
+            on_iteration(iteration, objective)
+
+    assert folder.recipe.lbfgs is not None
+    with out_of_memory("in the L-BFGS phase, which computes on all samples at once"):
+        report = minimize_objective(twin, *arrays, folder.recipe.lbfgs, watch, progress=progress, on_round=save)
+    network.set_weights(twin.get_weights())
+    return report
 
 
 def training_arrays(recipe: Recipe, data: Dataset) -> tuple[np.ndarray, np.ndarray]:
@@ -183,19 +303,6 @@ def build(recipe: Recipe, data: Dataset) -> LeakyNetwork:
     )
 
 
-def _second_phase(
-    settings: LBFGSPart,
-    network: LeakyNetwork,
-    x: np.ndarray,
-    y: np.ndarray,
-    on_iteration: Callable[[int, float], None] | None,
-) -> dict[str, Any]:
-    twin = network.astype("float64")
-    report = minimize_objective(twin, x, y, settings, on_iteration)
-    network.set_weights(twin.get_weights())
-    return report
-
-
 def _optimizer(recipe: Recipe, total: int) -> keras.optimizers.Optimizer:
     part = recipe.optimizer
     warmup = round(part.warmup * total)
@@ -208,23 +315,23 @@ def _optimizer(recipe: Recipe, total: int) -> keras.optimizers.Optimizer:
     return ClippedAdam(rate, global_clipnorm=part.global_clipnorm)
 
 
-def _global_batch(recipe: Recipe, samples: int, replicas: int) -> int:
+def _batch_size(recipe: Recipe, samples: int) -> int:
     size = samples if recipe.data.batch_size == "full" else recipe.data.batch_size
-    if size > samples or size % replicas:
+    if size > samples:
+        raise InvalidInputError(f"data.batch_size must be at most {samples}, the training samples. Received: {size}")
+    if recipe.optimizer.micro_batches > size:
         raise InvalidInputError(
-            f"data.batch_size must be at most {samples}, the training samples, and divisible by the {replicas} "
-            f"replicas. Received: {size}"
+            f"optimizer.micro_batches must be at most {size}, the samples of a step. "
+            f"Received: {recipe.optimizer.micro_batches}"
         )
     return size
+
+
+def _variable_dtype(recipe: Recipe) -> str:
+    return keras.dtype_policies.get(recipe.network.dtype).variable_dtype
 
 
 def _probe(x: np.ndarray) -> np.ndarray:
     """Samples on which the path is measured: spread evenly over the training split."""
     rows = np.unique(np.linspace(0, len(x) - 1, min(PROBE_SAMPLES, len(x))).round().astype(int))
     return x[rows].astype(np.float32)
-
-
-def _on_cpu() -> bool:
-    import tensorflow as tf
-
-    return not tf.config.list_physical_devices("GPU")

@@ -1,6 +1,7 @@
 """Full-batch L-BFGS in float64: takes a small-data net from where Adam stops to a critical point."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from scipy.optimize import minimize
 from threadpoolctl import threadpool_limits
 
 from leaky_zoo.analysis.streaming import collect
+from leaky_zoo.errors import CheckFailedError
 from leaky_zoo.networks import LeakyNetwork
 from leaky_zoo.training.curvature import KroneckerCoordinates
 from leaky_zoo.training.recipe import LBFGSPart
@@ -56,14 +58,38 @@ class Objective:
         return np.split(vector, np.cumsum(self.sizes)[:-1])
 
 
+@dataclass
+class LBFGSProgress:
+    """How far the phase has come, after whole rounds.
+
+    Attributes:
+        iterations, evaluations: so far.
+        objective: at the present weights; None before the first round.
+        criticality_residuals: one for each layer.
+        ended: whether it has stopped before all iterations.
+    """
+
+    iterations: int = 0
+    evaluations: int = 0
+    objective: float | None = None
+    criticality_residuals: list[float] = field(default_factory=list)
+    ended: bool = False
+
+
 def minimize_objective(
     network: LeakyNetwork,
     x: np.ndarray,
     y: np.ndarray,
     settings: LBFGSPart,
     on_iteration: Callable[[int, float], None] | None = None,
+    *,
+    progress: LBFGSProgress | None = None,
+    on_round: Callable[[LBFGSProgress], None] | None = None,
 ) -> dict[str, Any]:
     """Run L-BFGS (scipy) from the network's weights; the network keeps the last point, which is the best.
+
+    A round is a function of the weights it starts from and of the iterations before it: a phase that goes on from the
+    weights and the `LBFGSProgress` after some round ends in the same bits as one that was not interrupted.
 
     Args:
         network: float64 network, changed in place; step sizes that are not learnable stay.
@@ -71,12 +97,18 @@ def minimize_objective(
         y: all training labels or targets.
         settings: see `LBFGSPart`.
         on_iteration: called with (iteration, objective). Default None.
+        progress: where to go on, the network having the weights of then. Default None: from the start.
+        on_round: called with the `LBFGSProgress` after each round. Default None.
 
     Returns:
         `{"objective", "iterations", "evaluations", "criticality_residuals"}`, the last one entry for each layer.
+
+    Raises:
+        CheckFailedError: the objective is not finite.
     """
     objective = Objective(network, x, y)
-    done = evaluations = 0
+    progress = progress or LBFGSProgress()
+    done = progress.iterations
 
     def report(intermediate_result: Any) -> None:
         nonlocal done
@@ -85,7 +117,7 @@ def minimize_objective(
             on_iteration(done, float(intermediate_result.fun))
 
     rounds = settings.round if settings.preconditioner == "kronecker" else settings.iterations
-    while done < settings.iterations:
+    while done < settings.iterations and not progress.ended:
         before = done
         coordinates = KroneckerCoordinates(network, x, seed=done) if settings.preconditioner == "kronecker" else None
         here = objective.get()
@@ -99,16 +131,20 @@ def minimize_objective(
                 callback=report,
                 options={**limits, "maxcor": settings.history},
             )
-        evaluations += int(result.nfev)
+        if not np.isfinite(result.fun):
+            raise CheckFailedError(f"The objective became {result.fun} in L-BFGS iteration {done}.")
         objective.set(coordinates.weights(result.x) if coordinates else result.x)
         residuals = criticality_residuals(network, x, y)
-        if done == before or (settings.criticality and max(residuals) <= settings.criticality):
-            break
+        progress.evaluations += int(result.nfev)
+        progress.iterations, progress.objective, progress.criticality_residuals = done, float(result.fun), residuals
+        progress.ended = done == before or bool(settings.criticality and max(residuals) <= settings.criticality)
+        if on_round:
+            on_round(progress)
     return {
-        "objective": float(result.fun),
-        "iterations": done,
-        "evaluations": evaluations,
-        "criticality_residuals": residuals,
+        "objective": progress.objective,
+        "iterations": progress.iterations,
+        "evaluations": progress.evaluations,
+        "criticality_residuals": progress.criticality_residuals,
     }
 
 

@@ -1,30 +1,56 @@
-"""Adam whose clipping sees the gradient of the whole batch, whatever the number of replicas."""
+"""Adam for gradients that the training loop has summed over replicas, and the loss scale of float16."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
 
+INITIAL_SCALE = 2.0**15
+GROWTH_INTERVAL = 2000
+
 
 @keras.saving.register_keras_serializable(package="leaky_zoo")
 class ClippedAdam(keras.optimizers.Adam):
-    """Adam that clips after the gradients of all replicas have been summed.
+    """Adam that takes the gradient of the global batch as it is, so that clipping sees all of it.
 
-    Keras (3.15) clips on each replica, before it sums: two replicas then train differently from one. Arguments as
-    `keras.optimizers.Adam`; one replica behaves exactly like it. This project.
+    Keras (3.15) clips on each replica and sums afterwards: two replicas then train differently from one. Here the
+    caller sums over the replicas, and nothing is summed again. Arguments as `keras.optimizers.Adam`; on one replica
+    it behaves exactly like it. This project.
 
     Example:
     >>> ClippedAdam(1e-3, global_clipnorm=1.0).global_clipnorm
     1.0
     """
 
-    def _clip_gradients(self, grads: list[Any]) -> list[Any]:
-        context = tf.distribute.get_replica_context()
-        if context is None or context.num_replicas_in_sync == 1:
-            return super()._clip_gradients(grads)
-        present = [gradient for gradient in grads if gradient is not None]
-        summed = iter(context.all_reduce(tf.distribute.ReduceOp.SUM, present))
-        clipped = super()._clip_gradients([None if gradient is None else next(summed) for gradient in grads])
-        # Keras sums over the replicas once more.
-        share = 1 / context.num_replicas_in_sync
-        return [None if gradient is None else share * gradient for gradient in clipped]
+    def _all_reduce_sum_gradients(self, grads_and_vars: Any) -> list[Any]:
+        return list(grads_and_vars)
+
+
+class LossScale(NamedTuple):
+    """The factor on the loss that keeps float16 gradients from underflow, and how it moves.
+
+    A step whose gradient overflows is skipped and halves the scale; `GROWTH_INTERVAL` good steps in a row double it
+    (Micikevicius et al. 2018, section 3.2). Tensors inside the training function, numbers outside.
+
+    Attributes:
+        scale: float32 factor, at least 1; 1 means no scaling.
+        good_steps: int32, good steps since the scale last changed.
+    """
+
+    scale: Any
+    good_steps: Any
+
+    @classmethod
+    def start(cls, value: float | str | None) -> "LossScale":
+        """`"dynamic"`, a fixed factor, or None for no scaling."""
+        return cls(INITIAL_SCALE if value == "dynamic" else float(value or 1.0), 0)
+
+    def after(self, finite: tf.Tensor) -> "LossScale":
+        """The dynamic scale after a step whose gradient was finite, or not."""
+        good = tf.where(finite, self.good_steps + 1, 0)
+        grown = good >= GROWTH_INTERVAL
+        larger = tf.minimum(self.scale * 2, 2.0**24)
+        kept = tf.where(grown, larger, self.scale)
+        return LossScale(
+            tf.where(finite, kept, tf.maximum(self.scale / 2, 1.0)), tf.where(grown, tf.zeros_like(good), good)
+        )

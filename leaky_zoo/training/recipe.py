@@ -23,7 +23,8 @@ class DataPart(_Part):
         train: training split. Default "train".
         validation: split watched during training, or None. Default None.
         test: split of the published metrics. Default "test".
-        batch_size: global batch over all replicas, or "full". Default 256.
+        batch_size: samples of one optimiser step, over all replicas and micro-batches together, or "full". The last
+            batch of a pass is shorter where it does not divide the samples. Default 256.
         input_dropout: fraction of the inputs dropped at each training step, in [0, 1). Default 0.
     """
 
@@ -44,7 +45,9 @@ class NetworkPart(_Part):
         width, depth, effective_depth, use_bias: as `LeakyNetwork`.
         schedule: name, or a mapping with `name` and the schedule's arguments. Default "equidistant".
         kernel_size, stem_size, stem_stride: as `LeakyConvNet`; for "conv" only.
-        dtype: Keras dtype policy while training with the optimiser. Default "float32".
+        dtype: precision while training with the optimiser: "float32", "float64", or "mixed_bfloat16" or
+            "mixed_float16", which compute in 16 bits and keep weights, logits, losses and penalties in 32. The L-BFGS
+            phase and all energies are in float64 whatever it is. Default "float32".
     """
 
     family: Literal["mlp", "conv"] = "mlp"
@@ -57,7 +60,7 @@ class NetworkPart(_Part):
     kernel_size: int | None = Field(None, ge=1, le=1024)
     stem_size: int | None = Field(None, ge=1, le=1024)
     stem_stride: int | None = Field(None, ge=1, le=1024)
-    dtype: str = "float32"
+    dtype: Literal["float32", "float64", "mixed_bfloat16", "mixed_float16"] = "float32"
 
     @model_validator(mode="after")
     def _conv_only(self) -> "NetworkPart":
@@ -87,11 +90,17 @@ class OptimizerPart(_Part):
     """Adam with a linear warm-up, cosine decay to zero and clipping of the global norm.
 
     Attributes:
-        learning_rate: peak, positive. Default 1e-3.
+        learning_rate: peak, positive; for the batch of `data.batch_size`, however many replicas share it.
+            Default 1e-3.
         steps: optimiser steps, rounded up to whole logged epochs; exclusive with `epochs`.
         epochs: passes over the training split; exclusive with `steps`.
         warmup: fraction of the steps with rising rate, in [0, 1). Default 0.02.
         global_clipnorm: bound on the gradient's global norm; None: none. Default 1.0.
+        micro_batches: gradient accumulation: each step's batch is computed in so many parts, one after the other, to
+            save memory; the step stays the same. Default 1.
+        loss_scale: factor on the loss against underflow of float16: "dynamic" (halved when a gradient overflows, that
+            step being skipped; doubled after 2000 good steps), a fixed factor of at least 1, or "auto": dynamic with
+            "mixed_float16", else none. Default "auto".
     """
 
     learning_rate: float = Field(1e-3, gt=0)
@@ -99,6 +108,8 @@ class OptimizerPart(_Part):
     epochs: int | None = Field(None, ge=1, le=10**9)
     warmup: float = Field(0.02, ge=0, lt=1)
     global_clipnorm: float | None = Field(1.0, gt=0)
+    micro_batches: int = Field(1, ge=1)
+    loss_scale: Annotated[float, Field(ge=1)] | Literal["auto", "dynamic"] = "auto"
 
     @model_validator(mode="after")
     def _one_length(self) -> "OptimizerPart":
@@ -141,8 +152,10 @@ class Recipe(_Part):
         early_stopping: epochs without a better validation loss after which training ends; None: never. Default None.
         log_every: optimiser steps per logged epoch; None: one pass over the data. Default None.
         seed: of weights and data order. Default 0.
-        strategy: "auto", "cpu" or "mirrored". Default "auto".
+        strategy: "auto", "cpu", "mirrored" or "multi_worker", as `make_strategy`. Default "auto".
         devices: replicas: GPUs used, or logical CPU devices; None: all GPUs, one CPU. Default None.
+        checkpoint_every: optimiser steps between two checkpoints; None: every 30 seconds. Default None.
+        keep_checkpoints: how many of them are kept, at least 1. Default 2.
 
     Example:
     >>> recipe = Recipe(name="trial", data={"name": "optical_digits"}, optimizer={"epochs": 3})
@@ -159,8 +172,10 @@ class Recipe(_Part):
     early_stopping: int | None = Field(None, ge=1)
     log_every: int | None = Field(None, ge=1)
     seed: int = Field(0, ge=0, lt=2**31)
-    strategy: Literal["auto", "cpu", "mirrored"] = "auto"
+    strategy: Literal["auto", "cpu", "mirrored", "multi_worker"] = "auto"
     devices: int | None = Field(None, ge=1)
+    checkpoint_every: int | None = Field(None, ge=1)
+    keep_checkpoints: int = Field(2, ge=1)
 
     @field_validator("early_stopping")
     @classmethod
@@ -168,6 +183,13 @@ class Recipe(_Part):
         if value is not None and "data" in info.data and info.data["data"].validation is None:
             raise ValueError("needs `data.validation`, a split to watch")
         return value
+
+    @property
+    def loss_scale(self) -> float | str | None:
+        """`"dynamic"`, a factor, or None where the loss is not scaled."""
+        if self.optimizer.loss_scale == "auto":
+            return "dynamic" if self.network.dtype == "mixed_float16" else None
+        return self.optimizer.loss_scale
 
     @model_validator(mode="after")
     def _critical_point_needs_a_penalty(self) -> "Recipe":

@@ -1,27 +1,32 @@
-"""The files of one training run: which run a folder holds, its log and its checkpoints."""
+"""The files of one training run: which run a folder holds, who trains in it, its log, its checkpoints, its result."""
 
 import csv
+import io
 import json
-import time
+import os
+import socket
 from pathlib import Path
 from typing import Any
 
-import keras
+from filelock import FileLock, Timeout
 
-from leaky_zoo.errors import InvalidInputError
-from leaky_zoo.files import replacing, write_json, write_text
-from leaky_zoo.networks import LeakyNetwork
-from leaky_zoo.training.callbacks import StepSizeUpdate
+from leaky_zoo.errors import CheckFailedError, InvalidInputError
+from leaky_zoo.files import remove_asides, write_json, writing
+from leaky_zoo.training.callbacks import StepCallback
+from leaky_zoo.training.checkpoint import Checkpoints
 from leaky_zoo.training.recipe import Recipe
+
+# What does not change the result of a run: where it runs, and how often it is saved.
+_FREE = {"strategy": "auto", "devices": None, "checkpoint_every": None, "keep_checkpoints": 2}
 
 
 class RunFolder:
-    """Paths of a run, and the checks that keep two runs apart.
+    """Paths of a run, and the checks that keep two runs apart. Entered, it holds the folder's lock.
 
     Args:
-        path: the folder; made by `start`.
+        path: the folder; made when entered.
         recipe: the recipe to run.
-        resume: whether to go on from a checkpoint in it.
+        resume: whether to go on with a run in it; an empty folder starts one.
 
     Raises:
         InvalidInputError: the folder holds a run and `resume` is False, or a run of another recipe.
@@ -30,95 +35,115 @@ class RunFolder:
     def __init__(self, path: Path, recipe: Recipe, resume: bool) -> None:
         self.path, self.recipe, self.resume = path, recipe, resume
         self.recipe_file, self.log = path / "recipe.yaml", path / "log.csv"
-        self.checkpoint, self.trace = path / "checkpoint.keras", path / "step_sizes.json"
         self.model, self.result = path / "model.keras", path / "result.json"
-        if path.exists() and not path.is_dir():
-            raise InvalidInputError(f"{path} is a file; a run needs a folder.")
-        if self.recipe_file.exists():
-            if not resume:
-                raise InvalidInputError(f"{path} holds a run already: add --resume to go on, or choose another folder.")
-            if _same_training(Recipe.read(self.recipe_file)) != _same_training(recipe):
-                raise InvalidInputError(f"{self.recipe_file} is not the recipe to resume: they differ.")
+        self.checkpoints = Checkpoints(path / "checkpoints", recipe.keep_checkpoints)
+        # The operating system releases it when its process dies, whatever the cause.
+        self._lock = FileLock(path / ".lock", thread_local=False)
+        self._owner = path / ".lock-owner.json"
+        self.check()
 
-    def start(self) -> None:
-        """Make the folder and write the recipe into it."""
-        self.recipe.write(self.recipe_file)
+    def check(self) -> None:
+        """Refuse a folder that cannot hold this run."""
+        if self.path.exists() and not self.path.is_dir():
+            raise InvalidInputError(f"{self.path} is a file; a run needs a folder.")
+        if not self.recipe_file.exists():
+            if self.checkpoints.names():
+                raise InvalidInputError(f"{self.path} holds checkpoints of an unknown recipe: choose another folder.")
+            return
+        if not self.resume:
+            raise InvalidInputError(
+                f"{self.path} holds a run already: add --resume to go on, or choose another folder."
+            )
+        if same_training(Recipe.read(self.recipe_file)) != same_training(self.recipe):
+            raise InvalidInputError(f"{self.recipe_file} is not the recipe to resume: they differ.")
 
-    def load_checkpoint(self) -> LeakyNetwork | None:
-        """The network with its optimiser at the last checkpoint, or None for a run that starts."""
-        if not (self.resume and self.checkpoint.exists()):
-            return None
-        return keras.models.load_model(self.checkpoint, safe_mode=True)
+    @property
+    def finished(self) -> bool:
+        """Whether the run has ended: its result is the last thing it writes."""
+        return self.result.exists() and self.model.exists()
 
-    def step_size_trace(self, step: int) -> list[dict[str, Any]]:
-        """Updates of the step sizes that were made up to a step."""
-        if not step or not self.trace.exists():
-            return []
-        return [entry for entry in json.loads(self.trace.read_text()) if entry["step"] <= step]
+    def __enter__(self) -> "RunFolder":
+        with writing(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            try:
+                self._lock.acquire(blocking=False)
+            except Timeout as error:
+                raise InvalidInputError(f"{self.path} is in use: {self._holder()} trains in it.") from error
+        try:
+            self.check()  # again: another process may have started a run in between
+            remove_asides(self.path)
+            self.checkpoints.clean()
+            write_json(self._owner, {"pid": os.getpid(), "host": socket.gethostname()})
+            if not self.recipe_file.exists():
+                self.recipe.write(self.recipe_file)
+        except BaseException:
+            self._lock.release()
+            raise
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self._owner.unlink(missing_ok=True)
+        self._lock.release()
+
+    def _holder(self) -> str:
+        try:
+            owner = json.loads(self._owner.read_text(encoding="utf-8"))
+            return f"process {owner['pid']} on {owner['host']}"
+        except (OSError, ValueError, KeyError, TypeError):
+            return "another process"
 
 
-def _same_training(recipe: Recipe) -> Recipe:
-    """The recipe without what does not change its result: where it runs."""
-    return recipe.model_copy(update={"strategy": "auto", "devices": None})
+def same_training(recipe: Recipe) -> Recipe:
+    """The recipe without what does not change its result."""
+    return recipe.model_copy(update=_FREE)
 
 
-def steps_done(network: keras.Model) -> int:
-    """Optimiser steps so far; by way of a tensor, for a counter that is mirrored over replicas."""
-    return int(keras.ops.convert_to_numpy(keras.ops.convert_to_tensor(network.optimizer.iterations)))
-
-
-class EpochLog(keras.callbacks.Callback):
-    """One CSV row for each epoch; resuming keeps the rows before its first epoch.
+class EpochLog(StepCallback):
+    """One CSV row for each epoch. A resumed run cuts off the rows that were written after its checkpoint.
 
     Args:
         path: the file.
-        first_epoch: epoch at which this `fit` begins.
+        first_step: step at which training begins; at 0 the file starts empty. Default 0.
     """
 
-    def __init__(self, path: Path, first_epoch: int) -> None:
-        super().__init__()
-        self.path, self.first_epoch = path, first_epoch
+    def __init__(self, path: Path, first_step: int = 0) -> None:
+        super().__init__(first_step)
+        self.path = path
 
     def on_train_begin(self, logs: Any = None) -> None:
-        rows: list[str] = []
-        if self.first_epoch and self.path.exists():
-            rows = self.path.read_text(encoding="utf-8").splitlines(keepends=True)[: self.first_epoch + 1]
-        write_text(self.path, "".join(rows))
+        if self.step == 0:
+            with writing(self.path):
+                self.path.write_bytes(b"")
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         values = {name: float(value) for name, value in sorted((logs or {}).items())}
+        row = io.StringIO(newline="")
+        writer = csv.writer(row, lineterminator="\n")
         # Opened for each row: an interrupted run leaves whole rows and no open file.
-        with self.path.open("a", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            if file.tell() == 0:
+        with writing(self.path), self.path.open("ab") as file:
+            before = file.tell()
+            if before == 0:
                 writer.writerow(["epoch", "step", *values])
-            writer.writerow([epoch + 1, steps_done(self.model), *values.values()])
+            writer.writerow([epoch + 1, self.step, *values.values()])
+            try:
+                file.write(row.getvalue().encode())
+                file.flush()
+            except OSError:
+                os.ftruncate(file.fileno(), before)  # a full disk takes half a row
+                raise
 
+    def get_state(self) -> dict[str, Any]:
+        with writing(self.path), self.path.open("rb") as file:
+            os.fsync(file.fileno())  # a checkpoint must not outlive the rows it counts
+            return {"bytes": file.seek(0, os.SEEK_END)}
 
-class Checkpoint(keras.callbacks.Callback):
-    """Save network and optimiser, atomically, at the end of an epoch and at most every so many seconds.
-
-    Args:
-        folder: where to.
-        updates: whose trace of step sizes is saved beside.
-        seconds: least time between two checkpoints. Default 30.
-    """
-
-    def __init__(self, folder: RunFolder, updates: StepSizeUpdate, seconds: float = 30.0) -> None:
-        super().__init__()
-        self.folder, self.updates, self.seconds = folder, updates, seconds
-        self._last = time.monotonic()
-
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        if time.monotonic() - self._last >= self.seconds:
-            self.save()
-
-    def on_train_end(self, logs: Any = None) -> None:
-        self.save()
-
-    def save(self) -> None:
-        """Write the checkpoint now; the trace first: entries after the checkpoint's step are ignored on reading."""
-        write_json(self.folder.trace, self.updates.trace)
-        with replacing(self.folder.checkpoint) as aside:
-            self.model.save(aside)
-        self._last = time.monotonic()
+    def set_state(self, state: dict[str, Any]) -> None:
+        try:
+            with writing(self.path), self.path.open("r+b") as file:
+                if file.seek(0, os.SEEK_END) < state["bytes"]:
+                    raise CheckFailedError(
+                        f"{self.path} has lost rows since the checkpoint: train into another folder."
+                    )
+                file.truncate(state["bytes"])
+        except FileNotFoundError as error:
+            raise CheckFailedError(f"{self.path} is missing: train into another folder.") from error

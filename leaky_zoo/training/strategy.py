@@ -1,29 +1,55 @@
-"""Which devices a run uses: a `tf.distribute` strategy by name or by what the machine has."""
+"""Which devices a run uses: a `tf.distribute` strategy by name, by what the machine has, or by the cluster it is in."""
 
+import json
+import os
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
 import tensorflow as tf
 
-from leaky_zoo.errors import InvalidInputError
+from leaky_zoo.errors import InvalidInputError, PeerLostError
+
+STRATEGIES = ("auto", "cpu", "mirrored", "multi_worker")
+# What TensorFlow raises when another process of the cluster has gone, or never came.
+PEER_ERRORS = (
+    tf.errors.UnavailableError,
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.DeadlineExceededError,
+    tf.errors.InternalError,
+    tf.errors.UnknownError,
+)
 
 
 def make_strategy(name: str = "auto", devices: int | None = None) -> tf.distribute.Strategy:
-    """A strategy for one machine.
+    """A strategy for one machine, or for this process's place in a cluster.
 
     Args:
-        name: `"auto"` (every GPU if there is one, else the CPU), `"cpu"`, or `"mirrored"`. Default "auto".
-        devices: how many replicas: GPUs, or logical CPU devices where there is no GPU or `name` is `"cpu"`.
-            Default None: all GPUs, or one CPU.
+        name: `"auto"` (every GPU if there is one, else the CPU), `"cpu"`, `"mirrored"` (all visible GPUs, or `devices`
+            logical CPU devices), or `"multi_worker"` (the cluster that the environment variable TF_CONFIG describes,
+            each worker with all its GPUs or one CPU). Default "auto".
+        devices: how many replicas: GPUs, or logical CPU devices where there is no GPU or `name` is `"cpu"`. Not for
+            `"multi_worker"`. Default None: all GPUs, or one CPU.
 
     Returns:
         A `tf.distribute.Strategy`; one replica runs under TensorFlow's default strategy.
 
     Raises:
-        InvalidInputError: an unknown name, more GPUs than there are, or logical devices asked for after TensorFlow
-            has set up its devices.
+        InvalidInputError: an unknown name, more GPUs than there are, logical devices or a cluster asked for after
+            TensorFlow has set up its devices, or no usable TF_CONFIG.
+        PeerLostError: the cluster could not be set up.
+
+    Example:
+    >>> make_strategy("cpu").num_replicas_in_sync
+    1
     """
-    if name not in ("auto", "cpu", "mirrored"):
-        raise InvalidInputError(f"`strategy` is 'auto', 'cpu' or 'mirrored'. Received: strategy={name!r}")
+    if name not in STRATEGIES:
+        raise InvalidInputError(f"`strategy` is one of {', '.join(STRATEGIES)}. Received: strategy={name!r}")
     if devices is not None and devices < 1:
         raise InvalidInputError(f"`devices` must be at least 1. Received: devices={devices}")
+    if name == "multi_worker":
+        return _multi_worker(devices)
     gpus = [] if name == "cpu" else tf.config.list_physical_devices("GPU")
     if gpus:
         if devices and devices > len(gpus):
@@ -44,11 +70,93 @@ def make_strategy(name: str = "auto", devices: int | None = None) -> tf.distribu
     return tf.distribute.MirroredStrategy([f"CPU:{row}" for row in range(devices)])
 
 
+def _multi_worker(devices: int | None) -> tf.distribute.Strategy:
+    if devices is not None:
+        raise InvalidInputError(
+            f"`devices` is for one machine: with 'multi_worker' TF_CONFIG says how many take part. Received: {devices}"
+        )
+    example = '{"cluster": {"worker": ["host1:port", "host2:port"]}, "task": {"type": "worker", "index": 0}}'
+    text = os.environ.get("TF_CONFIG", "")
+    try:
+        config = json.loads(text)
+        kind, index = config["task"]["type"], int(config["task"]["index"])
+        if kind not in ("chief", "worker") or not 0 <= index < len(config["cluster"][kind]):
+            raise ValueError
+    except (ValueError, KeyError, TypeError) as error:
+        raise InvalidInputError(
+            f"strategy 'multi_worker' needs the environment variable TF_CONFIG, such as {example}; `leaky-zoo train "
+            f"--workers N` starts a cluster on this machine. Received: TF_CONFIG={text!r}"
+        ) from error
+    try:
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    except RuntimeError as error:
+        raise InvalidInputError(
+            "A cluster must be joined before TensorFlow runs anything: start a new process."
+        ) from error
+    except tf.errors.OpError as error:
+        raise PeerLostError(f"The cluster could not be set up: {error.message}") from error
+
+
+def is_multi_worker(strategy: tf.distribute.Strategy) -> bool:
+    """Whether more than one process takes part."""
+    return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
+
+
+def is_chief(strategy: tf.distribute.Strategy) -> bool:
+    """Whether this process is the one that writes: the chief, or worker 0 where the cluster names no chief."""
+    if not is_multi_worker(strategy):
+        return True
+    resolver = strategy.cluster_resolver
+    return resolver.task_type == "chief" or (resolver.task_id == 0 and "chief" not in resolver.cluster_spec().as_dict())
+
+
+def from_chief(strategy: tf.distribute.Strategy, array: np.ndarray) -> np.ndarray:
+    """The chief's array on every worker, bit for bit; all workers call it with arrays of one shape and dtype.
+
+    Args:
+        strategy: the run's strategy; with one process the array comes back as it is.
+        array: of a dtype whose size is a multiple of 4 bytes.
+
+    Raises:
+        PeerLostError: another worker has gone.
+    """
+    if not is_multi_worker(strategy):
+        return array
+    array = np.ascontiguousarray(array)
+    # As integers: a sum with zeros would turn -0.0 into 0.0.
+    bits = array.reshape(-1).view(np.int32) if is_chief(strategy) else np.zeros(array.nbytes // 4, np.int32)
+
+    try:
+        with strategy.scope():
+            total = _summed(strategy)(tf.constant(bits)).numpy()
+    except PEER_ERRORS as error:
+        raise PeerLostError(f"Another worker has gone: {error.message}") from error
+    return total.view(array.dtype).reshape(array.shape)
+
+
+@cache
+def _summed(strategy: tf.distribute.Strategy) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Sum of what the first replica of each worker gives."""
+
+    def share(bits: tf.Tensor) -> tf.Tensor:
+        context = tf.distribute.get_replica_context()
+        first = tf.cast(tf.equal(context.replica_id_in_sync_group, 0), tf.int32)
+        return context.all_reduce(tf.distribute.ReduceOp.SUM, first * bits)
+
+    @tf.function(input_signature=[tf.TensorSpec((None,), tf.int32)], jit_compile=False)
+    def summed(bits: tf.Tensor) -> tf.Tensor:
+        return strategy.experimental_local_results(strategy.run(share, args=(bits,)))[0]
+
+    return summed
+
+
 def describe(strategy: tf.distribute.Strategy) -> str:
-    """The devices in words, for a card: `"1 x NVIDIA H100"`, `"CPU, 2 logical replicas"`."""
+    """The devices in words, for a card: `"1 x NVIDIA H100"`, `"CPU, 2 logical replicas"`, `"CPU, 2 workers"`."""
     replicas = strategy.num_replicas_in_sync
     gpus = tf.config.list_physical_devices("GPU")
-    mirrored = isinstance(strategy, tf.distribute.MirroredStrategy)
-    if gpus and mirrored and any("GPU" in device for device in strategy.extended.worker_devices):
+    many = isinstance(strategy, tf.distribute.MirroredStrategy | tf.distribute.MultiWorkerMirroredStrategy)
+    if gpus and many and any("GPU" in device for device in strategy.extended.worker_devices):
         return f"{replicas} x {tf.config.experimental.get_device_details(gpus[0]).get('device_name', 'GPU')}"
+    if is_multi_worker(strategy):
+        return f"CPU, {replicas} workers"
     return "CPU" if replicas == 1 else f"CPU, {replicas} logical replicas"

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from leaky_zoo.data.pipeline import evaluation_pipeline, training_pipeline
+from leaky_zoo.data.pipeline import BatchOrder, check_finite, training_pipeline
 from leaky_zoo.errors import InvalidInputError
 
 pytestmark = pytest.mark.tensorflow_only
@@ -24,9 +24,19 @@ def test_every_sample_once_a_pass():
     assert batches[:3] != batches[3:], "the second pass has the order of the first"
 
 
-def test_a_remainder_is_left_out_of_its_pass():
-    first, second = labels(4, batch_size=5)[:2]
-    assert len(set(first) | set(second)) == 10
+def test_the_last_batch_of_a_pass_is_shorter():
+    batches = labels(6, batch_size=5)
+    assert [len(batch) for batch in batches] == [5, 5, 2, 5, 5, 2]
+    assert sorted(itertools.chain(*batches[:3])) == list(range(12))
+
+
+@pytest.mark.parametrize("size", [4, 5, 12])
+def test_the_stream_is_the_order_that_train_uses(size):
+    order = BatchOrder(12, size, seed=3)
+    assert labels(8, batch_size=size, seed=3) == [order.rows(step).tolist() for step in range(8)]
+    # Rows of any step, in any order of asking.
+    assert order.rows(7).tolist() == labels(8, batch_size=size, seed=3)[7]
+    assert order.rows(0).tolist() == labels(1, batch_size=size, seed=3)[0]
 
 
 def test_order_depends_on_the_seed_alone():
@@ -52,9 +62,15 @@ def test_dropout_keeps_the_mean_around_its_fill():
     np.testing.assert_allclose(batches.mean((0, 1)), [10.0, -3.0], atol=0.3)
 
 
-def test_evaluation_has_every_sample_in_order():
-    batches = [y.numpy().tolist() for _, y in evaluation_pipeline(X, Y, 5)]
-    assert batches == [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9], [10, 11]]
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e300])
+def test_what_is_no_number_is_refused_with_its_row(value):
+    x = np.ones((5000, 2))
+    x[4321, 1] = value
+    check_finite(np.ones((5000, 2)), np.zeros(5000, int), "train")
+    with pytest.raises(InvalidInputError, match=r"`x` of split 'test\[:50%\]' .* row 4321"):
+        check_finite(x, np.zeros(5000, int), "test[:50%]")
+    with pytest.raises(InvalidInputError, match=r"`y` of split 'train' .* row 4321"):
+        check_finite(np.ones((5000, 2), np.uint8), x, "train")
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ def test_cost_of_identity_is_the_kernel_norm(shape, gamma_0):
     identity = cost_of_identity(moments(a.T, s.T), gamma_0)
     assert identity.gamma == pytest.approx(gamma_0 * np.linalg.norm(s, 2) ** 2, rel=1e-12)
     assert identity.cost == pytest.approx(kernel_norm(a, a, s, identity.gamma), rel=1e-9)
-    assert cost_of_identity_sweep(moments(a.T, s.T), [gamma_0])[0] == pytest.approx(identity.cost, rel=1e-9)
+    assert cost_of_identity_sweep(moments(a.T, s.T), [gamma_0])[0][0] == pytest.approx(identity.cost, rel=1e-9)
     left_out = np.linalg.norm(a - identity.weights @ s) ** 2 / np.linalg.norm(a) ** 2
     assert identity.out_of_image_fraction == pytest.approx(left_out, abs=1e-12)
 

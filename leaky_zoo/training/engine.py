@@ -1,0 +1,327 @@
+"""The training step and the evaluation step as TensorFlow graphs, the same for every strategy.
+
+A call runs several optimiser steps. Every replica takes its part of a step's rows; sums over samples (of the loss, the
+metrics, the gradient) are added over micro-batches and replicas and divided once, by the number of samples of the
+global batch. So the number of replicas, workers and micro-batches changes the order of additions and nothing else.
+"""
+
+import contextlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from leaky_zoo.data.pipeline import BatchOrder, drop_inputs, kept_inputs
+from leaky_zoo.networks import LeakyNetwork
+from leaky_zoo.training.optimizer import LossScale
+
+SUM = tf.distribute.ReduceOp.SUM
+
+
+@dataclass(frozen=True)
+class StepValues:
+    """What a call of `TrainingGraph.run` measured.
+
+    Attributes:
+        taken: steps taken; fewer than asked for when a step was not finite.
+        losses: the whole objective of each step, penalty included, shape `(taken,)`.
+        sums: sums over the samples of each step, float64, shape `(taken, metrics)`.
+        samples: samples of each step.
+        skipped: steps that float16 overflow left out.
+        failed: whether the step after those taken has a loss or a gradient that is not finite; its weights are those
+            from before it.
+        stop: whether a process asked for the end of training.
+    """
+
+    taken: int
+    losses: np.ndarray
+    sums: np.ndarray
+    samples: np.ndarray
+    skipped: int
+    failed: bool
+    stop: bool
+
+
+class Measures:
+    """The values watched for each sample: `data_loss` (the objective without penalty), for a classifier `accuracy`.
+
+    Args:
+        network: whose loss.
+    """
+
+    def __init__(self, network: LeakyNetwork) -> None:
+        self._loss = network.loss_function()
+        self._dtype = network.dtype_policy.variable_dtype
+        self._classifies = network.task == "classification"
+        self.names = ("data_loss", "accuracy") if self._classifies else ("data_loss",)
+
+    def __call__(self, targets: tf.Tensor, outputs: tf.Tensor) -> list[tf.Tensor]:
+        """One tensor of shape `(n,)` for each name."""
+        outputs = tf.cast(outputs, self._dtype)
+        values = [self._loss.call(targets, outputs)]
+        if self._classifies:
+            right = tf.equal(tf.cast(targets, tf.int64), tf.argmax(outputs, axis=-1))
+            values.append(tf.cast(right, self._dtype))
+        return values
+
+
+class _Samples:
+    """Samples in host memory, and the part of a batch that a replica takes."""
+
+    def __init__(self, x: np.ndarray, y: np.ndarray, dtype: str, replicas: int) -> None:
+        # Beside several GPUs the arrays stay on the host: captured from one GPU they would be copied to the others.
+        self._on_host = bool(tf.config.list_physical_devices("GPU"))
+        with self._place():
+            self._x, self._y = tf.constant(x), tf.constant(y)
+        self._dtype, self.replicas = dtype, replicas
+
+    def _place(self) -> Any:
+        return tf.device("/CPU:0") if self._on_host else contextlib.nullcontext()
+
+    def take(self, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        with self._place():
+            return tf.cast(tf.gather(self._x, rows), self._dtype), tf.gather(self._y, rows)
+
+    def positions(self, size: int, micro: int, replica: Any) -> tf.Tensor:
+        """Places within a batch of `size` that a replica sees, shape `(micro, size / micro / replicas)`."""
+        return tf.gather(tf.reshape(tf.range(size), (micro, self.replicas, -1)), replica, axis=1)
+
+
+def padded_rows(batches: list[np.ndarray], width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of several batches as one matrix of a given width, and the length of each.
+
+    Short batches are filled up with their own first row, which gets weight zero.
+    """
+    filled = [np.concatenate([rows, np.full(width - len(rows), rows[0])]) for rows in batches]
+    return np.stack(filled).astype(np.int32), np.array([len(rows) for rows in batches], np.int32)
+
+
+class TrainingGraph:
+    """Optimiser steps of a compiled network on data in memory.
+
+    Args:
+        network: compiled, its optimiser built, both inside the strategy's scope.
+        strategy: where it runs.
+        x: raw inputs.
+        y: labels or targets.
+        order: which rows each step sees.
+        micro_batches: parts that each step's batch is computed in, one after the other, to save memory. Default 1.
+        input_dropout: fraction of inputs dropped in each step. Default 0.
+        fill: what dropped inputs become. Default 0.
+        loss_scale: `"dynamic"`, a fixed factor, or None. Default None.
+    """
+
+    def __init__(
+        self,
+        network: LeakyNetwork,
+        strategy: tf.distribute.Strategy,
+        x: np.ndarray,
+        y: np.ndarray,
+        order: BatchOrder,
+        *,
+        micro_batches: int = 1,
+        input_dropout: float = 0.0,
+        fill: Any = 0.0,
+        loss_scale: float | str | None = None,
+    ) -> None:
+        self.network, self.strategy, self.order = network, strategy, order
+        self.measures = Measures(network)
+        self.loss_scale = LossScale.start(loss_scale)
+        self.dynamic_scale, self._scaled = loss_scale == "dynamic", loss_scale is not None
+        self._micro, self._dropout = micro_batches, input_dropout
+        dtype = network.inputs[0].dtype
+        self._samples = _Samples(x, y, dtype, strategy.num_replicas_in_sync)
+        self._fill = tf.constant(np.asarray(fill), dtype=dtype)
+        self._sample_shape = x.shape[1:]
+        self._multiple = micro_batches * strategy.num_replicas_in_sync
+        self._width = _multiple_of(order.batch_size, self._multiple)
+        self._variables = network.trainable_variables
+        signature = [
+            tf.TensorSpec((None, self._width), tf.int32), tf.TensorSpec((None,), tf.int32),
+            tf.TensorSpec((None,), tf.int64), tf.TensorSpec((), tf.float64),
+            tf.TensorSpec((), tf.float32), tf.TensorSpec((), tf.int32),
+        ]  # fmt: skip
+        self._graph = tf.function(self._run, signature, jit_compile=False)  # XLA halves the speed on a CPU
+
+    def run(self, step: int, count: int, stop: bool = False) -> StepValues:
+        """Take up to `count` steps from `step`.
+
+        Args:
+            step: optimiser steps done so far.
+            count: at least 1.
+            stop: whether this process wants training to end; all processes learn of it.
+
+        Returns:
+            What was measured; the weights are those after the last step taken.
+        """
+        rows, counts = padded_rows([self.order.rows(number) for number in range(step, step + count)], self._width)
+        numbers = np.arange(step, step + count, dtype=np.int64)
+        scale, good = self.loss_scale
+        with self.strategy.scope():  # a cluster needs it at the call, too
+            values, taken, skipped, failed, scale, good = self._graph(
+                tf.constant(rows), tf.constant(counts), tf.constant(numbers), tf.constant(float(stop), tf.float64),
+                tf.constant(scale, tf.float32), tf.constant(good, tf.int32),
+            )  # fmt: skip
+        taken = int(taken)
+        self.loss_scale = LossScale(float(scale), int(good))
+        measured = values.numpy()
+        sums = measured[:taken, :-2]
+        samples = counts[:taken].astype(np.float64)
+        losses = sums[:, 0] / samples + measured[:taken, -2]
+        return StepValues(taken, losses, sums, samples, int(skipped), bool(failed), bool(measured[:, -1].any()))
+
+    def batch(self, step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Inputs (after dropout), targets and rows of a whole step, to look at."""
+        rows = self.order.rows(step)
+        inputs, targets = self._samples.take(tf.constant(rows))
+        if self._dropout:
+            inputs = drop_inputs(inputs, self._kept(tf.constant(step))[: len(rows)], self._dropout, self._fill)
+        return inputs.numpy(), targets.numpy(), rows
+
+    def _kept(self, number: tf.Tensor) -> tf.Tensor:
+        return kept_inputs(self.order.seed, number, (self.order.batch_size, *self._sample_shape), self._dropout)
+
+    def _run(
+        self, rows: tf.Tensor, counts: tf.Tensor, numbers: tf.Tensor, stop: tf.Tensor, scale: tf.Tensor, good: tf.Tensor
+    ) -> tuple[tf.Tensor, ...]:
+        count = tf.shape(counts)[0]
+        columns = len(self.measures.names) + 2
+        values = tf.TensorArray(tf.float64, count, element_shape=(columns,))
+        row, taken, skipped, failed = tf.constant(0), tf.constant(0), tf.constant(0), tf.constant(False)
+        while row < count and not failed:
+            gradients, sums = self.strategy.run(
+                self._gradients, args=(rows[row], counts[row], numbers[row], stop, scale)
+            )
+            totals = self.strategy.experimental_local_results(sums)[0]  # summed: the same on every replica
+            values = values.write(row, totals[:-1])
+            loss_finite = tf.reduce_all(tf.math.is_finite(totals[:-1]))
+            finite = loss_finite and tf.math.is_finite(totals[-1])
+            if finite:
+                self.strategy.run(self._apply, args=(gradients,))
+                taken += 1
+            elif loss_finite and self.dynamic_scale and scale > 1.0:
+                taken += 1
+                skipped += 1
+            else:
+                failed = tf.constant(True)
+            if self.dynamic_scale:
+                scale, good = LossScale(scale, good).after(finite)
+            row += 1
+        return values.stack(), taken, skipped, failed, scale, good
+
+    def _gradients(
+        self, rows: tf.Tensor, count: tf.Tensor, number: tf.Tensor, stop: tf.Tensor, scale: tf.Tensor
+    ) -> tuple[list[tf.Tensor], tf.Tensor]:
+        """Gradient of a step and sums of its measures, over all replicas; called on each of them.
+
+        The sums are those of `measures`, then the penalty, the requests to stop, and the squared norm of the gradient,
+        which is not finite when an entry of it is not.
+        """
+        context = tf.distribute.get_replica_context()
+        places = self._samples.positions(self._width, self._micro, context.replica_id_in_sync_group)
+        kept = self._kept(number) if self._dropout else None
+        parts = [tf.zeros(variable.shape, variable.dtype) for variable in self._variables]
+        sums = tf.zeros(len(self.measures.names) + 1, tf.float64)
+        if self._micro == 1:
+            parts, sums = self._part(places[0], rows, count, kept, scale)
+        else:
+            for micro in tf.range(self._micro):  # a loop of the graph: one after the other, or nothing is saved
+                tf.autograph.experimental.set_loop_options(parallel_iterations=1)
+                more, added = self._part(places[micro], rows, count, kept, scale)
+                parts = [part + each for part, each in zip(parts, more, strict=True)]
+                sums += added
+        # Once over all replicas, and nothing after that: Keras would clip before it sums.
+        parts = context.all_reduce(SUM, parts)
+        sums = context.all_reduce(SUM, tf.concat([sums, [stop]], axis=0))
+        if self._scaled:
+            parts = [part / tf.cast(scale, part.dtype) for part in parts]
+        norm = tf.add_n([tf.cast(tf.nn.l2_loss(part), tf.float64) for part in parts])
+        return parts, tf.concat([sums, [norm]], axis=0)
+
+    def _part(
+        self, places: tf.Tensor, rows: tf.Tensor, count: tf.Tensor, kept: tf.Tensor | None, scale: tf.Tensor
+    ) -> tuple[list[tf.Tensor], tf.Tensor]:
+        """One replica's part of one micro-batch: its share of the gradient and of the sums."""
+        inputs, targets = self._samples.take(tf.gather(rows, places))
+        if kept is not None:
+            # Places that only fill up lie behind the last row of `kept`; their weight is zero.
+            mine = tf.gather(kept, tf.minimum(places, self.order.batch_size - 1))
+            inputs = drop_inputs(inputs, mine, self._dropout, self._fill)
+        with tf.GradientTape() as tape:
+            outputs = self.network(inputs, training=True)
+            values = self.measures(targets, outputs)
+            weights = tf.cast(places < count, values[0].dtype)
+            samples = tf.cast(count, values[0].dtype)
+            penalty = _total(self.network.losses, values[0].dtype) / self._multiple
+            objective = tf.reduce_sum(weights * values[0]) / samples + penalty
+            if self._scaled:
+                objective *= tf.cast(scale, objective.dtype)
+        gradients = tape.gradient(
+            objective, [variable.value for variable in self._variables], unconnected_gradients="zero"
+        )
+        exact = [tf.reduce_sum(tf.cast(weights * value, tf.float64)) for value in values]
+        return gradients, tf.stack([*exact, tf.cast(penalty, tf.float64)])
+
+    def _apply(self, gradients: list[tf.Tensor]) -> None:
+        self.network.optimizer.apply(gradients, self._variables)
+
+
+class EvaluationGraph:
+    """Means of the watched values over a split, each sample once, summed in float64 on every strategy.
+
+    Args:
+        network: the network.
+        strategy: where it runs.
+        x: raw inputs.
+        y: labels or targets.
+        batch_size: samples at a time. Default 1000.
+    """
+
+    def __init__(
+        self, network: LeakyNetwork, strategy: tf.distribute.Strategy, x: np.ndarray, y: np.ndarray,
+        batch_size: int = 1000,
+    ) -> None:  # fmt: skip
+        self.network, self.strategy, self.count = network, strategy, len(x)
+        self.measures = Measures(network)
+        replicas = strategy.num_replicas_in_sync
+        self._samples = _Samples(x, y, network.inputs[0].dtype, replicas)
+        starts = range(0, len(x), batch_size)
+        batches = [np.arange(start, min(start + batch_size, len(x))) for start in starts]
+        self._rows, self._counts = padded_rows(batches, _multiple_of(min(batch_size, len(x)), replicas))
+        self._graph = tf.function(self._run, jit_compile=False)
+
+    def __call__(self) -> dict[str, float]:
+        """`{"loss": ..., "data_loss": ..., ...}`, `loss` with the present penalty."""
+        with self.strategy.scope():
+            totals, penalty = self._graph(tf.constant(self._rows), tf.constant(self._counts))
+        means = {name: float(total) / self.count for name, total in zip(self.measures.names, totals, strict=True)}
+        return {"loss": means["data_loss"] + float(penalty), **means}
+
+    def _run(self, rows: tf.Tensor, counts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        totals, penalty = tf.zeros(len(self.measures.names), tf.float64), tf.zeros((), tf.float64)
+        for row in tf.range(tf.shape(counts)[0]):
+            sums = self.strategy.run(self._sums, args=(rows[row], counts[row]))
+            summed = self.strategy.experimental_local_results(sums)[0]
+            totals += summed[:-1]
+            penalty = summed[-1]
+        return totals, penalty
+
+    def _sums(self, rows: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+        context = tf.distribute.get_replica_context()
+        places = self._samples.positions(self._rows.shape[1], 1, context.replica_id_in_sync_group)[0]
+        inputs, targets = self._samples.take(tf.gather(rows, places))
+        values = self.measures(targets, self.network(inputs, training=False))
+        weights = tf.cast(places < count, values[0].dtype)
+        exact = [tf.reduce_sum(tf.cast(weights * value, tf.float64)) for value in values]
+        penalty = _total(self.network.losses, tf.float64) / self._samples.replicas
+        return context.all_reduce(SUM, tf.stack([*exact, penalty]))
+
+
+def _total(losses: list[tf.Tensor], dtype: Any) -> tf.Tensor:
+    return tf.add_n([tf.cast(loss, dtype) for loss in losses]) if losses else tf.zeros((), dtype)
+
+
+def _multiple_of(size: int, parts: int) -> int:
+    """The least multiple of `parts` that is not below `size`."""
+    return -(-size // parts) * parts

@@ -1,0 +1,50 @@
+"""A small recipe that exercises most of a run, and what two runs are compared by."""
+
+import json
+
+import numpy as np
+import pytest
+
+TOY = {
+    "name": "toy",
+    "data": {"name": "optical_digits/fold_0", "train": "train[:400]", "batch_size": 90, "input_dropout": 0.2},
+    "network": {"width": 8, "depth": 4, "effective_depth": 2.0, "schedule": {"name": "hamiltonian", "interval": 4}},
+    "optimizer": {"epochs": 5, "learning_rate": 0.01},
+    "log_every": 5,
+}
+
+
+@pytest.fixture
+def recipe():
+    """A function that gives the recipe with changes; mappings are merged."""
+    from leaky_zoo.training import Recipe
+
+    def changed(**changes):
+        merged = {
+            key: {**TOY.get(key, {}), **value} if isinstance(value, dict) else value for key, value in changes.items()
+        }
+        return Recipe.from_dict({**TOY, **merged})
+
+    return changed
+
+
+@pytest.fixture
+def assert_same_run():
+    """A function that compares two run folders bit for bit: last checkpoint, log, step sizes, result, weights."""
+    from leaky_zoo.training.checkpoint import Checkpoints
+    from leaky_zoo.zoo import load_model
+
+    def compare(one, two):
+        first, second = (Checkpoints(folder / "checkpoints").latest() for folder in (one, two))
+        assert (first.step, first.iteration) == (second.step, second.iteration)
+        assert first.arrays.keys() == second.arrays.keys()
+        for name in first.arrays:
+            assert first.arrays[name].tobytes() == second.arrays[name].tobytes(), name
+        assert {**first.state, "seconds": 0} == {**second.state, "seconds": 0}
+        assert (one / "log.csv").read_bytes() == (two / "log.csv").read_bytes()
+        results = [json.loads((folder / "result.json").read_text()) for folder in (one, two)]
+        assert {**results[0], "seconds": 0} == {**results[1], "seconds": 0}
+        for a, b in zip(*(load_model(folder / "model.keras").get_weights() for folder in (one, two)), strict=True):
+            np.testing.assert_array_equal(a, b)
+
+    return compare

@@ -1,0 +1,232 @@
+"""The same training on one replica, several, and several processes; micro-batches; 16 bits."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from leaky_zoo.cli.workers import launch
+from leaky_zoo.errors import InvalidInputError
+from leaky_zoo.training import Recipe, make_strategy, train
+from leaky_zoo.training.checkpoint import Checkpoints
+from leaky_zoo.training.optimizer import GROWTH_INTERVAL, LossScale
+from leaky_zoo.zoo import load_model
+
+pytestmark = pytest.mark.tensorflow_only
+
+REPLICAS = """
+import json, sys
+import keras, numpy as np, tensorflow as tf
+from leaky_zoo.data.pipeline import BatchOrder
+from leaky_zoo.networks import LeakyMLP
+from leaky_zoo.training import make_strategy
+from leaky_zoo.training.engine import EvaluationGraph, TrainingGraph
+from leaky_zoo.training.optimizer import ClippedAdam
+
+random = np.random.default_rng(0)
+x, ids = random.normal(size=(50, 6)).astype("float32"), np.arange(50)
+y = np.stack([np.abs(x[:, 0]), x[:, 1] * x[:, 2]], axis=1)
+
+def graph(strategy, targets, micro=1, batch=16):
+    keras.utils.set_random_seed(0)
+    with strategy.scope():
+        network = LeakyMLP((6,), 2, task="regression", width=12, depth=5, effective_depth=2.0, weight_decay=1e-2,
+                           schedule="learnable")
+        optimizer = ClippedAdam(5e-3, global_clipnorm=0.5)
+        optimizer.build(network.trainable_variables)
+        network.compile(optimizer, network.loss_function(), jit_compile=False)
+    return TrainingGraph(network, strategy, x, targets, BatchOrder(50, batch, 1), micro_batches=micro,
+                         input_dropout=0.2), network
+
+class Counting:
+    # One measure for each sample: how often, and with what weight, it was seen.
+    names = tuple(map(str, ids))
+    def __call__(self, targets, outputs):
+        return [0 * tf.reduce_sum(outputs, -1) + tf.cast(tf.equal(targets, i), tf.float32) for i in ids]
+
+make_strategy("cpu", 4)
+answer = {}
+for replicas in (1, 2, 3, 4):
+    strategy = make_strategy("cpu", replicas)
+    counting, _ = graph(strategy, ids, micro=2)
+    counting.measures = Counting()
+    seen = np.concatenate([counting.run(step, 2).sums for step in range(0, 8, 2)])
+    training, network = graph(strategy, y)
+    losses = np.concatenate([training.run(step, 20).losses for step in range(0, 200, 20)])
+    held = EvaluationGraph(network, strategy, x, y, batch_size=16)()
+    answer[replicas] = {"seen": seen.reshape(2, 4, 50).sum(1).tolist(), "losses": losses.tolist(), "held": held,
+                        "exact": float(network.loss_function()(y, network(x)))}
+print(json.dumps(answer))
+"""
+
+
+def run_python(code, *arguments, timeout=300):
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=timeout, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout.strip().splitlines()[-1]
+
+
+def test_replicas_see_every_sample_once_and_train_as_one():
+    answer = json.loads(run_python(REPLICAS))
+    one = np.array(answer["1"]["losses"])
+    assert one.shape == (200,) and one[-1] < 0.7 * one[0]
+    for each in answer.values():
+        # Batches of 16, 16, 16 and 2 in two micro-batches on 1 to 4 replicas: each sample once in each of two passes.
+        assert each["seen"] == np.ones((2, 50)).tolist()
+        np.testing.assert_allclose(each["losses"], one, rtol=1e-4)
+        assert each["held"]["data_loss"] == pytest.approx(each["exact"], rel=1e-6)
+        assert each["held"] == pytest.approx(answer["1"]["held"], rel=1e-4)
+
+
+@pytest.mark.parametrize("parts", [4, 7])
+def test_micro_batches_are_the_whole_batch(tmp_path, recipe, parts):
+    """25 Adam steps to float rounding, batches of 90 and 40 that 7 parts cannot share evenly, dropout included."""
+    weights = []
+    for count in (1, parts):
+        network, _ = train(recipe(optimizer={"micro_batches": count}), tmp_path / str(count))
+        weights.append(network.get_weights())
+    for one, many in zip(*weights, strict=True):
+        np.testing.assert_allclose(many, one, rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize("dtype", ["mixed_bfloat16", "mixed_float16"])
+def test_sixteen_bits_train_nearly_as_well(tmp_path, recipe, dtype):
+    plan = recipe(network={"dtype": dtype}, optimizer={"epochs": 20})
+    network, result = train(plan, tmp_path / dtype)
+    _, exact = train(recipe(optimizer={"epochs": 20}), tmp_path / "float32")
+    assert {variable.dtype for variable in network.weights} == {"float32"}
+    assert network.blocks[0].compute_dtype == dtype.removeprefix("mixed_")
+    assert result.metrics["train"]["loss"] == pytest.approx(exact.metrics["train"]["loss"], rel=0.05)
+
+
+def test_the_loss_scale_halves_and_doubles():
+    import tensorflow as tf
+
+    scale = LossScale(tf.constant(8.0), tf.constant(GROWTH_INTERVAL - 2))
+    scale = scale.after(tf.constant(True))
+    assert float(scale.scale) == 8.0
+    scale = scale.after(tf.constant(True))
+    assert (float(scale.scale), int(scale.good_steps)) == (16.0, 0)
+    scale = scale.after(tf.constant(False)).after(tf.constant(False))
+    assert float(scale.scale) == 4.0
+    assert float(LossScale(tf.constant(1.0), tf.constant(0)).after(tf.constant(False)).scale) == 1.0
+    assert LossScale.start(None).scale == 1.0 and LossScale.start(4).scale == 4.0
+
+
+def test_a_step_that_overflows_is_skipped_and_the_scale_halved(tmp_path, recipe, monkeypatch):
+    monkeypatch.setattr("leaky_zoo.training.optimizer.INITIAL_SCALE", 2.0**24)
+    train(recipe(network={"dtype": "mixed_float16"}, data={"input_dropout": 0.0}), tmp_path / "run")
+    state = Checkpoints(tmp_path / "run" / "checkpoints").latest()
+    assert state.state["skipped"] >= 1
+    assert state.state["loss_scale"][0] == 2.0 ** (24 - state.state["skipped"])
+    assert state.step == 25 and int(state.arrays["optimizer/0000"]) == 25 - state.state["skipped"]
+    header = (tmp_path / "run" / "log.csv").read_text().splitlines()[0]
+    assert "loss_scale" in header and "skipped_steps" in header
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ("", "TF_CONFIG"),
+        ("{", "TF_CONFIG"),
+        ('{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}', "TF_CONFIG"),
+        ('{"cluster": {"worker": ["a:1"]}, "task": {"type": "ps", "index": 0}}', "TF_CONFIG"),
+    ],
+)
+def test_a_cluster_needs_its_description(monkeypatch, config, message):
+    monkeypatch.setenv("TF_CONFIG", config)
+    with pytest.raises(InvalidInputError, match=message):
+        make_strategy("multi_worker")
+    with pytest.raises(InvalidInputError, match="devices"):
+        make_strategy("multi_worker", 2)
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"workers": 0}, {"workers": 2, "restarts": -1}, {"workers": 2, "devices": 2}, {"workers": 2, "strategy": "cpu"}]
+)
+def test_a_launcher_refuses_what_does_not_go_together(tmp_path, arguments):
+    with pytest.raises(InvalidInputError):
+        launch(**{"restarts": 0, "out": tmp_path, "resume": False, **arguments})
+
+
+# A worker that writes the weights it trained itself, before the chief's file is read back.
+WORKER = """
+import json, os, sys
+import keras, numpy as np
+from leaky_zoo.cli.workers import end_with_launcher
+from leaky_zoo.training import Recipe, train
+
+end_with_launcher()
+index = json.loads(os.environ["TF_CONFIG"])["task"]["index"]
+
+class Dump(keras.callbacks.Callback):
+    def on_train_begin(self, logs=None):
+        with open(f"{sys.argv[1]}/pids-{index}", "a") as file:
+            print(os.getpid(), file=file)
+    def on_train_end(self, logs=None):
+        arrays = [keras.ops.convert_to_numpy(keras.ops.convert_to_tensor(w)) for w in self.model.weights]
+        np.savez(f"{sys.argv[1]}/weights-{index}.npz", *arrays)
+
+plan = Recipe.read(sys.argv[1] + "/recipe.yaml").model_copy(update={"strategy": "multi_worker"})
+train(plan, sys.argv[1] + "/run", resume="--resume" in sys.argv, callbacks=[Dump()])
+"""
+LAUNCHER = """
+import sys
+from pathlib import Path
+from leaky_zoo.cli.workers import launch
+folder = Path(sys.argv[1])
+command = [sys.executable, str(folder / "worker.py"), str(folder)]
+launch(2, restarts=2, out=folder / "run", resume=False, command=command)
+print("done")
+"""
+
+
+def test_two_workers_one_killed_train_as_one_process(tmp_path, recipe):
+    """Equal on both to the bit, and to one process to float rounding: the same additions in another order.
+
+    3 * 40 Adam steps of at most 0.01; a relative rounding of 1e-7 in each gradient moves a weight by about 1e-8 a step.
+    """
+    plan = recipe(
+        network={"schedule": {"name": "hamiltonian", "interval": 10}}, optimizer={"epochs": 24}, checkpoint_every=10
+    )
+    one, _ = train(plan, tmp_path / "one")
+    plan.write(tmp_path / "recipe.yaml")
+    (tmp_path / "worker.py").write_text(WORKER)
+    process = subprocess.Popen(
+        [sys.executable, "-c", LAUNCHER, str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    checkpoints = Checkpoints(tmp_path / "run" / "checkpoints")
+    deadline = time.monotonic() + 200
+    while not checkpoints.names() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.kill(int((tmp_path / "pids-1").read_text().split()[-1]), signal.SIGKILL)
+    said, complaints = process.communicate(timeout=200)
+    assert process.returncode == 0, complaints[-3000:]
+    assert said.strip().endswith("done") and "restart 1 of 2" in complaints
+    assert len((tmp_path / "pids-0").read_text().split()) == 2
+    with np.load(tmp_path / "weights-0.npz") as first, np.load(tmp_path / "weights-1.npz") as second:
+        for name in first.files:
+            assert first[name].tobytes() == second[name].tobytes()
+    for single, shared in zip(one.get_weights(), load_model(tmp_path / "run" / "model.keras").get_weights(), strict=True):
+        np.testing.assert_allclose(shared, single, rtol=0, atol=5e-6)
+    assert json.loads((tmp_path / "run" / "result.json").read_text())["device"] == "CPU, 2 workers"
+
+
+def test_replicas_of_a_recipe_train_as_one(tmp_path, recipe):
+    """Same global batch and seed, penalties, dropped inputs, step-size updates and clipping included."""
+    script = (
+        "import sys, json; from leaky_zoo.training import Recipe, train; "
+        "print(train(Recipe.from_dict(json.loads(sys.argv[1])), sys.argv[2])[1].device)"
+    )
+    plan = recipe(devices=3, objective={"weight_decay": 0.01}, data={"validation": "train[400:501]"})
+    assert run_python(script, plan.model_dump_json(), str(tmp_path / "three")) == "CPU, 3 logical replicas"
+    one, _ = train(Recipe.from_dict({**plan.model_dump(), "devices": None}), tmp_path / "one")
+    for a, b in zip(one.get_weights(), load_model(tmp_path / "three" / "model.keras").get_weights(), strict=True):
+        np.testing.assert_allclose(b, a, rtol=0, atol=2e-6)
