@@ -273,7 +273,7 @@ class Pickled:
 def spoil_arrays(arrays: dict[str, np.ndarray], chance: random.Random) -> dict[str, np.ndarray]:
     """Arrays of which one is wrong: dtype, shape, values, length, or objects."""
     name = chance.choice(sorted(arrays))
-    array = arrays[name]
+    array = np.atleast_1d(arrays[name])
     flat = array.astype(np.float64).ravel()
     if flat.size:
         flat[chance.randrange(flat.size)] = chance.choice((np.nan, np.inf, -np.inf, 1e300, -5, 1e19))
