@@ -122,12 +122,12 @@ def _read_array(
                     f"{path}: the header of `{shown_name}` does not fit its data. "
                     f"Received: shape={shown(shape)}, dtype={dtype}"
                 )
-            content = file.read()  # zipfile checks the CRC at the end
+            content = bytearray(file.read())  # zipfile checks the CRC at the end
+        return np.frombuffer(content, dtype, count).reshape(shape, order="F" if fortran else "C")
     except InvalidInputError:
         raise
     except Exception as error:  # headers are Python literals: parsers of any depth may complain
         raise InvalidInputError(f"{path}: `{shown_name}` is not a plain array: {one_line(error)}.") from error
-    return np.frombuffer(bytearray(content), dtype, count).reshape(shape, order="F" if fortran else "C")
 
 
 def _read_header(file: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
