@@ -8,7 +8,7 @@ WORKERS ?= 2
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 # What the API pages document; the lazy top level only points at these.
-API := leaky_zoo.geometry leaky_zoo.layers leaky_zoo.networks leaky_zoo.data leaky_zoo.analysis leaky_zoo.training \
+API := leaky_zoo.geometry leaky_zoo.layers leaky_zoo.networks leaky_zoo.data leaky_zoo.analysis leaky_zoo.training leaky_zoo.sweeps \
   leaky_zoo.zoo.names leaky_zoo.zoo.presets leaky_zoo.deploy.export leaky_zoo.deploy.inspect leaky_zoo.deploy.runtime \
   leaky_zoo.deploy.saved_model leaky_zoo.deploy.verify
 

@@ -1,6 +1,7 @@
 """Zip archives and `.npz` files from strangers: looked at as a whole before a single member is read."""
 
 import contextlib
+import math
 import os
 import stat
 import struct
@@ -14,7 +15,7 @@ import numpy as np
 import psutil
 
 from leaky_zoo.errors import InvalidInputError
-from leaky_zoo.reading import existing_file, one_line, shown
+from leaky_zoo.reading import existing_file, one_line, shown, shown_text
 
 MAX_MEMBERS = 1000
 # What is larger than this when unpacked may be at most so many times as large as the file.
@@ -84,12 +85,12 @@ def _check_members(path: Path, members: list[zipfile.ZipInfo]) -> None:
         raise InvalidInputError(f"{path} unpacks to {unpacked:,} bytes; {available:,} bytes of memory are free.")
 
 
-def read_npz(path: str | os.PathLike[str], names: Collection[str]) -> dict[str, np.ndarray]:
+def read_npz(path: str | os.PathLike[str], names: Collection[str] | None = None) -> dict[str, np.ndarray]:
     """The arrays of these names that an `.npz` file holds. Nothing is ever unpickled.
 
     Args:
         path: the file.
-        names: names of arrays, without `.npy`.
+        names: names of arrays, without `.npy`. Default None: all.
 
     Returns:
         `{name: array}` for those that are there.
@@ -99,34 +100,34 @@ def read_npz(path: str | os.PathLike[str], names: Collection[str]) -> dict[str, 
             message names file and array.
     """
     with open_archive(path) as archive:
-        there = {member.filename: member for member in archive.infolist()}
-        return {
-            name: _read_array(path, name, archive, there[f"{name}.npy"]) for name in names if f"{name}.npy" in there
-        }
+        there = {member.filename.removesuffix(".npy"): member for member in archive.infolist()}
+        wanted = there if names is None else [name for name in names if name in there]
+        return {name: _read_array(path, name, archive, there[name]) for name in wanted}
 
 
 def _read_array(
     path: str | os.PathLike[str], name: str, archive: zipfile.ZipFile, member: zipfile.ZipInfo
 ) -> np.ndarray:
+    shown_name = shown_text(name, 80)
     try:
         with archive.open(member) as file:
             shape, fortran, dtype = _read_header(file)
             if dtype.hasobject or dtype.kind == "V":
-                raise InvalidInputError(f"{path}: `{name}` holds objects or records; only plain arrays are read.")
-            count = 1
-            for side in shape:  # Python integers: no overflow
-                count *= side
-            if any(side < 0 for side in shape) or count * dtype.itemsize != member.file_size - file.tell():
+                raise InvalidInputError(f"{path}: `{shown_name}` holds objects or records; only plain arrays are read.")
+            if any(type(side) is not int or side < 0 for side in shape):
+                raise InvalidInputError(f"{path}: the shape of `{shown_name}` is none. Received: shape={shown(shape)}")
+            count = math.prod(shape)  # Python integers: no overflow
+            if count * dtype.itemsize != member.file_size - file.tell():
                 raise InvalidInputError(
-                    f"{path}: the header of `{name}` does not fit its data. "
+                    f"{path}: the header of `{shown_name}` does not fit its data. "
                     f"Received: shape={shown(shape)}, dtype={dtype}"
                 )
-            content = file.read()  # zipfile checks the CRC at the end
+            content = bytearray(file.read())  # zipfile checks the CRC at the end
+        return np.frombuffer(content, dtype, count).reshape(shape, order="F" if fortran else "C")
     except InvalidInputError:
         raise
     except Exception as error:  # headers are Python literals: parsers of any depth may complain
-        raise InvalidInputError(f"{path}: `{name}` is not a plain array: {one_line(error)}.") from error
-    return np.frombuffer(bytearray(content), dtype, count).reshape(shape, order="F" if fortran else "C")
+        raise InvalidInputError(f"{path}: `{shown_name}` is not a plain array: {one_line(error)}.") from error
 
 
 def _read_header(file: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:

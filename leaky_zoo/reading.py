@@ -154,7 +154,7 @@ def shown(value: Any, limit: int = 80) -> str:
     """`repr` of a value for a message, cut to a bounded length.
 
     >>> shown("a" * 1000, 10)
-    "'aaaaaaaa..."
+    "'aaaaaaaaa..."
     """
     if isinstance(value, int) and abs(value) >= 10**limit:
         return f"an integer of {value.bit_length():,} bits"

@@ -78,7 +78,13 @@ def places(value: Any, place: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 def spoil_data(value: Any, chance: random.Random) -> Any:
     """Plain data with one to three things changed, removed, added or moved."""
-    value = copy.deepcopy(value)
+    try:
+        return _spoil_data(copy.deepcopy(value), chance)
+    except RecursionError:  # nested within nested
+        return nested(200, 1)
+
+
+def _spoil_data(value: Any, chance: random.Random) -> Any:
     if chance.random() < 0.03:
         return copy.deepcopy(chance.choice(NASTY))
     for _ in range(chance.choice((1, 1, 1, 2, 3))):
@@ -267,7 +273,7 @@ class Pickled:
 def spoil_arrays(arrays: dict[str, np.ndarray], chance: random.Random) -> dict[str, np.ndarray]:
     """Arrays of which one is wrong: dtype, shape, values, length, or objects."""
     name = chance.choice(sorted(arrays))
-    array = arrays[name]
+    array = np.atleast_1d(arrays[name])
     flat = array.astype(np.float64).ravel()
     if flat.size:
         flat[chance.randrange(flat.size)] = chance.choice((np.nan, np.inf, -np.inf, 1e300, -5, 1e19))

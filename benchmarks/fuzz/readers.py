@@ -65,17 +65,19 @@ class Good:
     preset: Path
     keras: Path
     onnx: Path
+    part: Path
 
 
 def make_good(folder: Path) -> Good:
     """Write the good files, once for a whole run."""
     from leaky_zoo.analysis import analyze
+    from leaky_zoo.analysis.parts import analyze_part
     from leaky_zoo.deploy import export_onnx
     from leaky_zoo.networks import LeakyMLP
     from leaky_zoo.training import Recipe
     from leaky_zoo.zoo import save_to_preset
 
-    good = Good(folder / "leaky_mlp_toy", folder / "net.keras", folder / "net.onnx")
+    good = Good(folder / "leaky_mlp_toy", folder / "net.keras", folder / "net.onnx", folder / "part.npz")
     if good.onnx.exists():
         return good
     network = LeakyMLP((4,), 3, width=5, depth=4, effective_depth=2.0, schedule="learnable", weight_decay=1e-3)
@@ -86,6 +88,7 @@ def make_good(folder: Path) -> Good:
     extra = {"device": "CPU", "training_seconds": 1.0}
     save_to_preset(network, good.preset, recipe=recipe, metrics=metrics, audit=audit, golden_inputs=x, extra=extra)
     network.save(good.keras)
+    analyze_part(network, x, np.zeros(20, int), (1, 1)).save(good.part)
     export_onnx(network, good.onnx, audit=audit)
     return good
 
@@ -132,6 +135,11 @@ def make_readers(good: Good) -> dict[str, Reader]:
             lambda path, chance: _write(path / "audit.json", _json(files, loaded, "audit.json", chance)),
             read_audit,
             ("audit",),
+        ),
+        "audit part .npz": Reader(
+            lambda path, chance: _write(path / "part.npz", spoil_part(good.part.read_bytes(), chance)),
+            read_part,
+            ("part.npz", "part"),
         ),
         ".keras": Reader(
             lambda path, chance: _write(path / "net.keras", spoil_keras(keras_file, chance)), read_keras, ("net.keras",)
@@ -211,12 +219,22 @@ def spoil_npz(arrays: dict[str, np.ndarray], content: bytes, chance: random.Rand
     if way < 0.45:
         return mutate.npz(mutate.spoil_arrays(arrays, chance), chance)
     if way < 0.47:
-        return mutate.zip_bomb("x.npy", 600)
+        return mutate.zip_bomb("x.npy", 300)
     if way < 0.7:
         return mutate.spoil_zip(content, chance, lambda name, inside: mutate.spoil_bytes(inside, chance))
     if way < 0.73:
         return mutate.npy(next(iter(arrays.values())), chance)
     return mutate.spoil_bytes(content, chance)
+
+
+def spoil_part(content: bytes, chance: random.Random) -> bytes:
+    """A part of an analysis: its header, arrays, archive or bytes."""
+    arrays = _arrays(content)
+    if chance.random() < 0.4:
+        header = json.loads(arrays["header"].tobytes())
+        text = mutate.to_json(mutate.spoil_data(header, chance), chance)
+        return mutate.npz({**arrays, "header": np.frombuffer(text, np.uint8)}, random.Random(0))
+    return spoil_npz(arrays, content, chance)
 
 
 def spoil_keras(content: bytes, chance: random.Random) -> bytes:
@@ -234,7 +252,7 @@ def spoil_keras(content: bytes, chance: random.Random) -> bytes:
 
     way = chance.random()
     if way < 0.01:
-        return mutate.zip_bomb("config.json", 600)
+        return mutate.zip_bomb("config.json", 300)
     return mutate.spoil_bytes(content, chance) if way < 0.2 else mutate.spoil_zip(content, chance, inside)
 
 
@@ -312,9 +330,10 @@ def spoil_name(chance: random.Random) -> str:
     """Names of presets and data sets that are none."""
     pool = (
         "../leaky_mlp_toy", "..", ".", "/", "/etc", "./x", "", " ", "a\x00b", "x" * 5000, "a/" * 3000, "LEAKY",
-        "leaky_mlp_optical_digits_l7_equidistan", "mnest", "optical_digits/fold_9", "optical_digits/../..", "%s", "\ud800",
+        "leaky_mlp_optical_digits_l7_equidistan", "mnest", "optical_digits/fold_9", "%s", "\ud800",
         "leaky_mlp_toy\n", "none.npz", "/dev/zero", "/dev/null", ".npz", "x" * 300 + ".npz", "[bold]", "\u202etxt",
-        "optical_digits/", "/proc/self/mem", "file:///etc/passwd", "http://127.0.0.1/x", "\\\\host\\share", "~root", "*",
+        "optical_digits/", "/proc/self/mem", "file:///etc/passwd", "http://127.0.0.1/x", "\\\\host\\share", "~root",
+        "*", "optical_digits/../..",
     )  # fmt: skip
     name = chance.choice(pool)
     return (
@@ -366,6 +385,8 @@ def spoil_command(
         lambda: ["sweep", made["sweep"](), "--out", out, "--no-build", "--dry-run"],
         lambda: ["sweep", "run", made["sweep"](), "--out", out, "--no-build", "--shard", junk(), "--dry-run"],
         lambda: ["sweep", "report", made["name"]()],
+        lambda: ["merge-audits", made["npz"](), "--save", out],
+        lambda: ["compare", made["name"](), made["keras"](), "--report", out + chance.choice((".html", ".txt"))],
         lambda: ["sweep", chance.choice(("--jobs", "--threads", "--shard", "--out")), junk()],
         lambda: [junk(), junk()],
         lambda: [chance.choice(("inspect", "verify", "info", "train", "sweep")), *[junk() for _ in range(3)]],
@@ -459,6 +480,13 @@ def read_audit(path: Path) -> None:
     audit = Audit.load(path)
     assert Audit.from_dict(json.loads(audit.to_json())).to_dict() == audit.to_dict()
     plot_audit(audit)
+
+
+def read_part(path: Path) -> None:
+    """Accepted: makes an audit."""
+    from leaky_zoo.analysis.parts import AuditPart, merge_parts
+
+    merge_parts([AuditPart.load(path)]).to_json()
 
 
 def read_keras(path: Path) -> None:

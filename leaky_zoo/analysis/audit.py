@@ -3,7 +3,6 @@
 import json
 import os
 from dataclasses import asdict, dataclass, field, fields
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import ConfigDict
@@ -11,6 +10,7 @@ from pydantic import ConfigDict
 from leaky_zoo.analysis.older import upgraded
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.files import write_json
+from leaky_zoo.reading import read_json
 
 if TYPE_CHECKING:
     import pandas
@@ -271,8 +271,8 @@ class Audit:
             InvalidInputError: no such file, not JSON, or not an audit.
         """
         try:
-            value = json.loads(Path(path).read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError) as error:
+            value = read_json(path)
+        except InvalidInputError as error:
             raise InvalidInputError(f"{path} cannot be read as an audit: {error}") from error
         try:
             return cls.from_dict(value)

@@ -3,6 +3,7 @@
 from typing import Any
 
 from leaky_zoo.errors import InvalidInputError
+from leaky_zoo.reading import shown
 
 
 def upgraded(value: Any, current: str) -> dict[str, Any]:
@@ -23,7 +24,7 @@ def upgraded(value: Any, current: str) -> dict[str, Any]:
         return dict(value)
     if version == "1.0":
         return _from_1_0(value, current)
-    raise InvalidInputError(f"Not an audit of schema 1.0 or {current}. Received: schema_version={version!r}")
+    raise InvalidInputError(f"Not an audit of schema 1.0 or {current}. Received: schema_version={shown(version)}")
 
 
 def _from_1_0(value: dict[str, Any], current: str) -> dict[str, Any]:

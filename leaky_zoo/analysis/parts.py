@@ -6,11 +6,8 @@ written or read.
 
 import json
 import os
-import zipfile
-import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,13 +19,14 @@ from leaky_zoo.analysis.path_audit import audit_path
 from leaky_zoo.analysis.path_model import PathModel, describe_path
 from leaky_zoo.analysis.representation import SUBSAMPLE, ClassSums, LayerSums, Subsample
 from leaky_zoo.analysis.streaming import BATCH, PathSums
+from leaky_zoo.archives import read_npz
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.files import replacing
 from leaky_zoo.geometry import Moments, MomentumMoments
 from leaky_zoo.networks import LeakyNetwork
+from leaky_zoo.reading import existing_file, one_line, parse_json
 
 FORMAT = "leaky-zoo part 1"
-MAX_BYTES = 4 * 2**30
 
 
 @dataclass(frozen=True)
@@ -69,18 +67,9 @@ class AuditPart:
         Raises:
             InvalidInputError: no such file, or not a part; the message says what is wrong with it.
         """
-        path = Path(path)
-        if not path.is_file():
-            raise InvalidInputError(f"No such part: {path}")
+        arrays = read_npz(existing_file(path, "part"))
         try:
-            with zipfile.ZipFile(path) as archive:
-                size = sum(entry.file_size for entry in archive.infolist())
-            if size > MAX_BYTES:
-                raise InvalidInputError(f"{path} would unpack to {size} bytes; a part has at most {MAX_BYTES}.")
-            with path.open("rb") as file:
-                loaded = np.load(file, allow_pickle=False)
-                arrays = {name: loaded[name] for name in loaded.files}
-            header = json.loads(arrays["header"].tobytes().decode())
+            header = parse_json(arrays["header"].tobytes(), f"{path}: header")
             if header["format"] != FORMAT:
                 raise InvalidInputError(f"{path} is no {FORMAT}. Received: format={header['format']!r}")
             depth, width, features = (int(header["shape"][key]) for key in ("depth", "width", "features"))
@@ -96,13 +85,10 @@ class AuditPart:
             part = cls(model, sums, dict(header["settings"]), (int(place), int(count)))
             part._check()
             return part
-        except (
-            ValueError, KeyError, TypeError, AttributeError, OSError, EOFError, MemoryError, RecursionError,
-            zipfile.BadZipFile, zlib.error, NotImplementedError,
-        ) as error:  # fmt: skip
-            if isinstance(error, InvalidInputError):
-                raise
-            raise InvalidInputError(f"{path} is not a part of an audit: {type(error).__name__}: {error}") from error
+        except InvalidInputError as error:
+            raise InvalidInputError(f"{path}: {error}".replace(f"{path}: {path}", str(path))) from error
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError, MemoryError) as error:
+            raise InvalidInputError(f"{path} is not a part of an audit: {one_line(error)}.") from error
 
     def _check(self) -> None:
         expected = {"gamma_0": float, "products": str, "samples": int, "data": dict, "has_targets": bool}

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from leaky_zoo.analysis.audit import SCHEMA_VERSION, Audit
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.files import write_json
+from leaky_zoo.reading import shown
 
 SCHEMA_FILE = Path(__file__).with_name("audit_schema.json")
 
@@ -40,13 +41,27 @@ def read_audit(value: dict[str, Any]) -> Audit:
         InvalidInputError: a field is missing, unknown or of another type; the message names it.
     """
     try:
-        return _adapter().validate_json(json.dumps(value, allow_nan=False), strict=True)
+        audit = _adapter().validate_json(json.dumps(value, allow_nan=False), strict=True)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(map(str, first["loc"])) or "as a whole"
         raise InvalidInputError(f"The audit's field {place} is wrong: {first['msg']}") from error
     except (ValueError, TypeError, RecursionError) as error:
         raise InvalidInputError(f"The audit is not plain JSON: {error}") from error
+    for name, part, keys in (("model", audit.model, ("name",)), ("data", audit.data, ("name", "split"))):
+        missing = [key for key in keys if key not in part]
+        if missing:
+            raise InvalidInputError(f"The audit's field {name}.{missing[0]} is missing.")
+    if audit.kind == "path":
+        for key, kind in (("effective_depth", int | float), ("depth", int), ("schedule", str)):
+            if not isinstance(audit.model.get(key), kind):
+                raise InvalidInputError(f"The audit's field model.{key} is wrong: {shown(audit.model.get(key))}")
+        for row, layer in enumerate(audit.layers):
+            if layer.step_size is None or layer.position is None or not layer.weight_singular_values:
+                raise InvalidInputError(
+                    f"The audit's field layers.{row} lacks its step or the weights' singular values."
+                )
+    return audit
 
 
 if __name__ == "__main__":

@@ -20,6 +20,8 @@ POLL_SECONDS = 0.25
 HEARTBEAT_SECONDS = 2.0
 # From SIGTERM (write a checkpoint) to SIGKILL; SLURM gives 30 s by default.
 GRACE_SECONDS = 25.0
+# Ended by SIGTERM, or because another process of its cluster was lost: nothing is wrong with the run.
+RESUMABLE = (143, 75, -signal.SIGTERM)
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -92,7 +94,7 @@ def _supervise(run: Run, order: dict[str, Any], cancelled: Callable[[], bool]) -
     code = process.returncode
     if code == 0 and run.result.is_file():
         write(state="done", exit_code=0)
-    elif stopping is not None or code in (143, -signal.SIGTERM):
+    elif stopping is not None or code in RESUMABLE:
         write(state="stopped", exit_code=code, message="stopped; goes on from its last checkpoint")
     else:
         write(state="failed", exit_code=code, message=_reason(run, code))

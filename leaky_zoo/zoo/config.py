@@ -1,5 +1,6 @@
 """Configurations of networks from strangers: which classes they may name, and how large a network they may ask for."""
 
+import re
 from typing import Any
 
 import keras
@@ -46,6 +47,7 @@ REFUSED_CLASSES = (
     "__lambda__",
     "__typespec__",
 )
+SCOPE = re.compile(r"^[A-Za-z0-9_.][A-Za-z0-9_.\\/>-]*$")  # what TensorFlow takes as the name of a layer
 # Each of these is also the length of an axis of some weight.
 LENGTHS = ("width", "depth", "output_size", "units", "filters", "kernel_size", "stem_size")
 MAX_INPUTS = 2**31
@@ -120,6 +122,10 @@ def _check_class(value: dict[str, Any], where: str) -> None:
     for field, item in (("class_name", name), ("module", module), ("registered_name", registered)):
         if item is not None and not isinstance(item, str):
             raise InvalidInputError(f"{where}: {field} must be text. Received: {shown(item)}")
+    inner = value.get("config")
+    label = inner.get("name") if isinstance(inner, dict) else None
+    if label is not None and not (isinstance(label, str) and SCOPE.match(label)):
+        raise InvalidInputError(f"{where}: name must have letters, digits and `_ . / -` only. Received: {shown(label)}")
     if name in REFUSED_CLASSES or registered in REFUSED_CLASSES:
         raise InvalidInputError(f"{where}: {name} is not loaded: it runs code or reads other files.")
     ours = module is not None and (module == OUR_PACKAGE or module.startswith(f"{OUR_PACKAGE}."))

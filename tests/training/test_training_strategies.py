@@ -149,7 +149,8 @@ def test_a_cluster_needs_its_description(monkeypatch, config, message):
 
 
 @pytest.mark.parametrize(
-    "arguments", [{"workers": 0}, {"workers": 2, "restarts": -1}, {"workers": 2, "devices": 2}, {"workers": 2, "strategy": "cpu"}]
+    "arguments",
+    [{"workers": 0}, {"workers": 2, "restarts": -1}, {"workers": 2, "devices": 2}, {"workers": 2, "strategy": "cpu"}],
 )
 def test_a_launcher_refuses_what_does_not_go_together(tmp_path, arguments):
     with pytest.raises(InvalidInputError):
@@ -214,7 +215,9 @@ def test_two_workers_one_killed_train_as_one_process(tmp_path, recipe):
     with np.load(tmp_path / "weights-0.npz") as first, np.load(tmp_path / "weights-1.npz") as second:
         for name in first.files:
             assert first[name].tobytes() == second[name].tobytes()
-    for single, shared in zip(one.get_weights(), load_model(tmp_path / "run" / "model.keras").get_weights(), strict=True):
+    for single, shared in zip(
+        one.get_weights(), load_model(tmp_path / "run" / "model.keras").get_weights(), strict=True
+    ):
         np.testing.assert_allclose(shared, single, rtol=0, atol=5e-6)
     assert json.loads((tmp_path / "run" / "result.json").read_text())["device"] == "CPU, 2 workers"
 
