@@ -59,9 +59,7 @@ def ratio(case: str, repeats: int, folder: Path) -> list[float]:
 
     def loop() -> None:
         request = StopRequest()
-        TrainingLoop(
-            graph, [], total=steps, per_epoch=steps, request=request, checkpoints=Checkpoints(folder)
-        ).run()
+        TrainingLoop(graph, [], total=steps, per_epoch=steps, request=request, checkpoints=Checkpoints(folder)).run()
 
     fit(), loop()  # builds the graphs
     ratios = []
@@ -86,9 +84,7 @@ def main() -> None:
             rows.append([case, *(f"{value:.3f}" for value in (np.median(ratios), min(ratios), max(ratios)))])
             print(*rows[-1], flush=True)
     with RESULTS.open("w", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows(
-            [["case", "ratio_median", "ratio_min", "ratio_max"], *rows]
-        )
+        csv.writer(file, lineterminator="\n").writerows([["case", "ratio_median", "ratio_min", "ratio_max"], *rows])
 
 
 if __name__ == "__main__":

@@ -84,7 +84,9 @@ def test_the_result_does_not_depend_on_when_it_is_saved(tmp_path, recipe, assert
 
 
 def test_a_finished_run_is_returned_and_nothing_is_written(tmp_path, recipe):
-    plan = recipe(data={"validation": "train[400:500]"}, early_stopping=1, optimizer={"epochs": 30, "learning_rate": 0.5})
+    plan = recipe(
+        data={"validation": "train[400:500]"}, early_stopping=1, optimizer={"epochs": 30, "learning_rate": 0.5}
+    )
     _, first = train(plan, tmp_path / "run")
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*")}
 
@@ -98,7 +100,9 @@ def test_a_finished_run_is_returned_and_nothing_is_written(tmp_path, recipe):
 
 
 def test_a_run_killed_before_its_result_only_writes_that(tmp_path, recipe, assert_same_run, monkeypatch):
-    plan = recipe(data={"validation": "train[400:500]"}, early_stopping=1, optimizer={"epochs": 30, "learning_rate": 0.5})
+    plan = recipe(
+        data={"validation": "train[400:500]"}, early_stopping=1, optimizer={"epochs": 30, "learning_rate": 0.5}
+    )
     train(plan, tmp_path / "whole")
     shutil.copytree(tmp_path / "whole", tmp_path / "cut")
     (tmp_path / "cut" / "result.json").unlink()
@@ -144,7 +148,15 @@ checkpoint_every: 20
 def trainer(tmp_path):
     """A real `leaky-zoo train` process that has written a checkpoint; killed at the end."""
     (tmp_path / "recipe.yaml").write_text(LONG)
-    command = [sys.executable, "-m", "leaky_zoo", "train", str(tmp_path / "recipe.yaml"), "--out", str(tmp_path / "run")]
+    command = [
+        sys.executable,
+        "-m",
+        "leaky_zoo",
+        "train",
+        str(tmp_path / "recipe.yaml"),
+        "--out",
+        str(tmp_path / "run"),
+    ]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 120
     while not list((tmp_path / "run").glob("checkpoints/step-*")) and time.monotonic() < deadline:
@@ -155,7 +167,9 @@ def trainer(tmp_path):
     process.communicate()
 
 
-@pytest.mark.parametrize(("number", "code", "word"), [(signal.SIGTERM, 143, "Terminated"), (signal.SIGINT, 130, "Inter")])
+@pytest.mark.parametrize(
+    ("number", "code", "word"), [(signal.SIGTERM, 143, "Terminated"), (signal.SIGINT, 130, "Inter")]
+)
 def test_signals_save_and_a_second_trainer_is_refused(tmp_path, trainer, number, code, word):
     plan = Recipe.read(tmp_path / "recipe.yaml")
     with pytest.raises(InvalidInputError, match=f"process {trainer.pid} on"):

@@ -16,6 +16,8 @@ from leaky_zoo.training import PenaltyRamp, StepSizeUpdate, make_strategy, train
 from leaky_zoo.zoo import load_model
 
 pytestmark = pytest.mark.tensorflow_only
+
+
 def read_log(folder):
     return list(csv.DictReader((folder / "log.csv").read_text().splitlines()))
 
