@@ -33,6 +33,10 @@ bench: $(READY)
 	$(BIN)/python benchmarks/onnx_latency.py
 	$(BIN)/python benchmarks/step_size_overhead.py
 
+# Time and memory of an audit; MNIST through TFDS, or TFDS_DATA_DIR.
+audit-cost: $(READY)
+	$(BIN)/python benchmarks/audit_cost.py
+
 # Kills real trainers at random moments and compares what they resume to: `make soak KILLS=100`.
 KILLS ?= 3
 soak: $(READY)
@@ -40,7 +44,8 @@ soak: $(READY)
 
 docs: $(READY)
 	$(BIN)/python benchmarks/write_tables.py
-	$(BIN)/pdoc $(API) -o build/docs --docformat google
+	$(BIN)/python docs/render.py
+	$(BIN)/pdoc $(API) -o build/docs/api --docformat google
 
 # Resolve the pinned versions again from pyproject.toml.
 lock: $(READY)

@@ -12,7 +12,6 @@ A resume counts as identical when everything after it was. `--record` writes soa
 import argparse
 import csv
 import json
-import os
 import random
 import shutil
 import subprocess
@@ -116,7 +115,7 @@ def owner(folder: Path) -> int | None:
 
 def asides(folder: Path) -> list[str]:
     try:
-        names = os.listdir(folder / "checkpoints")
+        names = [path.name for path in (folder / "checkpoints").iterdir()]
     except OSError:
         return []
     return [name for name in names if name.startswith(".aside-") and "-removed-" not in name]
@@ -201,7 +200,7 @@ def main() -> None:
     begin, tally = time.perf_counter(), Tally(arguments.kills)
     folder = Path(tempfile.mkdtemp(prefix="leaky-zoo-soak-"))
     source = np.random.default_rng(0)
-    x = source.normal(size=(500, 8)).astype("float32")
+    x = source.normal(size=(600, 8)).astype("float32")
     np.savez(folder / "data.npz", x=x, y=np.stack([np.abs(x[:, 0]), x[:, 1] * x[:, 2]], axis=1))
     recipe = folder / "recipe.yaml"
     recipe.write_text(RECIPE.format(data=folder / "data.npz"))

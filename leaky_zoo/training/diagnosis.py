@@ -31,7 +31,8 @@ def explain(network: LeakyNetwork, x: np.ndarray, y: np.ndarray, rows: np.ndarra
     inputs = tf.cast(tf.constant(x), network.inputs[0].dtype)
     for layer in network.layers:
         outputs = [tensor for tensor in keras.tree.flatten(layer.output) if len(tensor.shape)]
-        for value in keras.Model(network.inputs, outputs)(inputs, training=True) if outputs else []:
+        values = keras.tree.flatten(keras.Model(network.inputs, outputs)(inputs, training=True)) if outputs else []
+        for value in values:
             bad = ~_finite_rows(value, len(x))
             if bad.any():
                 return f"first not finite in the output of layer {layer.name!r}, for {_samples(rows[bad])}"

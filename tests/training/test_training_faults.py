@@ -1,4 +1,4 @@
-"""Bad days: numbers that are not finite, full and read-only disks, no memory. One clear message, nothing half-written."""
+"""Bad days: what is not finite, full and read-only disks, no memory. One clear message, nothing half-written."""
 
 import shutil
 import subprocess
@@ -29,7 +29,8 @@ class Spoil(StepCallback):
         super().on_train_batch_end(batch, logs)
         if self.step == self.at:
             kernel = self.model.get_layer(self.layer).kernel
-            kernel.assign(np.full(kernel.shape, self.value))
+            signs = np.where(np.random.default_rng(0).random(kernel.shape) < 0.5, -1, 1)
+            kernel.assign(self.value * signs)
 
 
 @pytest.mark.parametrize(
@@ -37,11 +38,11 @@ class Spoil(StepCallback):
     [
         ("block_2", 3e38, r"in the output of layer 'block_2', for samples \d+, \d+"),
         ("block_2", np.nan, "the weights of layer 'block_2'"),
-        ("head", 1e18, "not finite in the gradient of"),
+        ("head", 1e20, "not finite in the gradient of"),
     ],
 )
 def test_what_is_not_finite_is_named_and_the_last_checkpoint_kept(tmp_path, recipe, layer, value, where):
-    plan = recipe(checkpoint_every=4)
+    plan = recipe(checkpoint_every=4, objective={"io_weight_decay": 0.0})
     with pytest.raises(CheckFailedError, match=rf"Step 12 is not finite: .*{where}"):
         train(plan, tmp_path / "run", callbacks=[Spoil(11, layer, value)])
     kept = Checkpoints(tmp_path / "run" / "checkpoints").latest()
@@ -96,7 +97,7 @@ def small_disk(tmp_path):
 def test_a_full_disk_ends_the_run_and_costs_nothing_that_was_saved(small_disk, tmp_path, recipe, assert_same_run):
     plan = recipe(checkpoint_every=1, keep_checkpoints=1000)
     train(plan, tmp_path / "whole")
-    with pytest.raises(WriteFailedError, match="No space left on device. What was there before is intact"):
+    with pytest.raises(WriteFailedError, match=r"No space left on device\. What was there before is intact"):
         train(plan, small_disk / "run")
     checkpoints = Checkpoints(small_disk / "run" / "checkpoints")
     assert 1 <= len(checkpoints.names()) < 25
