@@ -32,6 +32,8 @@ lint: $(READY)
 bench: $(READY)
 	$(BIN)/python benchmarks/onnx_latency.py
 	$(BIN)/python benchmarks/step_size_overhead.py
+	$(BIN)/python benchmarks/loop_speed.py
+	$(BIN)/python benchmarks/replicas.py
 
 # Kills real trainers at random moments and compares what they resume to: `make soak KILLS=100`.
 KILLS ?= 3

@@ -73,6 +73,8 @@ def main() -> None:
     insert(ROOT / "docs" / "presets.md", "selection", selection_table())
     for marker in ("onnx_latency", "step_size_overhead"):
         insert(ROOT / "docs" / "performance.md", marker, csv_table(ROOT / "benchmarks" / f"{marker}.csv"))
+    for marker in ("replicas", "soak", "loop_speed"):
+        insert(ROOT / "docs" / "training.md", marker, csv_table(ROOT / "benchmarks" / f"{marker}.csv"))
     name = next(preset["name"] for preset in list_presets(PICTURE))
     with replacing(ROOT / "docs" / "images" / "bottleneck.png") as aside:
         plot_audit(Audit.load(preset_folder(name) / "audit.json")).savefig(aside, dpi=110)
