@@ -8,7 +8,7 @@ WORKERS ?= 2
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 # What the API pages document; the lazy top level only points at these.
-API := leaky_zoo.geometry leaky_zoo.layers leaky_zoo.networks leaky_zoo.data leaky_zoo.analysis leaky_zoo.training \
+API := leaky_zoo.geometry leaky_zoo.layers leaky_zoo.networks leaky_zoo.data leaky_zoo.analysis leaky_zoo.training leaky_zoo.sweeps \
   leaky_zoo.zoo.names leaky_zoo.zoo.presets leaky_zoo.deploy.export leaky_zoo.deploy.inspect leaky_zoo.deploy.runtime \
   leaky_zoo.deploy.saved_model leaky_zoo.deploy.verify
 
@@ -35,6 +35,10 @@ bench: $(READY)
 	$(BIN)/python benchmarks/loop_speed.py
 	$(BIN)/python benchmarks/replicas.py
 
+# Time and memory of an audit; MNIST through TFDS, or TFDS_DATA_DIR.
+audit-cost: $(READY)
+	$(BIN)/python benchmarks/audit_cost.py
+
 # Kills real trainers at random moments and compares what they resume to: `make soak KILLS=100`.
 KILLS ?= 3
 soak: $(READY)
@@ -42,7 +46,8 @@ soak: $(READY)
 
 docs: $(READY)
 	$(BIN)/python benchmarks/write_tables.py
-	$(BIN)/pdoc $(API) -o build/docs --docformat google
+	$(BIN)/python docs/render.py
+	$(BIN)/pdoc $(API) -o build/docs/api --docformat google
 
 # Resolve the pinned versions again from pyproject.toml.
 lock: $(READY)

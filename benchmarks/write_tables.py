@@ -18,22 +18,56 @@ PICTURE = "leaky_mlp_teacher_k3_l12"
 
 def presets_table() -> str:
     lines = [
-        "| name | L~ | depth | parameters | test | bottleneck layers | directions of their weights | gap |",
-        "|---|---|---|---|---|---|---|---|",
+        "| name | L~ | depth | parameters | test | bottleneck rank | between | in layers | directions of their weights |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for preset in list_presets():
         audit = Audit.load(preset_folder(preset["name"]) / "audit.json")
-        test = preset["metrics"]["test"]
+        test, rank = preset["metrics"]["test"], audit.bottleneck_rank
         shown = f"{100 * test['accuracy']:.2f}%" if "accuracy" in test else f"MSE {test['loss']:.4f}"
-        summary = audit.summary
-        inside = summary["bottleneck_layers"]
-        layers = f"{inside[0]}-{inside[-1]}" if len(inside) > 1 else str(inside[0]) if inside else "none"
-        directions = ", ".join(map(str, summary["weight_directions"])) if summary["weight_directions"] else "-"
-        gap = f"{summary['weight_gap']:.0f} x" if summary["weight_gap"] else "-"
+        cells = [rank.verdict.split(":")[0], "-", "-", "-"]
+        if rank.estimate is not None:
+            inside = [audit.layers[place - 1] for place in rank.layers]
+            directions = sorted({layer.weight_directions for layer in inside if layer.weight_directions})
+            cells = [str(rank.estimate), f"{rank.low}-{rank.high}", f"{rank.layers[0]}-{rank.layers[-1]}",
+                     ", ".join(map(str, directions))]  # fmt: skip
         lines.append(
             f"| `{preset['name']}` | {preset['effective_depth']:g} | {preset['depth']} | {preset['parameters']:,} | "
-            f"{shown} | {layers} | {directions} | {gap} |"
+            f"{shown} | {' | '.join(cells)} |"
         )
+    return "\n".join(lines)
+
+
+def rank_table() -> str:
+    """The bottleneck ranks of `bottleneck_rank.csv`: a line for each teacher, a cell for each mu with its seeds."""
+    with (ROOT / "benchmarks" / "bottleneck_rank.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["codes"] == "signed" and row["biases"] == "True"]
+    mus = sorted({row["mu"] for row in rows}, key=float)
+    lines = ["| k | " + " | ".join(f"mu = {mu}" for mu in mus) + " |", "|---" * (len(mus) + 1) + "|"]
+    for k in sorted({row["k"] for row in rows}, key=int):
+        cells = []
+        for mu in mus:
+            chosen = [row for row in rows if (row["k"], row["mu"]) == (k, mu)]
+            right = sum(row["agrees"] == "True" for row in chosen)
+            found = ", ".join(row["directions"] or "-" for row in chosen)
+            cells.append(f"{found} ({right} of {len(chosen)} named)" if chosen else "-")
+        lines.append(f"| {k} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def codes_table() -> str:
+    """Where the `+ 1` comes from: directions by kind of code and biases, over seeds."""
+    with (ROOT / "benchmarks" / "bottleneck_rank.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["mu"] == "0.001" and row["k"] in ("1", "3")]
+    kinds = [("signed", "True"), ("signed", "False"), ("non-negative", "True"), ("non-negative", "False")]
+    names = [f"{codes} codes, biases {'on' if biases == 'True' else 'off'}" for codes, biases in kinds]
+    lines = ["| k | " + " | ".join(names) + " |", "|---" * 5 + "|"]
+    for k in ("1", "3"):
+        cells = []
+        for kind in kinds:
+            chosen = [row for row in rows if row["k"] == k and (row["codes"], row["biases"]) == kind]
+            cells.append(", ".join(row["directions"] or "-" for row in chosen) or "-")
+        lines.append(f"| {k} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
@@ -75,6 +109,10 @@ def main() -> None:
         insert(ROOT / "docs" / "performance.md", marker, csv_table(ROOT / "benchmarks" / f"{marker}.csv"))
     for marker in ("replicas", "soak", "loop_speed"):
         insert(ROOT / "docs" / "training.md", marker, csv_table(ROOT / "benchmarks" / f"{marker}.csv"))
+    analysis = ROOT / "docs" / "analysis.md"
+    insert(analysis, "bottleneck_rank", rank_table())
+    insert(analysis, "bottleneck_codes", codes_table())
+    insert(analysis, "audit_cost", csv_table(ROOT / "benchmarks" / "audit_cost.csv"))
     name = next(preset["name"] for preset in list_presets(PICTURE))
     with replacing(ROOT / "docs" / "images" / "bottleneck.png") as aside:
         plot_audit(Audit.load(preset_folder(name) / "audit.json")).savefig(aside, dpi=110)

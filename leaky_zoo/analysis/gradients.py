@@ -8,16 +8,18 @@ import numpy as np
 
 from leaky_zoo.errors import InvalidInputError
 
+HeadGradient = Callable[[Any, Any], tuple[np.ndarray, np.ndarray]]
 
-def head_gradient(head: keras.Model, loss: keras.losses.Loss) -> Callable[[Any, Any], tuple[float, np.ndarray]]:
-    """A function `(A_L, y) -> (loss summed over the batch, its gradient with respect to A_L)`.
+
+def head_gradient(head: keras.Model, loss: keras.losses.Loss) -> HeadGradient:
+    """A function `(A_L, y) -> (loss of each sample, gradient of their sum with respect to A_L)`.
 
     Args:
         head: the model from `A_L` to the outputs.
-        loss: a Keras loss that averages over the batch.
+        loss: a Keras loss with one value for each sample.
 
     Returns:
-        The function; its gradient has the shape of `A_L` and is float64.
+        The function; both of its arrays are float64, the gradient has the shape of `A_L`.
 
     Raises:
         InvalidInputError: Keras runs on a backend other than TensorFlow or JAX.
@@ -30,25 +32,31 @@ def head_gradient(head: keras.Model, loss: keras.losses.Loss) -> Callable[[Any, 
     raise InvalidInputError(f"Momenta need Keras on TensorFlow or JAX. Received: backend={backend!r}")
 
 
-def _tensorflow(head: keras.Model, loss: keras.losses.Loss) -> Callable[[Any, Any], tuple[float, np.ndarray]]:
+def _tensorflow(head: keras.Model, loss: keras.losses.Loss) -> HeadGradient:
     import tensorflow as tf
 
-    def gradient(representation: Any, targets: Any) -> tuple[float, np.ndarray]:
+    def gradient(representation: Any, targets: Any) -> tuple[np.ndarray, np.ndarray]:
         inputs = tf.convert_to_tensor(representation, head.inputs[0].dtype)
         with tf.GradientTape() as tape:
             tape.watch(inputs)
-            value = loss(targets, head(inputs, training=False)) * len(targets)
-        return float(value), tape.gradient(value, inputs).numpy().astype(np.float64)
+            values = loss.call(targets, head(inputs, training=False))
+        slope = tape.gradient(values, inputs)
+        return values.numpy().astype(np.float64), slope.numpy().astype(np.float64)
 
     return gradient
 
 
-def _jax(head: keras.Model, loss: keras.losses.Loss) -> Callable[[Any, Any], tuple[float, np.ndarray]]:
+def _jax(head: keras.Model, loss: keras.losses.Loss) -> HeadGradient:
     import jax
 
-    def gradient(representation: Any, targets: Any) -> tuple[float, np.ndarray]:
+    def gradient(representation: Any, targets: Any) -> tuple[np.ndarray, np.ndarray]:
         inputs = keras.ops.convert_to_tensor(representation, head.inputs[0].dtype)
-        value, slope = jax.value_and_grad(lambda a: loss(targets, head(a, training=False)) * len(targets))(inputs)
-        return float(value), np.asarray(slope).astype(np.float64)
+
+        def summed(a: Any) -> tuple[Any, Any]:
+            values = loss.call(targets, head(a, training=False))
+            return values.sum(), values
+
+        slope, values = jax.grad(summed, has_aux=True)(inputs)
+        return np.asarray(values).astype(np.float64), np.asarray(slope).astype(np.float64)
 
     return gradient

@@ -1,150 +1,327 @@
-"""One pass over data: additive moments of every layer and, when the loss is known, of its momenta."""
+"""One pass over data: additive sums of every layer and, when the loss is known, of its momenta."""
 
-from collections.abc import Iterable
+import os
+import threading
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
+from threadpoolctl import threadpool_limits
 
+from leaky_zoo.analysis import additive
 from leaky_zoo.analysis.gradients import head_gradient
+from leaky_zoo.analysis.representation import LayerAccumulator, LayerSums, Subsample
 from leaky_zoo.errors import InvalidInputError
-from leaky_zoo.geometry import Moments, MomentumMoments, moments
+from leaky_zoo.geometry import MomentumMoments, MomentumSums, outer_after_step
+from leaky_zoo.layers.block import with_ones
 from leaky_zoo.networks import LeakyNetwork
+
+BATCH = 1024
+# A float32 product gives a row the same digits whatever the other rows are, if there are this many or a multiple.
+ROWS = 64
+MAX_THREADS = 8
 
 
 @dataclass(frozen=True)
-class PathMoments:
-    """Sums over samples along a path.
+class PathSums:
+    """Sums over samples along a path. They add: over batches, threads, replicas, workers and processes.
 
     Attributes:
         samples: how many samples `N`.
-        layers: moments of `A_0..A_L`; those of `A_0..A_{L-1}` are the inputs of the steps.
+        layers: sums of `A_0..A_L`; those of `A_0..A_{L-1}` are the inputs of the steps.
         gradients: for `l = 1..L`, `dC/dA_l` (of the loss **summed** over samples) paired with `A_{l-1}`; None without
             targets.
         loss: loss summed over samples; None without targets.
+        turns: `<A_l - A_{l-1}, A_{l+1} - A_l>` for `l = 1..L-1`.
+        sample_labels: label, or first target, of each sample of the subsample; zero where there is none or a shard has
+            not seen it.
     """
 
     samples: int
-    layers: tuple[Moments, ...]
+    layers: tuple[LayerSums, ...]
     gradients: tuple[MomentumMoments, ...] | None
     loss: float | None
-
-    def __add__(self, other: "PathMoments") -> "PathMoments":
-        """Sums over both sets of samples."""
-        if (self.gradients is None) != (other.gradients is None):
-            raise InvalidInputError("Moments with momenta cannot be added to moments without.")
-        gradients = None
-        if self.gradients is not None and other.gradients is not None:
-            gradients = tuple(a + b for a, b in zip(self.gradients, other.gradients, strict=True))
-        return PathMoments(
-            self.samples + other.samples,
-            tuple(a + b for a, b in zip(self.layers, other.layers, strict=True)),
-            gradients,
-            None if self.loss is None or other.loss is None else self.loss + other.loss,
-        )
+    turns: np.ndarray
+    sample_labels: np.ndarray
 
     def momenta(self, weight_decay: float) -> tuple[MomentumMoments, ...]:
         """Moments of `P_l = -(1 / mu) dC/dA_l`, `C` the mean over all samples."""
         if self.gradients is None:
-            raise InvalidInputError("These moments were collected without targets: they hold no momenta.")
+            raise InvalidInputError("These sums were collected without targets: they hold no momenta.")
         return tuple(gradient.scaled(-1 / (weight_decay * self.samples)) for gradient in self.gradients)
 
 
 class PathStream:
-    """Feeds batches through a network and returns their moments, in float64.
+    """Takes batches along a network's path and adds up what they have.
 
-    The path runs in numpy, `A_l = (1 - rho Lt) A_{l-1} + rho W s(A_{l-1})` from the stem's output, the momenta by the
-    adjoint recursion `P_{l-1} = (1 - rho Lt) P_l + rho relu'(A_{l-1}) * (W_l^T P_l)`; only stem and head run in Keras.
+    The path runs in numpy, `A_l = (1 - rho Lt) A_{l-1} + rho W s(A_{l-1})` from the stem's output, in the dtype of the
+    network's weights; the momenta by the adjoint recursion
+    `P_{l-1} = (1 - rho Lt) P_l + rho relu'(A_{l-1}) * (W_l^T P_l)`; only stem and head run in Keras. Sums are float64.
 
     Args:
         network: the network to look at.
         with_momenta: whether to run the backward pass. Default True.
+        classes: number of classes, for sums by class; 0 for none. Default 0.
+        subsample: samples whose representations are kept. Default None: none.
+        products: as `MomentSums`. Default "float64".
     """
 
-    def __init__(self, network: LeakyNetwork, with_momenta: bool = True) -> None:
+    def __init__(
+        self,
+        network: LeakyNetwork,
+        with_momenta: bool = True,
+        classes: int = 0,
+        subsample: Subsample | None = None,
+        products: str = "float64",
+    ) -> None:
         self._stem = keras.Model(network.input, network.representations.outputs[0])
         self._gradient = head_gradient(network.head, network.loss_function()) if with_momenta else None
         self._blocks = network.blocks
-        self._weights = [block.weight_matrix for block in self._blocks]
+        self._dtype = np.dtype(network.dtype_policy.variable_dtype)
+        self._weights = [block.weight_matrix.astype(self._dtype) for block in self._blocks]
         self._steps = network.step_sizes
         self._leaks = 1 - self._steps * network.effective_depth
+        self._width = self._blocks[0].weight_matrix.shape[0]
+        self._products, self._classes = products, classes
+        self._subsample = subsample or Subsample(np.zeros(0, np.int64))
+        kept = len(self._subsample.rows)
+        self._samples = [np.zeros((kept, self._width), np.float32) for _ in range(len(self._blocks) + 1)]
+        self._sample_labels = np.zeros(kept)
 
     def path(self, x: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """`A_0..A_L` as the layers have them and `s(A_0)..s(A_L)` as rows, float64."""
-        first = keras.ops.convert_to_numpy(self._stem(x, training=False)).astype(np.float64)
-        representations, features = [first], []
-        for block, weights, step, leak in zip(self._blocks, self._weights, self._steps, self._leaks, strict=True):
-            current = representations[-1]
-            features.append(block.features(current))
-            after = leak * block.columns(current) + step * (features[-1] @ weights.T)
-            representations.append(block.restore(after, current.shape))
+        """`A_0..A_L` as the layers have them and `s(A_0)..s(A_L)` as rows with the ones last, of one batch."""
+        representations = [keras.ops.convert_to_numpy(self._stem(x, training=False)).astype(self._dtype)]
+        features = []
+        for row, block in enumerate(self._blocks):
+            activations = block.activations(representations[-1], self._dtype)
+            features.append(with_ones(activations, block.use_bias))
+            representations.append(self._after(row, representations[-1], activations))
         features.append(self._blocks[-1].features(representations[-1]))
         return representations, features
 
     def pull_back(self, row: int, gradient: np.ndarray, representation: np.ndarray) -> np.ndarray:
         """The adjoint of step `row + 1`: gradients (as columns) with respect to its input, from those of its output."""
-        back = self._blocks[row].pull_back(gradient, representation)
-        return self._leaks[row] * gradient + self._steps[row] * back
+        back = self._blocks[row].pull_back(gradient, representation, self._weights[row])
+        back *= self._dtype.type(self._steps[row])
+        back += self._dtype.type(self._leaks[row]) * gradient
+        return back
 
-    def batch(self, x: np.ndarray, y: np.ndarray | None = None) -> PathMoments:
-        """Moments of one batch.
+    def run(self, batches: Iterable[tuple[int, np.ndarray, np.ndarray | None]]) -> PathSums | None:
+        """Sums over batches `(start, x, y)`, `start` the place of their first sample in the data; None without any."""
+        state: _State | None = None
+        for start, x, y in batches:
+            if self._gradient and y is None:
+                raise InvalidInputError("Momenta need targets `y`.")
+            state = state or _State(self, x)
+            self._add(state, start, x, y)
+        return state.result() if state else None
 
-        Args:
-            x: raw inputs, one sample per row.
-            y: labels or targets; needed for momenta.
-
-        Raises:
-            InvalidInputError: momenta were asked for and there are no targets, or a representation is not finite.
-        """
-        if self._gradient and y is None:
-            raise InvalidInputError("Momenta need targets `y`.")
-        representations, features = self.path(x)
-        if not np.isfinite(representations[-1]).all():
-            raise InvalidInputError("The representations hold NaN or infinity: check the inputs and the weights.")
-        columns = [self._blocks[0].columns(a) for a in representations]
-        layers = tuple(moments(a, s) for a, s in zip(columns, features, strict=True))
-        if not self._gradient:
-            return PathMoments(len(x), layers, None, None)
-        loss, gradient = self._gradient(representations[-1], y)
-        gradient = self._blocks[-1].columns(gradient)
-        pairs: list[MomentumMoments] = []
-        for row in reversed(range(len(self._blocks))):
-            pairs.append(
-                MomentumMoments(
-                    gradient.T @ features[row],
-                    float(np.vdot(gradient, columns[row])),
-                    float(np.vdot(gradient, gradient)),
-                )
+    def _add(self, state: "_State", start: int, x: np.ndarray, y: np.ndarray | None) -> None:
+        count = len(x)
+        padded = _padded(x, ROWS if self._dtype != np.float64 else 1)
+        current = keras.ops.convert_to_numpy(self._stem(padded, training=False)).astype(self._dtype)
+        positions = current.size // (len(padded) * self._width)
+        rows = count * positions  # columns of the paper's A that belong to samples, not to padding
+        labels = y if self._classes else None
+        places, chosen = self._subsample.within(start, count)
+        if y is not None:
+            self._sample_labels[places] = y[chosen].reshape(len(chosen), -1)[:, 0] if len(chosen) else 0.0
+        representations, move = [current], None
+        for row in range(len(self._blocks) + 1):
+            block = self._blocks[min(row, len(self._blocks) - 1)]
+            columns = block.columns(current, self._dtype)
+            activations = block.activations(current, self._dtype)
+            exact = state.exact("columns", columns[:rows])
+            vectors = exact if positions == 1 else exact.reshape(count, positions, -1).mean(axis=1)
+            state.layers[row].add(
+                exact, state.exact("activations", activations[:rows]), vectors, labels, places, chosen
             )
-            gradient = self.pull_back(row, gradient, representations[row])
-        return PathMoments(len(x), layers, tuple(reversed(pairs)), loss)
+            if row == len(self._blocks):
+                break
+            current = self._after(row, current, activations)
+            last_move, move = move, block.columns(current, self._dtype)[:rows] - columns[:rows]
+            if last_move is not None:
+                state.turns[row - 1] += float(np.einsum("ij,ij->", last_move, move, dtype=np.float64))
+            representations.append(current)
+        if not np.isfinite(current).all():
+            raise InvalidInputError("The representations hold NaN or infinity: check the inputs and the weights.")
+        state.samples += count
+        if self._gradient:
+            self._add_momenta(state, representations, _padded(y, len(padded)), count, rows)
+
+    def _add_momenta(
+        self, state: "_State", representations: list[np.ndarray], y: np.ndarray, count: int, rows: int
+    ) -> None:
+        assert self._gradient is not None
+        losses, slope = self._gradient(representations[-1], y)
+        slope[count:] = 0.0  # padding
+        state.loss += float(losses[:count].sum())
+        gradient = self._blocks[-1].columns(slope, self._dtype)
+        for row in reversed(range(len(self._blocks))):
+            block, before = self._blocks[row], representations[row]
+            state.gradients[row].add(
+                state.exact("gradient", gradient[:rows]),
+                state.exact("columns", block.columns(before, self._dtype)[:rows]),
+                state.exact("activations", block.activations(before, self._dtype)[:rows]),
+            )
+            gradient = self.pull_back(row, gradient, before)
+
+    def _after(self, row: int, representation: np.ndarray, activations: np.ndarray) -> np.ndarray:
+        block, weights, scalar = self._blocks[row], self._weights[row], self._dtype.type
+        size = activations.shape[1]
+        moved = activations @ weights[:, :size].T
+        if block.use_bias:
+            moved += weights[:, size]
+        moved *= scalar(self._steps[row])
+        moved += scalar(self._leaks[row]) * block.columns(representation, self._dtype)
+        return block.restore(moved, representation.shape)
+
+
+class _State:
+    """The sums of one thread, and the arrays it converts batches in."""
+
+    def __init__(self, stream: PathStream, x: np.ndarray) -> None:
+        blocks, products = stream._blocks, stream._products
+        shapes = [weights.shape[1] - block.use_bias for weights, block in zip(stream._weights, blocks, strict=True)]
+        ones = [block.use_bias for block in blocks]
+        self.stream = stream
+        self.layers = [
+            LayerAccumulator(stream._width, size, one, stream._classes, sample, with_outer=row == 0, products=products)
+            for row, (size, one, sample) in enumerate(
+                zip([*shapes, shapes[-1]], [*ones, ones[-1]], stream._samples, strict=True)
+            )
+        ]
+        momenta = stream._gradient is not None
+        self.gradients = [
+            MomentumSums(stream._width, size, one, products) for size, one in zip(shapes, ones, strict=True) if momenta
+        ]
+        self.turns = np.zeros(max(len(blocks) - 1, 0))
+        self.samples, self.loss = 0, 0.0
+        self._dtype = np.dtype(products)
+        self._buffers: dict[str, np.ndarray] = {}
+
+    def exact(self, name: str, array: np.ndarray) -> np.ndarray:
+        """The array in the dtype of the products, in memory that is used again for the next batch."""
+        if array.dtype == self._dtype and array.flags.c_contiguous:
+            return array
+        held = self._buffers.get(name)
+        if held is None or held.shape[1] != array.shape[1] or len(held) < len(array):
+            held = self._buffers[name] = np.empty(array.shape, self._dtype)
+        target = held[: len(array)]
+        np.copyto(target, array)
+        return target
+
+    def result(self) -> PathSums:
+        stream, layers, moments = self.stream, [], self.layers[0].sums.moments()
+        for row, accumulator in enumerate(self.layers):
+            if row:
+                step = row - 1
+                weights = stream._weights[step].astype(np.float64)
+                outer = outer_after_step(moments, weights, float(stream._leaks[step]), float(stream._steps[step]))
+                moments = accumulator.sums.moments(outer)
+            layers.append(LayerSums(moments, accumulator.classes(), accumulator.sample))
+        momenta = stream._gradient is not None
+        return PathSums(
+            self.samples,
+            tuple(layers),
+            tuple(MomentumMoments(g.features(), g.trace, g.squared) for g in self.gradients) if momenta else None,
+            self.loss if momenta else None,
+            self.turns,
+            stream._sample_labels,
+        )
 
 
 def collect(
     network: LeakyNetwork,
     x: np.ndarray,
     y: np.ndarray | None = None,
-    batch_size: int = 1024,
-    progress: Iterable[int] | None = None,
-) -> PathMoments:
-    """Stream arrays through a network and sum the moments; memory does not grow with the samples.
+    batch_size: int = BATCH,
+    progress: Any = None,
+    *,
+    with_momenta: bool | None = None,
+    classes: int = 0,
+    subsample: Subsample | None = None,
+    first: int = 0,
+    products: str = "float64",
+    threads: int | None = None,
+) -> PathSums:
+    """Stream arrays through a network and add up; memory does not grow with the samples.
 
     Args:
         network: the network to look at.
         x: raw inputs.
         y: labels or targets; None leaves the momenta out. Default None.
-        batch_size: samples at a time. Default 1024.
-        progress: an iterable over the batches' starts, to draw a bar with. Default None.
+        batch_size: samples at a time, for each thread. Default 1024.
+        progress: wraps the iterable of batches, to draw a bar with. Default None.
+        with_momenta: whether to run the backward pass. Default None: where there are targets.
+        classes: number of classes, where `y` are labels, for sums by class. Default 0: none.
+        subsample: samples of the whole data whose representations are kept. Default None: none.
+        first: place of `x[0]` in the whole data, for a shard. Default 0.
+        products: "float64", or "float32" for products of a batch in float32. Default "float64".
+        threads: each takes every so-many-th batch, with one BLAS thread. Default None: one for each core, at most 8.
 
     Returns:
-        The `PathMoments`.
+        The `PathSums`.
+
+    Raises:
+        InvalidInputError: no sample, or values that are not finite.
     """
-    stream = PathStream(network, with_momenta=y is not None)
-    total: PathMoments | None = None
-    for start in progress if progress is not None else range(0, len(x), batch_size):
-        part = slice(start, start + batch_size)
-        batch = stream.batch(x[part], None if y is None else y[part])
-        total = batch if total is None else total + batch
-    if total is None:
+    if not len(x):
         raise InvalidInputError("There is no sample to analyse. Received: x of length 0")
+    momenta = y is not None if with_momenta is None else with_momenta
+    stream = PathStream(network, momenta, classes, subsample, products)
+    starts = range(0, len(x), batch_size)
+    count = min(threads or os.cpu_count() or 1, MAX_THREADS, len(starts))
+    todo: Iterable[int] = progress(starts) if progress else starts
+
+    def batches(part: Iterable[int]) -> Iterator[tuple[int, np.ndarray, np.ndarray | None]]:
+        for start in part:
+            stop = start + batch_size
+            yield first + start, x[start:stop], None if y is None else y[start:stop]
+
+    # One BLAS thread for each of ours: products this small lose more to the waiting for each other than they gain.
+    with threadpool_limits(1):
+        if count == 1:
+            parts = [stream.run(batches(todo))]
+        else:
+            shares = [list(starts)[row::count] for row in range(count)]
+            ticks, lock = iter(todo), threading.Lock()
+            with ThreadPoolExecutor(count) as pool:
+                tasks = [pool.submit(stream.run, batches(_ticking(share, ticks, lock))) for share in shares]
+                parts = [task.result() for task in tasks]
+            next(ticks, None)  # a progress bar ends with its iterator
+    total = parts[0]
+    for part in parts[1:]:
+        total = merge(total, part)  # type: ignore[arg-type]
+    assert total is not None
     return total
+
+
+def merge(first: PathSums, second: PathSums) -> PathSums:
+    """Sums over both sets of samples, where both share the arrays of the subsample (threads) or not (shards)."""
+    if first.sample_labels is second.sample_labels:
+        layers = tuple(
+            LayerSums(additive.add(a.moments, b.moments), additive.add(a.classes, b.classes), a.sample)
+            for a, b in zip(first.layers, second.layers, strict=True)
+        )
+        gradients, loss = additive.add((first.gradients, first.loss), (second.gradients, second.loss))
+        return PathSums(
+            first.samples + second.samples, layers, gradients, loss, first.turns + second.turns, first.sample_labels
+        )
+    return additive.add(first, second)
+
+
+def _ticking(share: list[int], ticks: Iterator[int], lock: threading.Lock) -> Iterator[int]:
+    for start in share:
+        with lock:
+            next(ticks, None)
+        yield start
+
+
+def _padded(array: Any, multiple: int) -> np.ndarray:
+    """The array with its last row repeated until its length is a multiple of `multiple`."""
+    missing = -len(array) % multiple
+    return np.concatenate([array, np.repeat(array[-1:], missing, axis=0)]) if missing else np.asarray(array)

@@ -1,10 +1,13 @@
 """The `leaky-zoo` command: one thin module per subcommand, imported when it runs."""
 
+import signal
 import sys
+from types import FrameType
+from typing import NoReturn
 
 import typer
 
-from leaky_zoo.cli import analyze, evaluate, export, inspect, listing, train, verify
+from leaky_zoo.cli import analyze, audits, evaluate, export, inspect, listing, sweep, train, verify
 from leaky_zoo.cli import demo as demo_command
 from leaky_zoo.cli.console import fail
 from leaky_zoo.errors import LeakyZooError, Terminated
@@ -20,8 +23,11 @@ app = typer.Typer(
 app.command("list")(listing.list_command)
 app.command("info")(listing.info)
 app.command("train")(train.train_command)
+app.add_typer(sweep.app, name="sweep")
 app.command("evaluate")(evaluate.evaluate)
 app.command("analyze")(analyze.analyze_command)
+app.command("merge-audits")(audits.merge_audits)
+app.command("compare")(audits.compare)
 app.command("export")(export.export)
 app.command("inspect")(inspect.inspect)
 app.command("verify")(verify.verify)
@@ -34,6 +40,10 @@ def main() -> None:
     Exit codes: 0 done, 1 a check failed, 2 wrong usage or input, 75 another worker has gone (try again), 130
     interrupted, 143 terminated.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a file's name may be no text; it is shown with escapes
+            stream.reconfigure(errors="backslashreplace")
+    before = signal.signal(signal.SIGTERM, _terminate)  # an end by an exception removes what is half-written
     try:
         app()
     except LeakyZooError as error:
@@ -47,3 +57,11 @@ def main() -> None:
         sys.exit(0)
     except OSError as error:
         fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}", 1)
+    except MemoryError:
+        fail("Out of memory: a smaller batch, or a machine with more, is needed.", 1)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+    raise Terminated("")

@@ -1,7 +1,7 @@
 """`leaky-zoo analyze`: the bottleneck of a network on data."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
@@ -17,7 +17,6 @@ COLUMNS = {
     "layer": "layer",
     "step_size": "rho",
     "cost_of_identity": "COI",
-    "on_plateau": "plateau",
     "rank_from_hamiltonian": "-2H/L~",
     "criticality_residual": "residual",
     "stable_rank": "stable rank",
@@ -31,12 +30,26 @@ WIDE_COLUMNS = {
     "out_of_image_fraction": "out of image",
     "participation_ratio": "part. ratio",
 }
+ANY_MODEL_COLUMNS = {
+    "layer": "layer",
+    "name": "name",
+    "kind": "kind",
+    "features": "features",
+    "cost_of_identity": "COI",
+    "stable_rank": "stable rank",
+    "participation_ratio": "part. ratio",
+    "two_nn_dimension": "TwoNN",
+    "cka_with_previous": "CKA",
+    "reason": "why not",
+}
 WIDE = 150
 
 
 def audit_table(audit: "Audit", title: str) -> Table:
     """The audit by layer, with the energies where the terminal is wide enough; `--json` has all of it."""
     columns = COLUMNS | WIDE_COLUMNS if out.width >= WIDE else COLUMNS
+    if audit.kind != "path":
+        columns = ANY_MODEL_COLUMNS
     return table(title, columns.values(), ([getattr(layer, name) for name in columns] for layer in audit.layers))
 
 
@@ -49,47 +62,142 @@ def analyze_command(
         str | None, typer.Option(help="Split. [default: the training split; momenta belong to it]")
     ] = None,
     gamma_0: Annotated[float, typer.Option(help="Relative regulariser of the energies.")] = 1e-5,
+    layers: Annotated[
+        str | None, typer.Option(help="Layers of a model that is not ours, separated by commas. [default: all]")
+    ] = None,
+    momenta: Annotated[bool, typer.Option("--momenta/--no-momenta", help="Run the backward pass too.")] = True,
+    products: Annotated[
+        str, typer.Option(help="float64, or float32: faster, small singular values are rounding then.")
+    ] = "float64",
+    batch_size: Annotated[int | None, typer.Option(help="Samples at a time. [default: 1024; 32 for others]")] = None,
+    shard: Annotated[
+        str | None, typer.Option(help="I/N: only the I-th of N shards; --save writes its sums for merge-audits.")
+    ] = None,
+    strategy: Annotated[
+        str | None, typer.Option(help="cpu, mirrored or multi_worker (TF_CONFIG): each replica takes its share.")
+    ] = None,
+    devices: Annotated[int | None, typer.Option(help="Replicas: GPUs, or logical CPU devices.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Write a self-contained page, .html.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Write a figure, PNG, SVG or PDF.")] = None,
-    save: Annotated[Path | None, typer.Option(help="Write the audit, JSON.")] = None,
+    save: Annotated[Path | None, typer.Option(help="Write the audit, JSON (a shard's sums: .npz).")] = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure dimension, energies and criticality along a network's path.
+    """Measure dimension, energies and criticality along a network's path; spectra and dimensions of any Keras model.
 
-    [dim]Examples:[/]  leaky-zoo analyze leaky_mlp_teacher_k3_l7_equidistant --plot audit.png   |
-    leaky-zoo analyze my.keras --data my.npz --json
+    [dim]Examples:[/]  leaky-zoo analyze leaky_mlp_teacher_k3_l7_equidistant --report audit.html   |
+    leaky-zoo analyze my.keras --data my.npz --json   |   leaky-zoo analyze my.keras --shard 1/4 --save part1.npz
     """
-    if plot and plot.suffix.lower() not in (".png", ".svg", ".pdf"):
-        raise InvalidInputError(f"--plot writes .png, .svg or .pdf. Received: {plot}")
+    _check_outputs(plot, report, save, shard)
     start_tensorflow()
-    from leaky_zoo.analysis import analyze, plot_audit
-    from leaky_zoo.cli.subject import our_network, trained_on
-    from leaky_zoo.data import load_data
-    from leaky_zoo.files import replacing
+    from leaky_zoo.analysis import analyze, analyze_part
+    from leaky_zoo.networks import LeakyNetwork
     from leaky_zoo.zoo import load_model
 
-    network = our_network(load_model(model), model)
-    trained = network.settings["dataset"] or {}
-    dataset = load_data(data or trained_on(network, model)["name"], data_dir)
-    split = split or (trained.get("split", "train") if trained.get("name") == dataset.identifier else "train")
-    x, y = dataset.select(split)
-    about = {"name": dataset.identifier, "split": split}
-    audit = analyze(network, x, y, gamma_0=gamma_0, data=about, track=None if as_json else track("analyzing"))
+    replicas = None
+    if strategy is not None or devices is not None:
+        from leaky_zoo.training.strategy import make_strategy
+
+        replicas = make_strategy(strategy or "auto", devices)  # before TensorFlow runs anything
+    network = load_model(model)
+    about, x, y = _samples(network, model, data, split, data_dir)
+    settings: dict[str, Any] = {
+        "gamma_0": gamma_0,
+        "data": about,
+        "products": products,
+        "with_momenta": momenta,
+        "track": None if as_json else track("analyzing"),
+    }
+    if batch_size is not None:
+        settings["batch_size"] = batch_size
+    if shard is not None and save is not None:
+        if not isinstance(network, LeakyNetwork):
+            raise InvalidInputError(f"--shard is for a LeakyMLP or LeakyConvNet. Received: {type(network).__name__}")
+        analyze_part(network, x, y, _shard(shard), **settings).save(save)
+        err.print(f"written: {save}", soft_wrap=True)
+        return
+    if replicas is not None:
+        from leaky_zoo.training.distributed_audit import analyze_distributed
+        from leaky_zoo.training.strategy import is_chief
+
+        if not isinstance(network, LeakyNetwork):
+            raise InvalidInputError(f"--strategy is for a LeakyMLP or LeakyConvNet. Received: {type(network).__name__}")
+        audit = analyze_distributed(network, x, y, replicas, **settings)
+        if not is_chief(replicas):
+            return  # every worker has the audit; one writes it
+    else:
+        audit = analyze(network, x, y, layers=layers.split(",") if layers else None, **settings)
+    show_audit(audit, report=report, plot=plot, save=save, as_json=as_json)
+
+
+def show_audit(audit: "Audit", *, report: Path | None, plot: Path | None, save: Path | None, as_json: bool) -> None:
+    """Write what was asked for, then print the audit."""
+    from leaky_zoo.analysis import plot_audit
+    from leaky_zoo.files import replacing
+
     if save:
         audit.save(save)
     if plot:
         with replacing(plot) as aside:
             plot_audit(audit).savefig(aside, dpi=130)
+    if report:
+        from leaky_zoo.analysis.report import write_report
+
+        write_report(audit, report)
     if as_json:
         print_json(audit.to_dict())
         return
-    title = f"{network.name} on {dataset.identifier} {split}, N = {audit.n}, gamma_0 = {audit.gamma_0:g}"
+    title = f"{audit.model['name']} on {audit.data['name']} {audit.data['split']}, N = {audit.n}, "
+    title += f"gamma_0 = {audit.gamma_0:g}"
     if audit.weight_decay is not None:
         title += f", mu = {audit.weight_decay:g}, mu_io = {audit.io_weight_decay:g}"
     out.print(audit_table(audit, title))
+    if audit.bottleneck_rank:
+        rank = audit.bottleneck_rank
+        interval = f" (between {rank.low} and {rank.high})" if rank.estimate else ""
+        out.print(f"[bold]{rank.verdict}[/]{interval}", highlight=False)
     for name, reason in audit.undefined.items():
         out.print(f"{name}: {reason}", style="dim")
     for warning in audit.warnings:
         err.print(f"[yellow]warning:[/] {warning}", highlight=False)
-    for path in filter(None, (plot, save)):
+    for path in filter(None, (report, plot, save)):
         err.print(f"written: {path}", soft_wrap=True)
+
+
+def _samples(network: Any, model: str, data: str | None, split: str | None, data_dir: Path | None) -> tuple:
+    """`{"name", "split"}` and the samples that a command is about."""
+    from leaky_zoo.cli.subject import trained_on
+    from leaky_zoo.data import load_data
+    from leaky_zoo.networks import LeakyNetwork
+
+    trained: dict[str, Any] = {}
+    if isinstance(network, LeakyNetwork):
+        trained = network.settings["dataset"] or {}
+    elif data is None:
+        raise InvalidInputError(
+            f"{model} is not one of our networks and does not say what it was trained on: give --data."
+        )
+    dataset = load_data(data or trained_on(network, model)["name"], data_dir)
+    split = split or (trained.get("split", "train") if trained.get("name") == dataset.identifier else "train")
+    return {"name": dataset.identifier, "split": split}, *dataset.select(split)
+
+
+def _check_outputs(plot: Path | None, report: Path | None, save: Path | None, shard: str | None) -> None:
+    """Refuse what could not be written, before any work is done."""
+    if plot and plot.suffix.lower() not in (".png", ".svg", ".pdf"):
+        raise InvalidInputError(f"--plot writes .png, .svg or .pdf. Received: {plot}")
+    if report and report.suffix.lower() not in (".html", ".htm"):
+        raise InvalidInputError(f"--report writes .html. Received: {report}")
+    if shard is not None:
+        _shard(shard)
+        if save is None or save.suffix.lower() != ".npz":
+            raise InvalidInputError(f"--shard writes the sums of its part: give --save PART.npz. Received: {save}")
+        if plot or report:
+            raise InvalidInputError("A shard has no picture of its own: --plot and --report go with merge-audits.")
+
+
+def _shard(text: str) -> tuple[int, int]:
+    place, _, count = text.partition("/")
+    if not (place.isdecimal() and count.isdecimal() and 1 <= int(place) <= int(count)):
+        raise InvalidInputError(f"--shard is I/N with 1 <= I <= N, as 1/4. Received: {text}")
+    return int(place), int(count)

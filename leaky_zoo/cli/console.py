@@ -10,8 +10,12 @@ from typing import Annotated, Any, NoReturn
 import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
+
+from leaky_zoo.reading import shown_text
 
 # Results go to stdout; everything said about them to stderr, so that --json leaves JSON alone on stdout.
 out = Console()
@@ -33,7 +37,9 @@ def print_json(value: Any) -> None:
 
 def fail(message: str, code: int) -> NoReturn:
     """One sentence on stderr, and the exit code."""
-    err.print(f"[bold red]leaky-zoo:[/] {_plain(message)}", highlight=False, soft_wrap=True)
+    err.print(
+        Text.assemble(("leaky-zoo:", "bold red"), " ", shown_text(message, 4000)), highlight=False, soft_wrap=True
+    )
     raise SystemExit(code)
 
 
@@ -45,7 +51,7 @@ def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> 
         numbers = all(NUMBER.match(row[place]) for row in cells)
         result.add_column(column, justify="right" if numbers and place else "left", overflow="fold")
     for row in cells:
-        result.add_row(*(_plain(text) for text in row))
+        result.add_row(*(escape(text) for text in row))
     return result
 
 
@@ -83,7 +89,3 @@ def track(description: str) -> Any:
             yield from progress.track(items, description=description)
 
     return wrap
-
-
-def _plain(text: str) -> str:
-    return text.replace("[", r"\[")

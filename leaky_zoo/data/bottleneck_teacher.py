@@ -70,7 +70,7 @@ def teacher_summary_arrays(config: BottleneckTeacherConfig) -> dict[str, np.ndar
 
 
 def teacher_arrays(
-    dimensions: tuple[int, ...], residual: bool = False, seed: int = 0
+    dimensions: tuple[int, ...], residual: bool = False, seed: int = 0, non_negative_codes: bool = False
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Samples of a teacher: `{"train": (x, y), "test": (x, y)}`, float32.
 
@@ -82,6 +82,8 @@ def teacher_arrays(
         dimensions: input, codes, output; at least two.
         residual: each map is `in -> 100`, three residual ReLU blocks, `100 -> out`. Default False: one hidden layer.
         seed: seed of weights and samples. Default 0.
+        non_negative_codes: replace every inner code by its absolute value, so that the codes fill an orthant instead
+            of surrounding the origin. Default False.
 
     Example:
     >>> x, y = teacher_arrays((30, 3, 30))["train"]
@@ -92,9 +94,11 @@ def teacher_arrays(
     train = SAMPLES["train"]
     x = random.standard_normal((sum(SAMPLES.values()), dimensions[0]))
     signal = x
-    for size_in, size_out in pairwise(dimensions):
+    for place, (size_in, size_out) in enumerate(pairwise(dimensions), start=2):
         signal = _random_map(random, signal, size_in, size_out, residual)
         signal = (signal - signal[:train].mean(0)) / signal[:train].std(0)
+        if non_negative_codes and place < len(dimensions):
+            signal = np.abs(signal)
     x, y = x.astype(np.float32), signal.astype(np.float32)
     return {"train": (x[:train], y[:train]), "test": (x[train:], y[train:])}
 

@@ -18,6 +18,7 @@ import numpy as np
 from leaky_zoo.data.dataset import Dataset
 from leaky_zoo.data.user_file import load_npz
 from leaky_zoo.errors import InvalidInputError, LeakyZooError
+from leaky_zoo.reading import shown
 
 
 @dataclass(frozen=True)
@@ -82,14 +83,14 @@ def load_data(identifier: str, data_dir: str | os.PathLike[str] | None = None) -
     if name not in DATASETS:
         near = difflib.get_close_matches(name, DATASETS, n=1)
         raise InvalidInputError(
-            f"Unknown data set {identifier!r}{f', did you mean {near[0]!r}?' if near else '.'} "
+            f"Unknown data set {shown(identifier)}{f', did you mean {near[0]!r}?' if near else '.'} "
             f"Known: {', '.join(DATASETS)}; or a path that ends in .npz."
         )
     record = DATASETS[name]
     config = config or (record.configs[0] if record.configs else "")
     if config and config not in record.configs:
         raise InvalidInputError(
-            f"{name} has the configs {', '.join(record.configs) or '(none)'}. Received: {identifier!r}"
+            f"{name} has the configs {', '.join(record.configs) or '(none)'}. Received: {shown(identifier)}"
         )
     splits, class_names = _read(name, config, record, data_dir)
     return Dataset(name, config or None, record.task, splits, class_names, record.normalize_features)

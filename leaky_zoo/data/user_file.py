@@ -1,14 +1,17 @@
 """A user's own data: an `.npz` file with `x` and `y`."""
 
 import os
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
 
+from leaky_zoo.archives import read_npz
 from leaky_zoo.data.dataset import Dataset
 from leaky_zoo.errors import InvalidInputError
+from leaky_zoo.reading import existing_file
+
+LARGEST = 1e18  # squares of larger numbers leave float32
+MAX_CLASSES = 100_000
 
 
 def load_npz(path: str | os.PathLike[str]) -> Dataset:
@@ -27,16 +30,8 @@ def load_npz(path: str | os.PathLike[str]) -> Dataset:
         InvalidInputError: no such file, not an `.npz`, missing arrays, pickles, lengths that differ, negative labels,
             or values that are not finite; the message names the array.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise InvalidInputError(f"No such file: {path}. --data takes a data set's name or an .npz with `x` and `y`.")
-    try:
-        with path.open("rb") as file:  # opened here: numpy leaves the file open when it is damaged
-            loaded = np.load(file, allow_pickle=False)
-            names = getattr(loaded, "files", [])  # a lone array has none
-            arrays = {name: loaded[name] for name in names if name in ("x", "y", "x_test", "y_test")}
-    except (ValueError, OSError, zipfile.BadZipFile, EOFError, zlib.error, KeyError, NotImplementedError) as error:
-        raise InvalidInputError(f"{path} is not an .npz of plain arrays: {error}") from error
+    path = existing_file(path)
+    arrays = read_npz(path, ("x", "y", "x_test", "y_test"))
     missing = {"x", "y"} - arrays.keys()
     if missing or ("x_test" in arrays) != ("y_test" in arrays):
         raise InvalidInputError(
@@ -63,14 +58,18 @@ def load_npz(path: str | os.PathLike[str]) -> Dataset:
 
 
 def _checked(path: Path, x_name: str, x: np.ndarray, y_name: str, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    if not (x.ndim and y.ndim and len(x) and len(y)):
-        raise InvalidInputError(f"{path}: `{x_name}` and `{y_name}` hold no samples.")
+    if not (x.ndim and y.ndim and x.size and y.size):
+        raise InvalidInputError(f"{path}: `{x_name}` or `{y_name}` holds no samples.")
     for name, array in ((x_name, x), (y_name, y)):
         if not (np.issubdtype(array.dtype, np.number) or array.dtype == bool) or np.iscomplexobj(array):
             raise InvalidInputError(f"{path}: `{name}` must hold real numbers. Received: dtype={array.dtype}")
         bad = ~np.isfinite(array.reshape(len(array), -1)).all(axis=1)
         if bad.any():
             raise InvalidInputError(f"{path}: `{name}` holds NaN or infinity, first in sample {int(np.argmax(bad))}.")
+        if array.size and max(abs(float(array.max())), abs(float(array.min()))) > LARGEST:
+            raise InvalidInputError(
+                f"{path}: `{name}` holds numbers beyond {LARGEST:g}, too large for float32 training."
+            )
     if x.ndim < 2 or len(x) != len(y) or not len(x):
         raise InvalidInputError(
             f"{path}: `{x_name}` needs one row of features per sample and as many rows as `{y_name}`. "
@@ -78,4 +77,6 @@ def _checked(path: Path, x_name: str, x: np.ndarray, y_name: str, y: np.ndarray)
         )
     if y.ndim == 1 and np.issubdtype(y.dtype, np.integer) and y.min() < 0:
         raise InvalidInputError(f"{path}: labels in `{y_name}` must not be negative. Received: {y.min()}")
+    if y.ndim == 1 and np.issubdtype(y.dtype, np.integer) and y.max() >= MAX_CLASSES:
+        raise InvalidInputError(f"{path}: labels in `{y_name}` must be under {MAX_CLASSES:,}. Received: {y.max()}")
     return x, y

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from leaky_zoo.errors import InvalidInputError
+from leaky_zoo.reading import one_line, parse_json
 
 SCHEMA_VERSION = "1.0"
 PREFIX = "leaky_zoo."
@@ -73,9 +74,9 @@ def parse_properties(properties: Mapping[str, str]) -> dict[str, Any]:
         parsed[key] = text
         if key.removeprefix(PREFIX) in JSON_KEYS and key.startswith(PREFIX):
             try:
-                parsed[key] = json.loads(text, parse_constant=_refuse_constant)
-            except (ValueError, RecursionError) as error:
-                raise InvalidInputError(f"The file's metadata is damaged: {key} is not JSON ({error}).") from error
+                parsed[key] = parse_json(text, key)
+            except InvalidInputError as error:
+                raise InvalidInputError(f"The file's metadata is damaged: {error}") from error
     if any(key.startswith(PREFIX) for key in parsed) and PREFIX + "schema_version" not in parsed:
         raise InvalidInputError(f"The file's metadata is cut off: it has no {PREFIX}schema_version.")
     return parsed
@@ -104,7 +105,9 @@ def unpack_golden(golden: Any) -> tuple[np.ndarray, np.ndarray]:
     try:
         inputs, outputs = _unpack(golden["inputs"]), _unpack(golden["outputs"])
     except (KeyError, TypeError, ValueError, OverflowError, binascii.Error) as error:
-        raise InvalidInputError(f"The file's golden pairs are damaged: {type(error).__name__}: {error}") from error
+        raise InvalidInputError(f"The file's golden pairs are damaged: {one_line(error)}.") from error
+    if not (np.isfinite(inputs).all() and np.isfinite(outputs).all()):
+        raise InvalidInputError("The file's golden pairs are damaged: they hold NaN or infinity.")
     if inputs.ndim == 0 or outputs.ndim == 0 or len(inputs) != len(outputs) or len(inputs) == 0:
         raise InvalidInputError(
             f"The file's golden pairs must be equally many inputs and outputs. "
@@ -127,7 +130,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, np.generic | np.ndarray):
         return value.tolist()
     raise TypeError(f"{type(value).__name__} is not plain data")
-
-
-def _refuse_constant(word: str) -> None:
-    raise ValueError(f"{word} is no number of JSON")

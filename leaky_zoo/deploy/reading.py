@@ -6,9 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from leaky_zoo.errors import InvalidInputError
+from leaky_zoo.reading import existing_file as regular_file
+from leaky_zoo.reading import shown_text
 
 if TYPE_CHECKING:
     import onnx
+
+MAX_BYTES = 2**31 - 1  # protobuf's own limit
 
 
 def read_model(path: str | os.PathLike[str]) -> "onnx.ModelProto":
@@ -22,10 +26,14 @@ def read_model(path: str | os.PathLike[str]) -> "onnx.ModelProto":
     from onnx import ModelProto
 
     path = existing_file(path)
+    if path.stat().st_size > MAX_BYTES:
+        raise InvalidInputError(f"{path} is too long for an ONNX model: more than {MAX_BYTES:,} bytes.")
     try:
         model = ModelProto.FromString(path.read_bytes())
         whole = bool(model.ir_version and model.opset_import and model.graph.node and model.graph.output)
         readable = all(isinstance(text, str) for text in _texts(model))
+    except OSError as error:
+        raise InvalidInputError(f"{path} cannot be read: {error.strerror}.") from error
     except (DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidInputError(f"{path} is not an ONNX model, or is damaged: {type(error).__name__}.") from error
     if not readable:
@@ -61,15 +69,12 @@ def existing_file(path: str | os.PathLike[str]) -> Path:
     """
     if not isinstance(path, str | os.PathLike):
         raise InvalidInputError(f"`path` must be the path of an .onnx file. Received: path={path!r}")
-    path = Path(path)
-    if not path.is_file():
-        raise InvalidInputError(f"No such ONNX file: {path}")
-    return path
+    return regular_file(path, "ONNX file")
 
 
 def first_line(error: Exception) -> str:
     """Give the first line of an error's message."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+    return shown_text((str(error).strip().splitlines() or [type(error).__name__])[0], 300)
 
 
 def properties(model: "onnx.ModelProto") -> dict[str, str]:

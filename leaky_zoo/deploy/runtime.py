@@ -43,7 +43,7 @@ class OnnxModel:
         threads: int | None = None,
         providers: Sequence[Any] = ("CPUExecutionProvider",),
     ) -> None:
-        path = existing_file(path)
+        path = self._path = existing_file(path)
         if threads is not None and threads < 1:
             raise InvalidInputError(f"`threads` must be at least 1, or None. Received: threads={threads}")
         try:
@@ -131,8 +131,11 @@ class OnnxModel:
             raise InvalidInputError(f"`batch_size` must be at least 1. Received: batch_size={batch_size}")
         x = as_float32(x, self.input_shape, "x")
         source = self._session.get_inputs()[0].name
-        parts = [self._session.run(names, {source: x[at : at + batch_size]}) for at in range(0, len(x), batch_size)]
-        return [np.concatenate(column) for column in zip(*parts, strict=True)]
+        try:
+            parts = [self._session.run(names, {source: x[at : at + batch_size]}) for at in range(0, len(x), batch_size)]
+            return [np.concatenate(column) for column in zip(*parts, strict=True)]
+        except (*RUNTIME_ERRORS, ValueError) as error:
+            raise InvalidInputError(f"{self._path} cannot be run on these samples: {first_line(error)}") from error
 
 
 def as_float32(x: Any, sample_shape: Sequence[Any], what: str) -> np.ndarray:

@@ -1,13 +1,13 @@
 """A preset or a saved model, by name, to an ONNX file: gathers what the file should carry."""
 
 import os
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from leaky_zoo.analysis import Audit, analyze
+from leaky_zoo.archives import read_npz
 from leaky_zoo.data import load_data
 from leaky_zoo.deploy.export import export_onnx
 from leaky_zoo.errors import InvalidInputError
@@ -77,9 +77,12 @@ def export_model(
 
 
 def _golden_pairs(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    try:
-        with path.open("rb") as file:
-            pairs = np.load(file, allow_pickle=False)
-            return pairs["inputs"], pairs["outputs"]
-    except (ValueError, OSError, EOFError, KeyError, IndexError, zipfile.BadZipFile) as error:
-        raise InvalidInputError(f"{path} holds no golden pairs: {error}") from error
+    pairs = read_npz(path, ("inputs", "outputs"))
+    if len(pairs) < 2:
+        raise InvalidInputError(
+            f"{path} needs the golden pairs `inputs` and `outputs`. Received: {', '.join(pairs) or '-'}"
+        )
+    for name, array in pairs.items():
+        if array.dtype.kind not in "buif" or not array.ndim or not np.isfinite(array).all():
+            raise InvalidInputError(f"{path}: `{name}` must hold finite numbers. Received: dtype={array.dtype}")
+    return pairs["inputs"], pairs["outputs"]

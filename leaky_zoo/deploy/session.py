@@ -1,5 +1,6 @@
 """ONNX Runtime sessions as this room opens them. Needs numpy and onnxruntime, nothing else."""
 
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -44,9 +45,27 @@ def open_session(
     return onnxruntime.InferenceSession(source, options, providers=list(providers), enable_fallback=False)
 
 
-def run_rows(session: onnxruntime.InferenceSession, inputs: np.ndarray) -> np.ndarray:
-    """Compute the first output for these rows."""
-    return session.run([session.get_outputs()[0].name], {session.get_inputs()[0].name: inputs})[0]
+def run_rows(session: onnxruntime.InferenceSession, inputs: np.ndarray, seconds: float | None = None) -> np.ndarray:
+    """Compute the first output for these rows.
+
+    Args:
+        session: the graph.
+        inputs: the rows.
+        seconds: the run is ended after so long: a graph can loop. Default None: no limit.
+
+    Raises:
+        One of `RUNTIME_ERRORS`: it cannot be run, or takes too long.
+    """
+    options = onnxruntime.RunOptions()
+    options.log_severity_level = 4
+    watch = threading.Timer(seconds or 0, setattr, (options, "terminate", True))
+    watch.daemon = True
+    if seconds is not None:
+        watch.start()
+    try:
+        return session.run([session.get_outputs()[0].name], {session.get_inputs()[0].name: inputs}, options)[0]
+    finally:
+        watch.cancel()
 
 
 def take_rows(values: np.ndarray, count: int) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Checking an exported file again, anywhere: onnx and onnxruntime, no TensorFlow."""
 
+import math
 import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     import onnx
 
 DEFAULT_TOLERANCE = 1e-5
+MAX_SECONDS = 60.0  # of one run
+MAX_SAMPLE = 10_000_000  # numbers
 
 
 @dataclass(frozen=True)
@@ -209,6 +212,8 @@ class _File:
         shape = self.session.get_inputs()[0].shape[1:]
         if not all(isinstance(side, int) for side in shape):
             raise _FailedError(f"Not run: samples of shape {shape} are not fully known.")
+        if math.prod(shape) > MAX_SAMPLE:
+            raise _FailedError(f"Not run: samples of shape {shape} have more than {MAX_SAMPLE:,} numbers.")
         return np.random.default_rng(0).standard_normal((4, *shape)).astype(np.float32)
 
     def _run(self, rows: np.ndarray) -> np.ndarray:
@@ -217,9 +222,12 @@ class _File:
         if self.session is None:
             raise _FailedError("Not run: the file does not load.")
         try:
-            return run_rows(self.session, rows)
+            found = run_rows(self.session, rows, MAX_SECONDS)
         except RUNTIME_ERRORS as error:
             raise _FailedError(f"{len(rows)} samples cannot be run: {first_line(error)}") from error
+        if not isinstance(found, np.ndarray) or found.dtype.kind not in "buif" or not found.ndim:
+            raise _FailedError("The first output is no array of numbers.")
+        return found
 
     def _within(self, error: float, sentence: str) -> str:
         detail = f"{sentence}: relative error {error:.2g}, tolerance {self.tolerance:.2g}."

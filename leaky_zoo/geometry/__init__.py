@@ -1,21 +1,44 @@
 """Moments of one layer's representations, and the norms and energies that follow from them. Pure numpy, float64."""
 
+from leaky_zoo.geometry.bounds import HamiltonianBounds, hamiltonian_bounds
 from leaky_zoo.geometry.energies import Energies, energies
 from leaky_zoo.geometry.identity import Identity, cost_of_identity, cost_of_identity_sweep, k_norm_squared
 from leaky_zoo.geometry.moments import Moments, MomentumMoments, moments
-from leaky_zoo.geometry.spectra import participation_ratio, singular_values, stable_rank
+from leaky_zoo.geometry.plateau import Plateau, find_plateau
+from leaky_zoo.geometry.spectra import (
+    linear_cka,
+    nuclear_norm_rank,
+    participation_ratio,
+    singular_values,
+    stable_rank,
+    within_class_fractions,
+)
+from leaky_zoo.geometry.step import cross_to_next, outer_after_step, squared_length
+from leaky_zoo.geometry.sums import MomentSums, MomentumSums
 
 __all__ = [
     "Energies",
+    "HamiltonianBounds",
     "Identity",
+    "MomentSums",
     "Moments",
     "MomentumMoments",
+    "MomentumSums",
+    "Plateau",
     "cost_of_identity",
     "cost_of_identity_sweep",
+    "cross_to_next",
     "energies",
+    "find_plateau",
+    "hamiltonian_bounds",
     "k_norm_squared",
+    "linear_cka",
     "moments",
+    "nuclear_norm_rank",
+    "outer_after_step",
     "participation_ratio",
     "singular_values",
+    "squared_length",
     "stable_rank",
+    "within_class_fractions",
 ]

@@ -19,7 +19,7 @@ class Energies:
         kinetic_energy: `||dA/dp||_K^2 / (2 Lt)`; at `Lt = 0`, `||dA/dp||_K^2 / 2`.
         potential_energy: `-(Lt / 2) COI`; None at `Lt = 0`.
         cross_term: `<dA/dp, A>_K`.
-        weight_energy: kinetic + cross - potential `= Tr[W S (S + gamma)^-1 W^T] / (2 Lt)`; tends to `||W||^2 / (2 Lt)`
+        lagrangian: kinetic + cross - potential `= Tr[W S (S + gamma)^-1 W^T] / (2 Lt)`; tends to `||W||^2 / (2 Lt)`
             as gamma goes to 0.
         kinetic_plus_potential: the Hamiltonian where the inclusion `dA/dp in image` holds; flat long before the net is
             critical, so it proves nothing. None at `Lt = 0`.
@@ -34,7 +34,7 @@ class Energies:
     kinetic_energy: float
     potential_energy: float | None
     cross_term: float
-    weight_energy: float
+    lagrangian: float
     kinetic_plus_potential: float | None
     hamiltonian: float | None
     rank_from_hamiltonian: float | None
@@ -82,7 +82,7 @@ def energies(
         kinetic_energy=kinetic,
         potential_energy=potential,
         cross_term=overlap - depth * identity.cost,
-        weight_energy=weights_squared / (2 * unit),
+        lagrangian=weights_squared / (2 * unit),
         kinetic_plus_potential=kinetic + potential if potential is not None else None,
         hamiltonian=hamiltonian,
         rank_from_hamiltonian=rank,

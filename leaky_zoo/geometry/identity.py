@@ -69,7 +69,7 @@ def cost_of_identity(moments: Moments, gamma_0: float = 1e-5) -> Identity:
     gamma = gamma_0 * largest
     factor = linalg.cho_factor(gram + gamma * np.eye(size), check_finite=False)
     weights = linalg.cho_solve(factor, moments.cross.T, check_finite=False).T
-    squared = float(np.trace(moments.outer))
+    squared = moments.squared
     # <W S, W> with W S = M - gamma W, which the solve gives for free.
     image = moments.cross - gamma * weights
     residual = max(squared - 2 * _inner(weights, moments.cross) + _inner(image, weights), 0.0)
@@ -77,7 +77,7 @@ def cost_of_identity(moments: Moments, gamma_0: float = 1e-5) -> Identity:
     return Identity(gamma, weights, cost, residual / squared if squared > 0 else 0.0, factor)
 
 
-def cost_of_identity_sweep(moments: Moments, gammas_0: Sequence[float]) -> np.ndarray:
+def cost_of_identity_sweep(moments: Moments, gammas_0: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
     """The cost of identity at many values of `gamma_0`, from one eigendecomposition.
 
     Args:
@@ -85,25 +85,33 @@ def cost_of_identity_sweep(moments: Moments, gammas_0: Sequence[float]) -> np.nd
         gammas_0: relative regularisers, positive.
 
     Returns:
-        One cost for each, float64.
+        One cost for each, and one out-of-image fraction for each, float64.
+
+    Raises:
+        ValueError: the moments are not finite or all zero.
 
     Example:
     >>> import numpy as np
     >>> from leaky_zoo.geometry import moments
     >>> a = np.random.default_rng(0).uniform(size=(50, 3))
-    >>> costs = cost_of_identity_sweep(moments(a, a), [1e-3, 1e-6])
+    >>> costs, _ = cost_of_identity_sweep(moments(a, a), [1e-3, 1e-6])
     >>> bool(abs(costs[1] - cost_of_identity(moments(a, a), 1e-6).cost) < 1e-6)
     True
     """
+    if not np.isfinite(moments.gram).all():
+        raise ValueError("The representations hold NaN or infinity: no energy can be computed from them.")
     values, vectors = linalg.eigh(moments.gram, check_finite=False)
+    if values[-1] <= 0:
+        raise ValueError("All features of this layer are zero: its cost of identity is undefined.")
     weights = np.square(moments.cross @ vectors).sum(axis=0)
-    squared = float(np.trace(moments.outer))
-    costs = []
+    squared = moments.squared
+    costs, fractions = [], []
     for gamma in values[-1] * np.asarray(gammas_0, dtype=np.float64):
         shrunk = weights / (values + gamma)
         residual = max(squared - 2 * shrunk.sum() + (shrunk * values / (values + gamma)).sum(), 0.0)
         costs.append((shrunk / (values + gamma)).sum() + residual / gamma)
-    return np.array(costs)
+        fractions.append(residual / squared if squared > 0 else 0.0)
+    return np.array(costs), np.array(fractions)
 
 
 def k_norm_squared(matrix: np.ndarray, features: np.ndarray, identity: Identity) -> float:

@@ -17,8 +17,10 @@ class Moments:
         count: number of columns summed (samples; for convolutions, samples x positions).
         gram: `S = s(A) s(A)^T`, shape `(f, f)`.
         cross: `M = A s(A)^T`, shape `(w, f)`.
-        outer: `A A^T`, shape `(w, w)`; its trace is `T`.
+        outer: `A A^T`, shape `(w, w)`.
         total: `A 1`, shape `(w,)`: the sum of the columns, for centred statistics.
+        squared: `T = Tr A A^T`, summed by itself: the cost of identity is a difference of numbers of this size, so it
+            must belong to the very samples of `gram` and `cross`, to the last digit.
     """
 
     count: int
@@ -26,6 +28,7 @@ class Moments:
     cross: np.ndarray
     outer: np.ndarray
     total: np.ndarray
+    squared: float
 
     def __add__(self, other: "Moments") -> "Moments":
         """Moments of the two sets of samples together."""
@@ -35,6 +38,7 @@ class Moments:
             self.cross + other.cross,
             self.outer + other.outer,
             self.total + other.total,
+            self.squared + other.squared,
         )
 
     @property
@@ -96,4 +100,4 @@ def moments(representations: np.ndarray, features: np.ndarray) -> Moments:
             "`representations` and `features` must be matrices with one row per sample. "
             f"Received: representations.shape={a.shape}, features.shape={s.shape}"
         )
-    return Moments(a.shape[0], s.T @ s, a.T @ s, a.T @ a, a.sum(axis=0))
+    return Moments(a.shape[0], s.T @ s, a.T @ s, a.T @ a, a.sum(axis=0), float(np.vdot(a, a)))

@@ -34,3 +34,60 @@ def participation_ratio(covariance: np.ndarray) -> float | None:
     trace = float(np.trace(covariance))
     squares = float(np.vdot(covariance, covariance))
     return trace**2 / squares if squares > 0 else None
+
+
+def nuclear_norm_rank(values: np.ndarray) -> float | None:
+    """`||A||_*^2 / ||A||_F^2` from the singular values, in [1, rank A]; None when all are zero.
+
+    >>> round(nuclear_norm_rank(np.array([2.0, 2.0, 0.0])), 6)
+    2.0
+    """
+    squared = float(np.sum(values**2))
+    return float(np.sum(values)) ** 2 / squared if squared > 0 else None
+
+
+def linear_cka(cross: np.ndarray, first: np.ndarray, second: np.ndarray) -> float | None:
+    """Linear CKA of two representations from centred second moments (Kornblith et al. 2019), in [0, 1].
+
+    Args:
+        cross: `X Y^T` of the centred representations, shape `(v, w)`.
+        first: `X X^T`, shape `(v, v)`.
+        second: `Y Y^T`, shape `(w, w)`.
+
+    Returns:
+        `||X Y^T||_F^2 / (||X X^T||_F ||Y Y^T||_F)`; None where one of the two is constant.
+
+    >>> round(linear_cka(np.eye(2), np.eye(2), np.eye(2)), 6)
+    1.0
+    """
+    scale = float(np.linalg.norm(first)) * float(np.linalg.norm(second))
+    return float(np.vdot(cross, cross)) / scale if scale > 0 else None
+
+
+def within_class_fractions(
+    counts: np.ndarray, totals: np.ndarray, squares: np.ndarray
+) -> tuple[float | None, list[float | None]]:
+    """How much of the variance is within the classes: 0 at neural collapse, 1 where classes share one mean.
+
+    Args:
+        counts: samples of each class, shape `(c,)`.
+        totals: sum of the representations of each class, shape `(c, w)`.
+        squares: sum of their squared norms, shape `(c,)`.
+
+    Returns:
+        `Tr within / Tr total` over all classes, and for each class the variance within it divided by the mean variance
+        of all samples (None for a class without samples; all None where nothing varies).
+
+    >>> within_class_fractions(np.array([2, 2]), np.array([[2.0], [-2.0]]), np.array([2.0, 2.0]))
+    (0.0, [0.0, 0.0])
+    """
+    counts = np.asarray(counts, dtype=np.float64)
+    seen = counts > 0
+    safe = np.where(seen, counts, 1.0)
+    within = np.maximum(squares - np.square(totals).sum(axis=1) / safe, 0.0)
+    samples = counts.sum()
+    total = float(squares.sum() - np.square(totals.sum(axis=0)).sum() / samples)
+    if not total > 1e-14 * float(squares.sum()):
+        return None, [None] * len(counts)
+    each = [float(w / c / (total / samples)) if c else None for w, c in zip(within, counts, strict=True)]
+    return float(within.sum()) / total, each

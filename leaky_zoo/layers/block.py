@@ -17,8 +17,8 @@ class LeakyBlock(keras.layers.Layer):
     `V = W / max(Lt, 1)`: entries of `W` are of order `Lt`, too large for the usual learning rates. At `Lt = 0` it is a
     residual block; continuous in `Lt` down to there. Paper, section 1.1.
 
-    Subclasses give `build` (which calls `_add_kernel`), `apply_weights`, and the two numpy maps `features` and
-    `pull_back` that analysis uses.
+    Subclasses give `build` (which calls `_add_kernel`), `apply_weights`, and the numpy maps `columns`, `restore`,
+    `activations` and `pull_back` that analysis uses.
 
     Args:
         effective_depth: `Lt >= 0`.
@@ -116,20 +116,29 @@ class LeakyBlock(keras.layers.Layer):
             held = held[:, :-1]
         self.kernel.assign(held.T.reshape(self.kernel.shape))
 
-    def columns(self, representation: np.ndarray) -> np.ndarray:
-        """The paper's columns of `A` as float64 rows: `(n, w)` for a dense block, `(n h w, channels)` for a conv."""
+    def columns(self, representation: np.ndarray, dtype: Any = np.float64) -> np.ndarray:
+        """The paper's columns of `A` as rows: `(n, w)` for a dense block, `(n h w, channels)` for a convolution."""
         raise NotImplementedError(f"{type(self).__name__} must define columns.")
 
     def restore(self, columns: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         """The inverse of `columns` for a representation of this shape."""
         raise NotImplementedError(f"{type(self).__name__} must define restore.")
 
+    def activations(self, representation: np.ndarray, dtype: Any = np.float64) -> np.ndarray:
+        """`s(A)` without its row of ones, as rows that align with `columns`."""
+        raise NotImplementedError(f"{type(self).__name__} must define activations.")
+
     def features(self, representation: np.ndarray) -> np.ndarray:
         """`s(A)` as float64 rows that align with `columns`, the ones (if there is a bias) last."""
-        raise NotImplementedError(f"{type(self).__name__} must define features.")
+        return with_ones(self.activations(representation), self.use_bias)
 
-    def pull_back(self, gradient: np.ndarray, representation: np.ndarray) -> np.ndarray:
-        """Gradient by `A` from the gradient by `W s(A)`, both as `columns`; `A` as the layer has it."""
+    def pull_back(
+        self, gradient: np.ndarray, representation: np.ndarray, weights: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Gradient by `A` from the gradient by `W s(A)`, both as `columns`; `A` as the layer has it.
+
+        `weights` is `weight_matrix`, for a caller that has it already and chooses the dtype. Default None: float64.
+        """
         raise NotImplementedError(f"{type(self).__name__} must define pull_back.")
 
     def get_config(self) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops
 
 from leaky_zoo.errors import InvalidInputError
-from leaky_zoo.layers.block import LeakyBlock, with_ones
+from leaky_zoo.layers.block import LeakyBlock
 
 
 @keras.saving.register_keras_serializable(package="leaky_zoo")
@@ -64,8 +64,8 @@ class LeakyConv2D(LeakyBlock):
         shape = (1, 1, 1, -1) if self.data_format == "channels_last" else (1, -1, 1, 1)
         return outputs + ops.reshape(ops.cast(self.bias, self.compute_dtype), shape)
 
-    def columns(self, representation: np.ndarray) -> np.ndarray:
-        images = self._channels_last(representation)
+    def columns(self, representation: np.ndarray, dtype: Any = np.float64) -> np.ndarray:
+        images = self._channels_last(representation, dtype)
         return images.reshape(-1, images.shape[-1])
 
     def restore(self, columns: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -74,36 +74,49 @@ class LeakyConv2D(LeakyBlock):
         n, channels, height, width = shape
         return np.moveaxis(columns.reshape(n, height, width, channels), -1, 1)
 
-    def features(self, representation: np.ndarray) -> np.ndarray:
-        images = np.maximum(self._channels_last(representation), 0)
-        n, height, width, channels = images.shape
-        reach = self.kernel_size // 2
-        padded = np.pad(images, ((0, 0), (reach, reach), (reach, reach), (0, 0)))
-        patches = np.empty((n, height, width, self.kernel_size**2, channels))
-        for position, (row, column) in enumerate(self._offsets()):
-            patches[:, :, :, position] = padded[:, row : row + height, column : column + width]
-        return with_ones(patches.reshape(n * height * width, -1), self.use_bias)
+    def activations(self, representation: np.ndarray, dtype: Any = np.float64) -> np.ndarray:
+        return image_patches(np.maximum(self._channels_last(representation, dtype), 0), self.kernel_size)
 
-    def pull_back(self, gradient: np.ndarray, representation: np.ndarray) -> np.ndarray:
-        images = self._channels_last(representation)
+    def pull_back(
+        self, gradient: np.ndarray, representation: np.ndarray, weights: np.ndarray | None = None
+    ) -> np.ndarray:
+        weights = self.weight_matrix if weights is None else weights
+        images = self._channels_last(representation, weights.dtype)
         n, height, width, channels = images.shape
-        kernel = self.weight_matrix[:, : self.kernel_size**2 * channels]
+        kernel = weights[:, : self.kernel_size**2 * channels]
         patches = (gradient @ kernel).reshape(n, height, width, self.kernel_size**2, channels)
         reach = self.kernel_size // 2
-        padded = np.zeros((n, height + 2 * reach, width + 2 * reach, channels))
-        for position, (row, column) in enumerate(self._offsets()):
+        padded = np.zeros((n, height + 2 * reach, width + 2 * reach, channels), dtype=patches.dtype)
+        for position, (row, column) in enumerate(_offsets(self.kernel_size)):
             padded[:, row : row + height, column : column + width] += patches[:, :, :, position]
         folded = padded[:, reach : reach + height, reach : reach + width]
         return (folded * (images > 0)).reshape(-1, channels)
 
-    def _offsets(self) -> list[tuple[int, int]]:
-        return [(row, column) for row in range(self.kernel_size) for column in range(self.kernel_size)]
-
-    def _channels_last(self, representation: np.ndarray) -> np.ndarray:
-        images = np.asarray(representation, dtype=np.float64)
+    def _channels_last(self, representation: np.ndarray, dtype: Any) -> np.ndarray:
+        images = np.asarray(representation, dtype=dtype)
         return images if self.data_format == "channels_last" else np.moveaxis(images, 1, -1)
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         config.update(kernel_size=self.kernel_size, data_format=self.data_format)
         return config
+
+
+def image_patches(images: np.ndarray, kernel_size: int) -> np.ndarray:
+    """The patch matrix of images `(n, h, w, c)` under zero padding: rows `(n h w, kernel_size^2 c)`.
+
+    Example:
+    >>> image_patches(np.ones((1, 2, 2, 1)), 3).sum(axis=1)
+    array([4., 4., 4., 4.])
+    """
+    n, height, width, channels = images.shape
+    reach = kernel_size // 2
+    padded = np.pad(images, ((0, 0), (reach, reach), (reach, reach), (0, 0)))
+    patches = np.empty((n, height, width, kernel_size**2, channels), dtype=images.dtype)
+    for position, (row, column) in enumerate(_offsets(kernel_size)):
+        patches[:, :, :, position] = padded[:, row : row + height, column : column + width]
+    return patches.reshape(n * height * width, -1)
+
+
+def _offsets(kernel_size: int) -> list[tuple[int, int]]:
+    return [(row, column) for row in range(kernel_size) for column in range(kernel_size)]

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from leaky_zoo.layers.block import LeakyBlock, with_ones
+from leaky_zoo.layers.block import LeakyBlock
 
 
 @keras.saving.register_keras_serializable(package="leaky_zoo")
@@ -30,16 +30,19 @@ class LeakyDense(LeakyBlock):
         outputs = ops.matmul(features, ops.cast(self.kernel, self.compute_dtype))
         return outputs if self.bias is None else outputs + ops.cast(self.bias, self.compute_dtype)
 
-    def columns(self, representation: np.ndarray) -> np.ndarray:
-        array = np.asarray(representation, dtype=np.float64)
+    def columns(self, representation: np.ndarray, dtype: Any = np.float64) -> np.ndarray:
+        array = np.asarray(representation, dtype=dtype)
         return array.reshape(-1, array.shape[-1])
 
     def restore(self, columns: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         return columns.reshape(shape)
 
-    def features(self, representation: np.ndarray) -> np.ndarray:
-        return with_ones(np.maximum(self.columns(representation), 0), self.use_bias)
+    def activations(self, representation: np.ndarray, dtype: Any = np.float64) -> np.ndarray:
+        return np.maximum(self.columns(representation, dtype), 0)
 
-    def pull_back(self, gradient: np.ndarray, representation: np.ndarray) -> np.ndarray:
-        kernel = self.weight_matrix[:, : gradient.shape[-1]]
-        return (gradient @ kernel) * (self.columns(representation) > 0)
+    def pull_back(
+        self, gradient: np.ndarray, representation: np.ndarray, weights: np.ndarray | None = None
+    ) -> np.ndarray:
+        weights = self.weight_matrix if weights is None else weights
+        back = gradient @ weights[:, : gradient.shape[-1]]
+        return np.multiply(back, self.columns(representation, back.dtype) > 0, out=back)

@@ -1,10 +1,26 @@
-"""Recipes, strategies, the training loop with its callbacks and checkpoints, and the L-BFGS phase."""
+"""Recipes, strategies, the training loop with its callbacks and checkpoints, and the L-BFGS phase.
 
-from leaky_zoo.training.callbacks import EarlyStopping, PenaltyRamp, StepCallback, StepSizeUpdate
-from leaky_zoo.training.evaluation import evaluate_network
-from leaky_zoo.training.fit import TrainingResult, build, train
-from leaky_zoo.training.recipe import Recipe
-from leaky_zoo.training.strategy import make_strategy
+The names below are loaded when first used: a `Recipe` needs neither Keras nor TensorFlow, and sweeps run without them.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from leaky_zoo.training.callbacks import EarlyStopping, PenaltyRamp, StepCallback, StepSizeUpdate
+    from leaky_zoo.training.evaluation import evaluate_network
+    from leaky_zoo.training.fit import TrainingResult, build, train
+    from leaky_zoo.training.recipe import Recipe
+    from leaky_zoo.training.strategy import make_strategy
+
+_HOMES = {
+    "callbacks": ("EarlyStopping", "PenaltyRamp", "StepCallback", "StepSizeUpdate"),
+    "evaluation": ("evaluate_network",),
+    "fit": ("TrainingResult", "build", "train"),
+    "recipe": ("Recipe",),
+    "strategy": ("make_strategy",),
+}
+_HOME = {name: f"leaky_zoo.training.{module}" for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "EarlyStopping",
@@ -18,3 +34,13 @@ __all__ = [
     "make_strategy",
     "train",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(_HOME[name]), name)
+    raise AttributeError(f"module 'leaky_zoo.training' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

@@ -1,7 +1,6 @@
 """A recipe: everything that one training run needs, validated, as YAML on disk."""
 
 import os
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
@@ -9,10 +8,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.files import write_text
+from leaky_zoo.reading import read_yaml, validation_words
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class DataPart(_Part):
@@ -52,14 +52,14 @@ class NetworkPart(_Part):
 
     family: Literal["mlp", "conv"] = "mlp"
     task: Literal["autoencoding"] | None = None
-    width: int = Field(64, ge=1)
-    depth: int = Field(15, ge=1)
-    effective_depth: float = Field(3.0, ge=0)
+    width: int = Field(64, ge=1, le=65_536)
+    depth: int = Field(15, ge=1, le=10_000)
+    effective_depth: float = Field(3.0, ge=0, le=10_000)
     schedule: str | dict[str, Any] = "equidistant"
     use_bias: bool = True
-    kernel_size: int | None = None
-    stem_size: int | None = None
-    stem_stride: int | None = None
+    kernel_size: int | None = Field(None, ge=1, le=1024)
+    stem_size: int | None = Field(None, ge=1, le=1024)
+    stem_stride: int | None = Field(None, ge=1, le=1024)
     dtype: Literal["float32", "float64", "mixed_bfloat16", "mixed_float16"] = "float32"
 
     @model_validator(mode="after")
@@ -104,8 +104,8 @@ class OptimizerPart(_Part):
     """
 
     learning_rate: float = Field(1e-3, gt=0)
-    steps: int | None = Field(None, ge=1)
-    epochs: int | None = Field(None, ge=1)
+    steps: int | None = Field(None, ge=1, le=10**9)
+    epochs: int | None = Field(None, ge=1, le=10**9)
     warmup: float = Field(0.02, ge=0, lt=1)
     global_clipnorm: float | None = Field(1.0, gt=0)
     micro_batches: int = Field(1, ge=1)
@@ -204,14 +204,7 @@ class Recipe(_Part):
         Raises:
             InvalidInputError: no such file, not YAML, or a field that is wrong; the message names file and field.
         """
-        path = Path(path)
-        if not path.is_file():
-            raise InvalidInputError(f"No such recipe: {path}")
-        try:
-            value = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise InvalidInputError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
-        return cls.from_dict(value, source=str(path))
+        return cls.from_dict(read_yaml(path, "recipe"), source=str(path))
 
     @classmethod
     def from_dict(cls, value: Any, source: str = "recipe") -> "Recipe":
@@ -221,11 +214,7 @@ class Recipe(_Part):
         try:
             return cls.model_validate(value)
         except ValidationError as error:
-            problems = "; ".join(
-                f"{'.'.join(map(str, problem['loc'])) or 'recipe'}: {problem['msg']} (received {problem['input']!r})"
-                for problem in error.errors()
-            )
-            raise InvalidInputError(f"{source}: {problems}") from error
+            raise InvalidInputError(f"{source}: {validation_words(error, 'recipe')}") from error
 
     def write(self, path: str | os.PathLike[str]) -> None:
         """Write the recipe as YAML, atomically; fields at their default are left out."""

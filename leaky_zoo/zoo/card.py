@@ -62,6 +62,7 @@ def _bottleneck(audit: Audit) -> list[str]:
         f"Measured on {audit.data['name']} {audit.data['split']}, N = {audit.n}, gamma_0 = {audit.gamma_0:g}, "
         f"mu = {_plain(audit.weight_decay)}, mu_io = {_plain(audit.io_weight_decay)}.",
         "",
+        *_verdict(audit),
         f"- least cost of identity: {summary['min_cost_of_identity']:.3f}, at the input of layer "
         f"{summary['layer_of_min_cost_of_identity']}",
     ]
@@ -88,6 +89,14 @@ def _bottleneck(audit: Audit) -> list[str]:
             lines.append(f"- largest criticality residual there: {summary['max_criticality_residual']:.3f}")
     lines += [f"- warning: {warning}" for warning in audit.warnings]
     return lines
+
+
+def _verdict(audit: Audit) -> list[str]:
+    rank = audit.bottleneck_rank
+    if rank is None:
+        return []
+    interval = f" (between {rank.low} and {rank.high})" if rank.estimate is not None else ""
+    return [f"**Verdict: {rank.verdict}{interval}.**", ""]
 
 
 def _made(metadata: dict[str, Any]) -> list[str]:

@@ -1,19 +1,47 @@
 """Where presets are, and what they are called. No heavy imports: `leaky-zoo list` starts here."""
 
 import difflib
-import json
 import os
 import re
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
 from leaky_zoo.errors import InvalidInputError
+from leaky_zoo.reading import existing_file, read_json, shown, shown_text, validation_words
 
 NAME = re.compile(r"^[a-z0-9][a-z0-9_.\-]*$")
 FILES = ("config.json", "model.weights.h5", "metadata.json", "recipe.yaml", "audit.json", "golden.npz", "README.md")
 
 REQUIRED = ("name", "class", "task", "effective_depth", "schedule", "depth", "width", "parameters", "metrics", "sha256")
+
+
+class Metadata(BaseModel):
+    """What every command may rely on in a `metadata.json`; other keys are free."""
+
+    model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False)
+
+    name: str = Field(pattern=NAME.pattern, max_length=200)
+    class_: str = Field(alias="class")
+    task: str
+    dataset: str | None = None
+    effective_depth: float = Field(ge=0)
+    schedule: str
+    depth: int = Field(ge=1)
+    width: int = Field(ge=1)
+    parameters: int = Field(ge=0)
+    metrics: dict[str, dict[str, float]]
+    sha256: dict[str, str]
+    weight_decay: float | None = None
+    io_weight_decay: float | None = None
+    seed: int | None = None
+    device: str | None = None
+    training_seconds: float | None = None
+    citation: str | None = None
+    licence: str | None = None
+    versions: dict[str, str] = {}
 
 
 class UnknownPresetError(InvalidInputError):
@@ -79,14 +107,18 @@ def preset_folder(name: str | os.PathLike[str]) -> Path:
     text = os.fspath(name)
     if isinstance(name, Path) or os.sep in text or text.startswith("."):
         folder = Path(text)
-        if not (folder / "metadata.json").is_file():
-            raise MissingFileError(f"{folder} is no preset: it has no metadata.json.")
+        try:
+            existing_file(folder / "metadata.json")
+        except InvalidInputError as error:
+            raise MissingFileError(f"{shown_text(text)} is no preset: it has no metadata.json.") from error
         return folder
     known = [path.parent.name for path in models_dir().glob("*/metadata.json")]
     if not NAME.match(text) or text not in known:
         near = difflib.get_close_matches(text, known, n=3)
         advice = f"Nearest: {', '.join(near)}" if near else f"Known: {', '.join(sorted(known)) or 'none'}"
-        raise UnknownPresetError(f"No preset is called {text!r}. {advice}. A folder is given as a path, as ./{text}")
+        raise UnknownPresetError(
+            f"No preset is called {shown(text)}. {advice}. A folder is given as a path, as ./{text[:80]}"
+        )
     return models_dir() / text
 
 
@@ -98,15 +130,16 @@ def read_metadata(folder: Path) -> dict[str, Any]:
         InvalidInputError: it is not a JSON object.
     """
     path = folder / "metadata.json"
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise MissingFileError(f"{folder} lacks metadata.json.") from error
-    except ValueError as error:
-        raise InvalidInputError(f"{path} is not JSON: {error}") from error
+    if not path.exists():
+        raise MissingFileError(f"{folder} lacks metadata.json.")
+    value = read_json(path)
     if not isinstance(value, dict):
         raise InvalidInputError(f"{path} must hold a JSON object. Received: {type(value).__name__}")
     lacking = [key for key in REQUIRED if key not in value]
     if lacking:
         raise InvalidInputError(f"{path} lacks {', '.join(lacking)}.")
+    try:
+        Metadata.model_validate(value)
+    except ValidationError as error:
+        raise InvalidInputError(f"{path}: {validation_words(error, 'metadata')}") from error
     return value

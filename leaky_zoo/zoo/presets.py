@@ -1,6 +1,5 @@
 """Presets on disk: load, save, verify by hash."""
 
-import json
 import os
 import shutil
 import tempfile
@@ -15,9 +14,13 @@ from leaky_zoo.analysis import Audit
 from leaky_zoo.errors import CheckFailedError, InvalidInputError
 from leaky_zoo.files import sha256, write_json, write_text
 from leaky_zoo.networks import FAMILIES, LeakyNetwork
+from leaky_zoo.reading import one_line, read_json
 from leaky_zoo.training import Recipe
 from leaky_zoo.zoo.card import write_card
+from leaky_zoo.zoo.config import check_config
+from leaky_zoo.zoo.keras_file import load_keras_file
 from leaky_zoo.zoo.names import FILES, NAME, MissingFileError, preset_folder, read_metadata
+from leaky_zoo.zoo.weights_file import check_weights
 
 GOLDEN_SAMPLES = 16
 CITATION = (
@@ -63,25 +66,24 @@ def from_preset(name: str | os.PathLike[str], expected: type[LeakyNetwork] | Non
             raise ChangedFileError(
                 f"{folder / file} has changed: its sha256 is not {stated}, which metadata.json names."
             )
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InvalidInputError(f"{folder / 'config.json'} is not JSON: {error}") from error
-    if not isinstance(config, dict) or not isinstance(config.get("config"), dict):
+    config, weights = read_json(folder / "config.json"), folder / "model.weights.h5"
+    if not isinstance(config, dict) or not isinstance(config.get("class_name"), str):
         raise InvalidInputError(f"{folder / 'config.json'} must hold `class_name` and `config`.")
     classes = {cls.__name__: cls for cls in FAMILIES.values()}
-    if config.get("class_name") not in classes:
+    if config["class_name"] not in classes:
         raise WrongClassError(
             f"{folder} holds a {config.get('class_name')!r}; presets are one of {', '.join(classes)}."
         )
     found = classes[config["class_name"]]
     if expected is not None and not issubclass(found, expected):
         raise WrongClassError(f"The preset {folder.name} is a {found.__name__}, not a {expected.__name__}.")
+    check_config(config, str(folder / "config.json"), weights.stat().st_size)
+    check_weights(str(weights), str(weights))
     try:
         network = found.from_config(config["config"])
-        network.load_weights(folder / "model.weights.h5")
-    except (TypeError, ValueError, KeyError, OSError) as error:
-        raise InvalidInputError(f"{folder} cannot be loaded as a {found.__name__}: {error}") from error
+        network.load_weights(weights)
+    except Exception as error:  # whatever Keras says of a configuration and weights that do not fit each other
+        raise InvalidInputError(f"{folder} cannot be loaded as a {found.__name__}: {one_line(error)}.") from error
     return network
 
 
@@ -91,18 +93,12 @@ def load_model(name: str | os.PathLike[str]) -> keras.Model:
     A bare `keras.models.load_model` knows our classes only after `import leaky_zoo.networks`.
 
     Raises:
-        InvalidInputError: no such file, a file that Keras cannot read, or as `from_preset`.
+        InvalidInputError: as `load_keras_file`, or as `from_preset`.
     """
     text = os.fspath(name)
     if not text.endswith(".keras"):
         return from_preset(name)
-    if not Path(text).is_file():
-        raise InvalidInputError(f"No such model file: {text}")
-    try:
-        return keras.models.load_model(text, compile=False, safe_mode=True)
-    except (ValueError, TypeError, KeyError, OSError, ImportError) as error:
-        reason = str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
-        raise InvalidInputError(f"{text} cannot be loaded: {reason}") from error
+    return load_keras_file(text)
 
 
 def save_to_preset(

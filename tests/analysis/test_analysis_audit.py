@@ -1,13 +1,15 @@
 """The audit: what it measures on nets whose answer is known, and what it says when a number means nothing."""
 
 import json
+from itertools import pairwise
+from pathlib import Path
 
 import jsonschema
 import keras
 import numpy as np
 import pytest
 
-from leaky_zoo.analysis import Audit, analyze, plot_audit
+from leaky_zoo.analysis import SCHEMA_VERSION, Audit, analyze, plot_audit
 from leaky_zoo.analysis.schema import SCHEMA_FILE, audit_schema
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.geometry import cost_of_identity, energies, moments
@@ -49,15 +51,6 @@ def test_kinetic_cross_and_potential_sum_to_the_weights(samples):
     for layer, norm in zip(audit.layers, network_norms, strict=True):
         total = layer.kinetic_energy + layer.cross_term - layer.potential_energy
         assert 0 < total <= norm * (1 + 1e-9)
-
-
-def test_batch_size_does_not_matter(samples):
-    x, y = samples
-    network = small_net()
-    whole, parts = analyze(network, x, y), analyze(network, x, y, batch_size=7)
-    for a, b in zip(whole.layers, parts.layers, strict=True):
-        assert a.cost_of_identity == pytest.approx(b.cost_of_identity, rel=1e-6)
-        assert a.criticality_residual == pytest.approx(b.criticality_residual, rel=1e-5)
 
 
 @pytest.mark.tensorflow_only  # float64; JAX computes in float32 unless told otherwise
@@ -167,3 +160,81 @@ def test_plot_has_four_labelled_panels(samples):
     figure = plot_audit(analyze(small_net(), *samples))
     assert len(figure.axes) == 4
     assert all(axes.get_xlabel() and axes.get_ylabel() and axes.get_title() for axes in figure.axes)
+
+
+def test_an_audit_of_the_first_schema_still_loads():
+    """A file that version 0.1 wrote; what it did not measure is None."""
+    old = Audit.load(Path(__file__).parent / "data" / "audit_1_0.json")
+    assert (old.schema_version, old.kind, old.n, len(old.layers)) == (SCHEMA_VERSION, "path", 40, 3)
+    assert old.bottleneck_rank is None and old.layers[0].plateau is None
+    assert old.layers[0].hamiltonian is not None and old.layers[2].weight_gap is not None
+    assert Audit.from_dict(old.to_dict()) == old
+    assert plot_audit(old).axes
+
+
+def test_differences_name_what_changed(samples):
+    x, y = samples
+    network = small_net()
+    first = analyze(network, x, y)
+    assert first.diff(first).comparable and not first.diff(first).layers
+    network.blocks[2].assign_weight_matrix(2 * network.blocks[2].weight_matrix)
+    second = analyze(network, x, y)
+    change = first.diff(second)
+    assert change.comparable and change.layers[(3, "weight_norm")][1] == pytest.approx(2 * first.layers[2].weight_norm)
+    assert (1, "weight_norm") not in change.layers and change.largest(3)[0][2] > 0.4
+    assert not first.diff(analyze(network, x, y, gamma_0=1e-3)).comparable
+    with pytest.raises(InvalidInputError, match="5 and 4"):
+        first.diff(analyze(small_net(depth=4), x, y))
+
+
+def test_a_data_frame_says_what_it_was_measured_with(samples):
+    frame = analyze(small_net(), *samples, data={"name": "d", "split": "s"}).to_dataframe()
+    assert len(frame) == 5 and set(frame["n"]) == {60} and set(frame["gamma_0"]) == {1e-5}
+    assert set(frame["data"]) == {"d"} and frame["weights_sha256"].nunique() == 1
+    assert {"cost_of_identity", "hamiltonian", "turning_angle"} <= set(frame.columns)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        (("n",), "many", "n"),
+        (("layers", 0, "step_size"), "0.2", "layers.0.step_size"),
+        (("layers", 0, "colour"), 1, "layers.0.colour"),
+        (("bottleneck_rank", "low"), 1.5, "bottleneck_rank"),
+        (("gamma_sweep",), None, "gamma_sweep"),
+        (("loss",), float("nan"), "plain JSON"),
+    ],
+)
+def test_a_wrong_field_is_named(samples, path, value, words):
+    broken = analyze(small_net(), *samples).to_dict()
+    place = broken
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = value
+    with pytest.raises(InvalidInputError, match=words):
+        Audit.from_dict(broken)
+
+
+def test_path_geometry_against_the_representations(samples):
+    """Distances, turning angles, CKA and class variances from the sums are those of the representations."""
+    x, y = samples
+    network = small_net()
+    audit = analyze(network, x, y)
+    path = [np.asarray(a, dtype=float) for a in network.representations(x)]
+    steps = [after - before for before, after in pairwise(path)]
+    for row, layer in enumerate(audit.layers):
+        assert layer.distance == pytest.approx(np.linalg.norm(steps[row]) / np.linalg.norm(path[row + 1]), rel=1e-5)
+        one, two = (a - a.mean(0) for a in path[row : row + 2])
+        cka = np.linalg.norm(one.T @ two) ** 2 / np.linalg.norm(one.T @ one) / np.linalg.norm(two.T @ two)
+        assert layer.cka_with_previous == pytest.approx(cka, rel=1e-5)
+        means = np.array([path[row + 1][y == c].mean(0) for c in range(3)])[y]
+        spread = path[row + 1] - path[row + 1].mean(0)
+        assert layer.within_class_fraction == pytest.approx(
+            np.sum((path[row + 1] - means) ** 2) / np.sum(spread**2), rel=1e-5
+        )
+        if row + 1 < len(steps):
+            cosine = np.vdot(steps[row], steps[row + 1]) / np.linalg.norm(steps[row]) / np.linalg.norm(steps[row + 1])
+            assert layer.turning_angle == pytest.approx(np.degrees(np.arccos(cosine)), rel=1e-4)
+    assert audit.layers[-1].turning_angle is None
+    travelled = sum(layer.step_size * layer.speed for layer in audit.layers)
+    assert audit.summary["path_length"] == pytest.approx(travelled) == audit.layers[-1].path_length

@@ -18,6 +18,7 @@ def python(code):
         "import leaky_zoo.cli",
         "import leaky_zoo.deploy; leaky_zoo.deploy.inspect_onnx; leaky_zoo.deploy.OnnxModel",
         "from leaky_zoo.zoo import preset_folder, list_presets",
+        "from leaky_zoo.training import Recipe",
     ],
 )
 def test_starts_without_keras_and_tensorflow(code):

@@ -10,6 +10,7 @@ from leaky_zoo.geometry import (
     cost_of_identity,
     cost_of_identity_sweep,
     energies,
+    hamiltonian_bounds,
     k_norm_squared,
     moments,
     participation_ratio,
@@ -39,7 +40,7 @@ def test_cost_of_identity_is_the_kernel_norm(shape, gamma_0):
     identity = cost_of_identity(moments(a.T, s.T), gamma_0)
     assert identity.gamma == pytest.approx(gamma_0 * np.linalg.norm(s, 2) ** 2, rel=1e-12)
     assert identity.cost == pytest.approx(kernel_norm(a, a, s, identity.gamma), rel=1e-9)
-    assert cost_of_identity_sweep(moments(a.T, s.T), [gamma_0])[0] == pytest.approx(identity.cost, rel=1e-9)
+    assert cost_of_identity_sweep(moments(a.T, s.T), [gamma_0])[0][0] == pytest.approx(identity.cost, rel=1e-9)
     left_out = np.linalg.norm(a - identity.weights @ s) ** 2 / np.linalg.norm(a) ** 2
     assert identity.out_of_image_fraction == pytest.approx(left_out, abs=1e-12)
 
@@ -67,7 +68,7 @@ def test_energies_against_brute_force(shape, depth):
     if depth:
         assert energy.potential_energy == pytest.approx(-(depth / 2) * kernel_norm(a, a, s, identity.gamma), rel=1e-9)
         total = energy.kinetic_energy + energy.cross_term - energy.potential_energy
-        assert energy.weight_energy == pytest.approx(total, abs=1e-9 * scale)
+        assert energy.lagrangian == pytest.approx(total, abs=1e-9 * scale)
     else:
         assert energy.potential_energy is None and energy.rank_from_hamiltonian is None
 
@@ -182,21 +183,19 @@ def test_the_papers_bounds(seed, depth, gamma_0):
     """
     random = np.random.default_rng(seed)
     a0, b0 = random.uniform(0.2, 1.5, size=(3, 8)), 0.1 * random.normal(size=(3, 8))
-    rows, largest = [], 0.0
+    rows = []
     for a, b, s in critical_path(a0, b0, depth, 20):
         sums, p = moments(a.T, s.T), depth * b
         identity = cost_of_identity(sums, gamma_0)
         momentum = MomentumMoments(p @ s.T, float(np.vdot(p, a)), float(np.vdot(p, p)))
         energy = energies(sums, identity, p @ s.T, depth, momentum)
         speed = np.sqrt(2 * depth * energy.kinetic_energy)
-        rows.append((identity.cost, energy.rank_from_hamiltonian, speed, identity.gamma))
-        largest = max(largest, np.vdot(b, b))
-    costs, ranks, speeds, gammas = np.array(rows).T
-    length, least, slowest = speeds.mean(), np.argmin(costs), np.argmin(speeds)
+        rows.append((identity.cost, energy.rank_from_hamiltonian, speed, identity.gamma, energy.momentum_norm))
+    costs, ranks, speeds, gammas, momenta = np.array(rows).T
+    bounds = hamiltonian_bounds(costs, ranks, speeds, gammas, momenta, np.full(20, 1 / 20), depth)
     rounding = 1e-8 * max(1.0, np.abs(ranks).max())
-    assert ranks[least] - costs.min() <= gammas[least] * largest + rounding
-    below = (length / depth + np.sqrt(gammas[slowest] * largest)) ** 2
-    assert ranks[slowest] - costs.min() >= -below - rounding
+    assert bounds.upper_margin >= -rounding and bounds.lower_margin >= -rounding
+    assert bounds.upper_value >= bounds.lower and bounds.lower <= 0 <= bounds.upper
 
 
 @pytest.mark.parametrize("gamma_0", [0.0, -1.0, float("nan")])

@@ -5,6 +5,7 @@ from typing import Any
 
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.layers.schedules.base import SCHEDULES, Schedule
+from leaky_zoo.reading import one_line, shown
 
 
 def get_schedule(schedule: "str | Schedule | dict[str, Any]") -> Schedule:
@@ -30,17 +31,19 @@ def get_schedule(schedule: "str | Schedule | dict[str, Any]") -> Schedule:
         schedule = {"name": schedule}
     if not isinstance(schedule, dict) or "name" not in schedule:
         raise InvalidInputError(
-            f"A schedule is a name, a dict with a `name`, or a Schedule. Received: schedule={schedule!r}"
+            f"A schedule is a name, a dict with a `name`, or a Schedule. Received: schedule={shown(schedule)}"
         )
     arguments = {key: value for key, value in schedule.items() if key != "name"}
     name = schedule["name"]
-    if name not in SCHEDULES:
+    if not isinstance(name, str) or name not in SCHEDULES:
         near = difflib.get_close_matches(str(name), SCHEDULES, n=1)
         raise InvalidInputError(
-            f"Unknown schedule {name!r}{f', did you mean {near[0]!r}?' if near else '.'} "
+            f"Unknown schedule {shown(name)}{f', did you mean {near[0]!r}?' if near else '.'} "
             f"Known: {', '.join(SCHEDULES)}. Your own is known once its class is defined."
         )
     try:
         return SCHEDULES[name].from_config(arguments)
-    except TypeError as error:
-        raise InvalidInputError(f"The {name} schedule does not take these arguments: {error}") from error
+    except InvalidInputError:
+        raise
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InvalidInputError(f"The {name} schedule does not take these arguments: {one_line(error)}") from error

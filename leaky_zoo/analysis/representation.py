@@ -1,0 +1,128 @@
+"""Additive sums of one layer's representations over samples: moments, classes, a fixed subsample."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from leaky_zoo.geometry import Moments, MomentSums
+
+SUBSAMPLE = 1000
+
+
+@dataclass(frozen=True)
+class Subsample:
+    """Which samples are kept as they are, for what no moment holds: evenly spaced rows of the whole data.
+
+    Attributes:
+        rows: their indices in the data, ascending.
+    """
+
+    rows: np.ndarray
+
+    @classmethod
+    def of(cls, samples: int, size: int = SUBSAMPLE) -> "Subsample":
+        """`size` rows of `samples`, or all.
+
+        >>> Subsample.of(10, 4).rows
+        array([0, 3, 6, 9])
+        """
+        return cls(np.unique(np.linspace(0, samples - 1, min(size, samples)).round().astype(np.int64)))
+
+    def within(self, start: int, count: int) -> tuple[slice, np.ndarray]:
+        """The part of the subsample in rows `start .. start + count - 1`: its places, and its rows in that batch."""
+        first, last = np.searchsorted(self.rows, [start, start + count])
+        return slice(first, last), self.rows[first:last] - start
+
+
+@dataclass(frozen=True)
+class ClassSums:
+    """Sums by class of the representation of each sample (for a convolution: its mean over positions).
+
+    Attributes:
+        counts: samples, shape `(c,)`.
+        totals: sum, shape `(c, w)`.
+        squares: sum of squared norms, shape `(c,)`.
+    """
+
+    counts: np.ndarray
+    totals: np.ndarray
+    squares: np.ndarray
+
+
+@dataclass(frozen=True)
+class LayerSums:
+    """What is kept of one layer.
+
+    Attributes:
+        moments: see `Moments`.
+        classes: sums by class; None without labels.
+        sample: the representations of the subsample, float32, shape `(s, w)`; zero where a shard has not seen it.
+    """
+
+    moments: Moments
+    classes: ClassSums | None
+    sample: np.ndarray
+
+
+class LayerAccumulator:
+    """Adds batches of one layer.
+
+    Args:
+        width: `w`.
+        features: rows of `s(A)` without the ones.
+        ones: whether `s(A)` has the row of ones.
+        classes: number of classes; 0 for none.
+        sample: array `(s, w)` that the subsample is written into; threads share it.
+        with_outer: as `MomentSums`.
+        products: as `MomentSums`.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        features: int,
+        ones: bool,
+        classes: int,
+        sample: np.ndarray,
+        with_outer: bool = True,
+        products: str = "float64",
+    ) -> None:
+        self.sums = MomentSums(width, features, ones, with_outer, products)
+        self.sample = sample
+        self._counts, self._totals, self._squares = np.zeros(classes), np.zeros((classes, width)), np.zeros(classes)
+
+    def add(
+        self,
+        columns: np.ndarray,
+        activations: np.ndarray,
+        vectors: np.ndarray,
+        labels: np.ndarray | None,
+        places: slice,
+        rows: np.ndarray,
+    ) -> None:
+        """Add one batch.
+
+        Args:
+            columns: `A` as `MomentSums.add` has it.
+            activations: `s(A)` likewise.
+            vectors: one representation for each sample, shape `(n, w)`.
+            labels: integer labels, shape `(n,)`, or None.
+            places: places of this batch in the subsample.
+            rows: the rows of this batch that go there.
+        """
+        self.sums.add(columns, activations)
+        self.sample[places] = vectors[rows]
+        if labels is not None:
+            classes = len(self._counts)
+            members = np.zeros((len(labels), classes))
+            members[np.arange(len(labels)), labels] = 1.0
+            self._counts += members.sum(axis=0)
+            self._totals += members.T @ vectors
+            squares = np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)
+            self._squares += np.bincount(labels, squares, minlength=classes)
+
+    def classes(self) -> ClassSums | None:
+        """Sums by class, or None where there were no labels."""
+        if not self._counts.any():
+            return None
+        return ClassSums(self._counts, self._totals, self._squares)

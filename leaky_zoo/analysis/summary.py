@@ -1,0 +1,102 @@
+"""What an audit says in sum: over the bottleneck, why a field is empty, what a reader must know."""
+
+from typing import Any
+
+import numpy as np
+
+from leaky_zoo.analysis.audit import LayerAudit
+from leaky_zoo.analysis.path_model import PathModel
+
+CRITICAL = 0.3
+
+
+def summarize(layers: list[LayerAudit]) -> dict[str, Any]:
+    """The audit's `summary`; see `Audit`."""
+    least = min(layers, key=lambda layer: layer.cost_of_identity or np.inf)
+    norms = [layer.weight_norm or 0.0 for layer in layers]
+    inside = [layer for layer in layers if layer.on_plateau]
+    result: dict[str, Any] = {
+        "min_cost_of_identity": least.cost_of_identity,
+        "layer_of_min_cost_of_identity": least.layer,
+        "weight_norm_balance": min(norms) / max(norms) if max(norms) > 0 else None,
+        "path_length": layers[-1].path_length,
+        "bottleneck_layers": [layer.layer for layer in inside],
+        "cost_of_identity": None,
+        "weight_directions": None,
+        "weight_gap": None,
+        "rank_from_hamiltonian": None,
+        "max_criticality_residual": None,
+    }
+    if not inside:
+        return result
+    costs = [layer.cost_of_identity for layer in inside]
+    result["cost_of_identity"] = {"min": min(costs), "max": max(costs)}  # type: ignore[type-var]
+    result["weight_directions"] = sorted({layer.weight_directions for layer in inside if layer.weight_directions})
+    result["weight_gap"] = min(
+        (layer.weight_gap for layer in inside if layer.weight_gap and layer.weight_directions), default=None
+    )
+    result["rank_from_hamiltonian"] = spread_of_rank(inside)
+    residuals = [layer.criticality_residual for layer in inside if layer.criticality_residual is not None]
+    result["max_criticality_residual"] = max(residuals, default=None)
+    return result
+
+
+def spread_of_rank(layers: list[LayerAudit]) -> dict[str, float | None] | None:
+    """Mean, least, largest and relative spread of `-2H/Lt` over some layers; None where it has no value."""
+    ranks = [layer.rank_from_hamiltonian for layer in layers if layer.rank_from_hamiltonian is not None]
+    if not ranks:
+        return None
+    mean = sum(ranks) / len(ranks)
+    spread = (max(ranks) - min(ranks)) / abs(mean) if mean else None
+    return {"mean": mean, "min": min(ranks), "max": max(ranks), "spread": spread}
+
+
+def explain_undefined(model: PathModel, has_targets: bool) -> dict[str, str]:
+    """Why a field is None, by field name."""
+    reasons = {}
+    if model.effective_depth == 0:
+        reasons["potential_energy"] = reasons["kinetic_plus_potential"] = "defined for effective depth > 0 only"
+        reasons["rank_from_hamiltonian"] = "-2 H / Lt has no value at effective depth 0"
+    if not has_targets or model.weight_decay == 0:
+        why = "needs targets" if not has_targets else "needs mu > 0: the net was trained without weight decay"
+        for name in ("hamiltonian", "rank_from_hamiltonian", "criticality_residual", "momentum_norm", "bounds"):
+            reasons.setdefault(name, f"the momentum {why}")
+    if not model.classes:
+        reasons["within_class_fraction"] = reasons["class_variances"] = "needs a classifier and its labels"
+    return reasons
+
+
+def is_training(trained: dict[str, Any] | None, about: dict[str, Any]) -> bool | None:
+    """Whether these samples are what the net was trained on; None where one of the two is not known."""
+    if not trained or about["name"] is None or about["split"] is None:
+        return None
+    return trained["name"] == about["name"] and trained["split"] == about["split"]
+
+
+def warn(
+    layers: list[LayerAudit], about: dict[str, Any], with_momenta: bool, bounds: dict[str, float] | None
+) -> list[str]:
+    """What a reader must know before believing a number."""
+    found = []
+    if with_momenta and about["is_training_split"] is not True:
+        known = "are not" if about["is_training_split"] is False else "are not known to be"
+        found.append(
+            f"These samples {known} the training split: momentum, Hamiltonian and criticality residual belong to "
+            "another objective than the one the net was trained on."
+        )
+    residuals = [layer.criticality_residual for layer in layers if layer.criticality_residual is not None]
+    if residuals and max(residuals) > CRITICAL:
+        found.append(
+            f"Not at a critical point (largest criticality residual {max(residuals):.2g}): energies are not conserved "
+            "there, and -2H/Lt is no rank. Kinetic + potential may look flat all the same."
+        )
+    if not any(layer.on_plateau for layer in layers):
+        found.append("No layer has a cost of identity on a plateau of gamma_0: none of these values is a dimension.")
+    if bounds and min(bounds["upper_margin"], bounds["lower_margin"]) < 0:
+        found.append(
+            "A bound of the paper on the Hamiltonian does not hold here: this is no critical point, or the steps are "
+            "too long for the continuous path."
+        )
+    if not np.isfinite([layer.cost_of_identity or 0.0 for layer in layers]).all():
+        found.append("Some costs of identity are not finite.")
+    return found

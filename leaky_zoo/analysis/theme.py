@@ -1,0 +1,75 @@
+"""Colours of figures, light and dark."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Theme:
+    """Colours of a figure; the background is transparent, the page shows through.
+
+    Attributes:
+        text: labels and ticks.
+        ink: the main line.
+        muted: grid and side lines.
+        warm: second line.
+        cool: third line.
+        green: what belongs to the bottleneck.
+        fill: bars.
+        map: colour map of heat maps and of samples without classes.
+    """
+
+    text: str
+    ink: str
+    muted: str
+    warm: str
+    cool: str
+    green: str
+    fill: str
+    map: str = "viridis"
+
+    def figure(self, width: float, height: float) -> Figure:
+        """An empty figure with a transparent background, in inches."""
+        figure = Figure(figsize=(width, height), layout="constrained")
+        figure.patch.set_alpha(0.0)
+        return figure
+
+    def label(self, axes: Axes, **settings: Any) -> None:
+        """`axes.set(**settings)`, then this theme's colours on everything that the axes have."""
+        axes.set(**settings)
+        axes.patch.set_alpha(0.0)
+        axes.grid(True, which="major", color=self.muted, lw=0.4, alpha=0.35)
+        axes.set_axisbelow(True)
+        axes.tick_params(which="both", colors=self.text, labelsize=8)
+        axes.title.set(color=self.text, fontsize=10)
+        for text in (axes.xaxis.label, axes.yaxis.label):
+            text.set(color=self.text, fontsize=9)
+        for spine in axes.spines.values():
+            spine.set(color=self.muted, linewidth=0.6)
+
+    def legend(self, axes: Axes) -> None:
+        """A small legend, where there is something to explain."""
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend(fontsize=7.5, labelcolor=self.text, frameon=False)
+
+    def title(self, figure: Figure, text: str) -> None:
+        """A title over the whole figure."""
+        figure.suptitle(text, fontsize=11, color=self.text)
+
+    def sequence(self, count: int) -> list[Any]:
+        """Colours from the first to the last of `count` ordered things."""
+        low, high = (0.0, 0.85) if self is not DARK else (0.25, 1.0)
+        return list(colormaps[self.map](np.linspace(low, high, max(count, 1))))
+
+    def labels(self, values: np.ndarray) -> np.ndarray:
+        """Colours of labels or targets scaled to [0, 1], shape `(n, 4)`."""
+        return colormaps["turbo"](0.05 + 0.9 * np.asarray(values, dtype=np.float64))
+
+
+LIGHT = Theme("#1d2733", "#1f3a5f", "#8896a5", "#c8553d", "#2a7f9e", "#3f7d3e", "#d9e2ec")
+DARK = Theme("#dbe4ee", "#9cc4f2", "#6d7f92", "#f0896f", "#6cc5e3", "#8fd18c", "#2b3b4d")

@@ -1,0 +1,103 @@
+"""`python -m leaky_zoo.sweeps.check`: build what each recipe describes, without training it.
+
+A process of its own: the sweep itself never loads TensorFlow or data, and memory is given back before trainers start.
+Reads recipe paths from stdin, one a line; writes one JSON object a line: `{"recipe", "problem"}`.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from leaky_zoo.errors import LeakyZooError
+from leaky_zoo.reading import one_line, shown_text
+from leaky_zoo.sweeps.spec import Cell
+
+
+def find_problems(
+    cells: Sequence[Cell], data_dir: Path | None = None, progress: Callable[[], None] = lambda: None
+) -> dict[str, str]:
+    """What stands against training these cells: data, splits, batch sizes, depths, dtypes.
+
+    Args:
+        cells: valid ones, by their fields.
+        data_dir: TFDS folder. Default None.
+        progress: called after each cell. Default: nothing.
+
+    Returns:
+        `{cell name: problem}`, only of those that have one.
+
+    Raises:
+        LeakyZooError: the check itself died.
+    """
+    command = [sys.executable, "-m", "leaky_zoo.sweeps.check", *([str(data_dir)] if data_dir else [])]
+    asked = [{"name": cell.name, "recipe": cell.recipe.model_dump(mode="json")} for cell in cells if cell.recipe]
+    found, answered = {}, 0
+    with tempfile.TemporaryFile("w+") as questions, tempfile.TemporaryFile("w+") as words:
+        questions.writelines(json.dumps(question) + "\n" for question in asked)
+        questions.seek(0)
+        environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
+        with subprocess.Popen(
+            command, stdin=questions, stdout=subprocess.PIPE, stderr=words, text=True, env=environment
+        ) as process:
+            assert process.stdout
+            for line in process.stdout:
+                answer = json.loads(line)
+                answered += 1
+                progress()
+                if answer["problem"]:
+                    found[answer["name"]] = answer["problem"]
+        words.seek(0)
+        last = (words.read().strip().splitlines() or ["no words"])[-1]
+    if process.returncode or answered != len(asked):
+        raise LeakyZooError(f"The check of the recipes ended with code {process.returncode}: {shown_text(last, 300)}")
+    return found
+
+
+def main() -> None:
+    """Answer each recipe on stdin."""
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)  # whatever a data set's builder prints is no answer
+    from leaky_zoo.training.recipe import Recipe
+
+    data_dir = sys.argv[1] if len(sys.argv) > 1 else None
+    known: dict[str, str | None] = {}
+    for line in sys.stdin:
+        asked = json.loads(line)
+        recipe = Recipe.from_dict(asked["recipe"])
+        # Seeds and lengths change nothing about what can be built.
+        kind = json.dumps(recipe.model_dump(mode="json", exclude={"name", "seed", "optimizer", "lbfgs", "log_every"}))
+        if kind not in known:
+            known[kind] = _problem(recipe, data_dir)
+        answers.write(json.dumps({"name": asked["name"], "problem": known[kind]}) + "\n")
+
+
+def _problem(recipe: Any, data_dir: str | None) -> str | None:
+    import keras
+
+    from leaky_zoo.data import load_data
+    from leaky_zoo.training import build
+
+    keras.backend.clear_session()
+    try:
+        data = load_data(recipe.data.name, data_dir)
+        for split in filter(None, (recipe.data.train, recipe.data.validation, recipe.data.test)):
+            data.select(split)
+        samples = len(data.select(recipe.data.train)[0])
+        size = samples if recipe.data.batch_size == "full" else recipe.data.batch_size
+        if size > samples:
+            return f"data.batch_size must be at most {samples}, the training samples. Received: {size}"
+        build(recipe, data)
+    except LeakyZooError as error:
+        return one_line(error)
+    except (ValueError, TypeError) as error:  # Keras's own refusals, of a dtype for example
+        return f"the network cannot be built: {one_line(error)}"
+    return None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,134 @@
+"""The verdict: exact on nets built by hand, silent where nothing may be said."""
+
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+
+from leaky_zoo.analysis import LayerAudit, analyze
+from leaky_zoo.analysis.verdict import judge
+from leaky_zoo.networks import LeakyMLP
+from leaky_zoo.zoo import from_preset
+
+
+def static_net(width, rank, depth=6, effective_depth=3.0):
+    """Non-negative representations of rank `rank` that stand still: `W relu(A) = Lt A` by a projection of that rank."""
+    random = np.random.default_rng(rank)
+    basis = np.eye(width)[:, :rank] + 0.3 * random.uniform(size=(width, rank))
+    projection = basis @ np.linalg.pinv(basis)
+    net = LeakyMLP((rank,), 2, width=width, depth=depth, effective_depth=effective_depth, use_bias=False,
+                   weight_decay=1e-3)  # fmt: skip
+    net.get_layer("stem").set_weights([basis.T, np.zeros(width)])
+    for block in net.blocks:
+        block.assign_weight_matrix(effective_depth * projection)
+    return net, np.abs(random.normal(size=(300, rank))) + 0.1
+
+
+@pytest.mark.parametrize("rank", [1, 2, 5, 8])
+def test_rank_and_cost_of_identity_are_exact_on_a_projection(rank):
+    net, x = static_net(10, rank)
+    audit = analyze(net, x, np.zeros(len(x), int), gamma_0=1e-8)
+    for layer in audit.layers:
+        assert layer.cost_of_identity == pytest.approx(rank, abs=1e-3)
+        assert layer.plateau["rank"] == rank and layer.weight_directions in (rank, None if rank == 8 else rank)
+        assert layer.kinetic_energy == pytest.approx(0.0, abs=1e-5)
+        assert layer.distance == pytest.approx(0.0, abs=1e-5)
+        assert layer.lagrangian == pytest.approx(3.0 / 2 * rank, rel=1e-3)
+    assert audit.summary["weight_norm_balance"] == pytest.approx(1.0)
+
+
+def test_a_linear_path_has_the_rank_of_its_inputs():
+    """Biases large enough to keep every unit positive: the net is linear, and COI is the rank of `A` and the ones."""
+    random = np.random.default_rng(0)
+    net = LeakyMLP((3,), 2, width=8, depth=5, effective_depth=2.0, weight_decay=1e-3)
+    net.get_layer("stem").set_weights([random.uniform(0.5, 1, size=(3, 8)), np.zeros(8)])
+    for block in net.blocks:
+        block.assign_weight_matrix(np.hstack([2.0 * np.eye(8), np.zeros((8, 1))]))
+    x = random.uniform(0.1, 1.0, size=(200, 3))
+    audit = analyze(net, x, np.zeros(200, int), gamma_0=1e-9)
+    assert [layer.plateau["rank"] for layer in audit.layers] == [3] * 5
+    assert all(2.5 < layer.cost_of_identity <= 3.001 for layer in audit.layers)
+
+
+def test_a_converged_teacher_has_its_rank_named_without_its_weights():
+    net = from_preset("leaky_mlp_teacher_k3_l7_equidistant")
+    from leaky_zoo.data import load_data
+
+    about = net.settings["dataset"]
+    audit = analyze(net, *load_data(about["name"]).select(about["split"]), data=about)
+    rank = audit.bottleneck_rank
+    assert rank.estimate == 4 and rank.low <= 4 <= rank.high
+    assert set(rank.layers) >= {7, 8} and rank.verdict.startswith("bottleneck of rank 4 in layers")
+    directions = {audit.layers[place - 1].weight_directions for place in rank.layers}
+    assert directions == {4}
+    assert audit.bounds["upper_margin"] > 0 and audit.bounds["lower_margin"] > 0
+    assert not any("bound" in warning for warning in audit.warnings)
+    other = analyze(net, *load_data(about["name"]).select("test"), data={**about, "split": "test"}).bottleneck_rank
+    assert other.estimate is None and "training split" in other.verdict
+
+
+def test_an_unconverged_teacher_gets_no_rank():
+    """Half-way to a plateau: a trained net whose weights are moved off the critical point."""
+    from leaky_zoo.data import load_data
+
+    net = from_preset("leaky_mlp_teacher_k3_l7_equidistant")
+    about = net.settings["dataset"]
+    for block in net.blocks:
+        block.assign_weight_matrix(1.3 * block.weight_matrix)
+    rank = analyze(net, *load_data(about["name"]).select(about["split"]), data=about).bottleneck_rank
+    assert (rank.low, rank.high, rank.estimate) == (None, None, None)
+    assert rank.verdict.startswith("not at a critical point: energies are not conserved, rank not reported")
+
+
+def test_an_untrained_net_gets_no_rank():
+    keras.utils.set_random_seed(0)
+    random = np.random.default_rng(0)
+    net = LeakyMLP((5,), 2, width=16, depth=10, effective_depth=5.0, weight_decay=1e-3)
+    rank = analyze(net, random.normal(size=(300, 5)), random.integers(0, 2, 300)).bottleneck_rank
+    assert rank.estimate is None and "not at a critical point" in rank.verdict
+
+
+def row(layer, rank, change=0.02, residual=0.01, energy=3.4, high=None):
+    plateau = {"gamma_0": 1e-4, "cost_of_identity": rank - 0.03, "change": change, "rank": rank, "low": rank,
+               "high": high or rank}  # fmt: skip
+    return LayerAudit(layer=layer, name=f"block_{layer}", plateau=plateau, criticality_residual=residual,
+                      rank_from_hamiltonian=energy, singular_values=[1.0, 0.5, 0.4, 0.3, 1e-4, 1e-5])  # fmt: skip
+
+
+SPECTRUM = [1.0, 0.5, 0.4, 0.3, 1e-4, 1e-5]
+
+
+def test_the_interval_has_the_hamiltonian_below_and_the_plateaus_above():
+    rank = judge([row(1, 4), row(2, 4, high=5)], SPECTRUM, 7.0, True)
+    assert (rank.low, rank.high, rank.estimate, rank.layers) == (4, 5, 4, [1, 2])
+    assert rank.verdict == "bottleneck of rank 4 in layers 1-2"
+    assert judge([row(1, 4, energy=1.2)], SPECTRUM, 7.0, True).low == 2
+    assert judge([row(1, 4, energy=-3.0)], SPECTRUM, 7.0, True).low == 1
+    assert judge([row(1, 4)], SPECTRUM, 7.0, True).verdict == "bottleneck of rank 4 in layer 1"
+
+
+@pytest.mark.parametrize(
+    ("layers", "training", "depth", "words"),
+    [
+        ([row(1, 4, residual=0.5)], True, 7.0, "not at a critical point"),
+        ([replace(row(1, 4), criticality_residual=None)], True, 7.0, "no momenta"),
+        ([row(1, 4)], False, 7.0, "not the training split"),
+        ([row(1, 4)], None, 7.0, "not known to be the training split"),
+        ([row(1, 4)], True, 0.0, "effective depth 0"),
+        ([replace(row(1, 4), plateau=None)], True, 7.0, "no bottleneck"),
+        ([row(1, 3)], True, 7.0, "no bottleneck"),  # flat by chance: the spectrum has no gap behind 3
+    ],
+)
+def test_no_number_where_none_may_be_said(layers, training, depth, words):
+    rank = judge(layers, SPECTRUM, depth, training)
+    assert (rank.low, rank.high, rank.estimate, rank.layers) == (None, None, None, [])
+    assert words in rank.verdict
+
+
+def test_layers_that_disagree_are_named():
+    second = replace(row(2, 5, change=0.05), singular_values=[1.0, 0.5, 0.4, 0.3, 0.2, 1e-4])
+    spectra = [replace(row(1, 4), singular_values=[1.0, 0.5, 0.4, 0.3, 0.2, 1e-4]), second]
+    rank = judge(spectra, SPECTRUM, 7.0, True)
+    assert rank.verdict == "bottleneck of rank 4 in layer 1, of rank 5 in 2"
+    assert (rank.low, rank.estimate, rank.high) == (4, 4, 5)
