@@ -18,7 +18,7 @@ def train_command(
         str | None,
         typer.Option(
             help="auto (every GPU, else the CPU), cpu, mirrored, or multi_worker (the cluster in TF_CONFIG). "
-            "[default: the recipe's]"
+            "Default: the recipe's."
         ),
     ] = None,
     devices: Annotated[int | None, typer.Option(help="Replicas: GPUs, or logical CPU devices.")] = None,
@@ -30,11 +30,9 @@ def train_command(
     ] = 3,
     seed: Annotated[int | None, typer.Option(help="Seed, in place of the recipe's.")] = None,
     checkpoint_every: Annotated[
-        int | None, typer.Option(help="Optimiser steps between checkpoints. [default: the recipe's, or 30 seconds]")
+        int | None, typer.Option(help="Optimiser steps between checkpoints. Default: the recipe's, or 30 seconds.")
     ] = None,
-    keep_checkpoints: Annotated[
-        int | None, typer.Option(help="Checkpoints kept. [default: the recipe's, or 2]")
-    ] = None,
+    keep_checkpoints: Annotated[int | None, typer.Option(help="Checkpoints kept. Default: the recipe's, or 2.")] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the last checkpoint in the folder; start if there is none.")
     ] = False,
@@ -42,8 +40,8 @@ def train_command(
 ) -> None:
     """Train a network from its recipe.
 
-    Exit codes: 0 done, 1 a check failed (a loss that is NaN, a full disk), 2 wrong usage or input, 75 another worker
-    has gone (try again with --resume), 130 and 143 stopped by Ctrl-C or SIGTERM after a checkpoint.
+    Exit codes: 0 done, 1 a check failed (a loss that is NaN, a full disk), 2 wrong usage or input,
+    75 another worker has gone (try again with --resume), 130 and 143 stopped by Ctrl-C or SIGTERM after a checkpoint.
 
     [dim]Examples:[/]  leaky-zoo train models/leaky_mlp_teacher_k3_l7_equidistant/recipe.yaml --out runs/teacher   |
     leaky-zoo train recipe.yaml --out runs/mine --devices 2   |   leaky-zoo train recipe.yaml --out runs/m --workers 2
