@@ -10,6 +10,7 @@ A resume counts as identical when everything after it was. `--record` writes soa
 """
 
 import argparse
+import contextlib
 import csv
 import json
 import random
@@ -33,7 +34,7 @@ TIMEOUT = 600
 RECIPE = """
 name: soak
 data: {{name: "{data}", batch_size: 48, input_dropout: 0.1, validation: "train[400:]", train: "train[:400]"}}
-network: {{width: 24, depth: 6, effective_depth: 3.0, schedule: {{name: hamiltonian, interval: 30}}}}
+network: {{width: 24, depth: 3, effective_depth: 2.0, schedule: {{name: hamiltonian, interval: 30}}}}
 objective: {{weight_decay: 0.01}}
 optimizer: {{epochs: 100, learning_rate: 0.005, micro_batches: 2}}
 lbfgs: {{iterations: 200, round: 10}}
@@ -84,7 +85,7 @@ def kill_at_random(process: subprocess.Popen, folder: Path, chance: random.Rando
     elif wait_until(process, lambda: owner(folder) == process.pid):
         wait(process, chance.expovariate(1.5 / scale))
         if kind == "write":
-            wait_until(process, lambda: bool(asides(folder)), 0.0002)
+            wait_until(process, lambda: bool(asides(folder)), 0.0005)
     if process.poll() is not None:
         return None
     process.kill()
@@ -97,7 +98,8 @@ def kill_at_random(process: subprocess.Popen, folder: Path, chance: random.Rando
 
 
 def wait(process: subprocess.Popen, seconds: float) -> None:
-    wait_until(process, lambda: False, 0.002, seconds)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(seconds)
 
 
 def wait_until(process: subprocess.Popen, true, pause: float = 0.01, limit: float = TIMEOUT) -> bool:
@@ -213,6 +215,8 @@ def main() -> None:
 
         def tick(kind: str) -> None:
             progress.update(task, advance=1, description=f"killed {kind}")
+            if not progress.console.is_terminal:
+                print(f"{sum(tally.kinds.values())} of {arguments.kills} killed, this one {kind}", flush=True)
 
         reference = start(recipe, whole, "--keep-checkpoints", "1000000")
         wait_until(reference, lambda: owner(whole) == reference.pid)
