@@ -32,6 +32,8 @@ lint: $(READY)
 bench: $(READY)
 	$(BIN)/python benchmarks/onnx_latency.py
 	$(BIN)/python benchmarks/step_size_overhead.py
+	$(BIN)/python benchmarks/loop_speed.py
+	$(BIN)/python benchmarks/replicas.py
 
 # Time and memory of an audit; MNIST through TFDS, or TFDS_DATA_DIR.
 audit-cost: $(READY)

@@ -10,6 +10,7 @@ A resume counts as identical when everything after it was. `--record` writes soa
 """
 
 import argparse
+import contextlib
 import csv
 import json
 import random
@@ -33,7 +34,7 @@ TIMEOUT = 600
 RECIPE = """
 name: soak
 data: {{name: "{data}", batch_size: 48, input_dropout: 0.1, validation: "train[400:]", train: "train[:400]"}}
-network: {{width: 24, depth: 6, effective_depth: 3.0, schedule: {{name: hamiltonian, interval: 30}}}}
+network: {{width: 24, depth: 3, effective_depth: 2.0, schedule: {{name: hamiltonian, interval: 30}}}}
 objective: {{weight_decay: 0.01}}
 optimizer: {{epochs: 100, learning_rate: 0.005, micro_batches: 2}}
 lbfgs: {{iterations: 200, round: 10}}
@@ -73,15 +74,18 @@ def start(recipe: Path, folder: Path, *options: str) -> subprocess.Popen:
         return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=said)
 
 
-def kill_at_random(process: subprocess.Popen, folder: Path, chance: random.Random) -> str | None:
-    """SIGKILL the trainer at a moment of some kind; the kind, or None if it had ended by then."""
+def kill_at_random(process: subprocess.Popen, folder: Path, chance: random.Random, scale: float) -> str | None:
+    """SIGKILL the trainer at a moment of some kind; the kind, or None if it had ended by then.
+
+    `scale`: seconds that the uninterrupted run took on this machine, so that a busy one is killed no earlier.
+    """
     kind = chance.choices(("write", "start", "any"), (0.33, 0.1, 0.57))[0]
     if kind == "start":
-        wait(process, chance.uniform(0, 6))
+        wait(process, chance.uniform(0, scale / 3))
     elif wait_until(process, lambda: owner(folder) == process.pid):
-        wait(process, chance.expovariate(1 / 3))
+        wait(process, chance.expovariate(1.5 / scale))
         if kind == "write":
-            wait_until(process, lambda: bool(asides(folder)), 0.0002)
+            wait_until(process, lambda: bool(asides(folder)), 0.0005)
     if process.poll() is not None:
         return None
     process.kill()
@@ -94,7 +98,8 @@ def kill_at_random(process: subprocess.Popen, folder: Path, chance: random.Rando
 
 
 def wait(process: subprocess.Popen, seconds: float) -> None:
-    wait_until(process, lambda: False, 0.002, seconds)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(seconds)
 
 
 def wait_until(process: subprocess.Popen, true, pause: float = 0.01, limit: float = TIMEOUT) -> bool:
@@ -155,7 +160,7 @@ def weights(folder: Path) -> bytes:
         return file.read("model.weights.h5")
 
 
-def soak(recipe: Path, folder: Path, whole: Path, ready: threading.Event, tally: Tally, seed: int, tick) -> None:
+def soak(recipe: Path, folder: Path, whole: Path, scale: float, tally: Tally, seed: int, tick) -> None:
     """Run after run, killing and resuming, until there are enough kills."""
     chance = random.Random(seed)
     for number in range(10**6):
@@ -165,12 +170,11 @@ def soak(recipe: Path, folder: Path, whole: Path, ready: threading.Event, tally:
             if not killing and not resumes:
                 return  # nothing left to do, and nothing open
             process = start(recipe, run, "--keep-checkpoints", str(chance.choice((1, 2, 5))))
-            kind = kill_at_random(process, run, chance) if killing else None
+            kind = kill_at_random(process, run, chance, scale) if killing else None
             if kind is None:
                 if killing:
                     tally.give_back()
                 process.wait(TIMEOUT)
-            ready.wait()
             finished = process.returncode == 0
             wrong = differences(run, whole, finished)
             if kind is None and not finished:
@@ -204,24 +208,25 @@ def main() -> None:
     np.savez(folder / "data.npz", x=x, y=np.stack([np.abs(x[:, 0]), x[:, 1] * x[:, 2]], axis=1))
     recipe = folder / "recipe.yaml"
     recipe.write_text(RECIPE.format(data=folder / "data.npz"))
-    whole, ready = folder / "whole", threading.Event()
+    whole = folder / "whole"
     print(f"{arguments.kills} kills, seed {seed}, in {folder}", flush=True)
     with Progress(transient=True) as progress, ThreadPoolExecutor(arguments.jobs) as pool:
-        task = progress.add_task("kills", total=arguments.kills)
+        task = progress.add_task("the uninterrupted run", total=arguments.kills)
 
         def tick(kind: str) -> None:
-            progress.update(task, advance=1, description=f"last one {kind}")
+            progress.update(task, advance=1, description=f"killed {kind}")
+            if not progress.console.is_terminal:
+                print(f"{sum(tally.kinds.values())} of {arguments.kills} killed, this one {kind}", flush=True)
 
         reference = start(recipe, whole, "--keep-checkpoints", "1000000")
-        chains = [
-            pool.submit(soak, recipe, folder, whole, ready, tally, seed + row, tick) for row in range(arguments.jobs)
-        ]
-        code = reference.wait(TIMEOUT)
-        if code:
-            tally.wanted = tally.claimed
-        ready.set()
-        if code:
+        wait_until(reference, lambda: owner(whole) == reference.pid)
+        live = time.perf_counter()
+        if code := reference.wait(TIMEOUT):
             raise SystemExit(f"The uninterrupted run ended with exit code {code}: see {whole}.err")
+        scale = time.perf_counter() - live
+        chains = [
+            pool.submit(soak, recipe, folder, whole, scale, tally, seed + row, tick) for row in range(arguments.jobs)
+        ]
         for chain in chains:
             chain.result()
     for kind, count in sorted(tally.kinds.items()):

@@ -1,6 +1,7 @@
 """Watch the bottleneck form while a network trains."""
 
 import csv
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,8 @@ class AuditCallback(keras.callbacks.Callback):
         x: raw inputs of the sample, a few hundred to a few thousand.
         y: their labels or targets; None leaves the momenta out. Default None.
         every: epochs between two audits, at least 1. Default 1.
-        csv: file that gets one row for each layer of each audit; rows that are there stay. Default None.
+        csv: file that gets one row for each layer of each audit; rows that are there stay, and then there is no audit
+            before training. Default None.
         tensorboard: folder of TensorBoard's event files, one scalar for each layer and quantity. Default None.
         live: show a table in the terminal while training. Default False.
         data: what the sample is, as `{"name", "split"}`. Default None.
@@ -85,7 +87,9 @@ class AuditCallback(keras.callbacks.Callback):
         self.csv = None if csv is None else Path(csv)
         self.audits: list[tuple[int, Audit]] = []
         self.tensorboard = None if tensorboard is None else Path(tensorboard)
-        self._writer = None if tensorboard is None else _event_writer(Path(tensorboard))
+        self._writer: Any = None
+        if tensorboard is not None and find_spec("tensorboard") is None:
+            raise InvalidInputError("TensorBoard's event files need it: pip install tensorboard")
         self._live = Live(auto_refresh=False) if live else None
 
     def on_train_begin(self, logs: Any = None) -> None:
@@ -97,7 +101,8 @@ class AuditCallback(keras.callbacks.Callback):
             self._live.start()
         if self.tensorboard and self._writer is None:
             self._writer = _event_writer(self.tensorboard)
-        if not self.audits:
+        begun = self.csv is not None and self.csv.exists() and self.csv.stat().st_size > 0
+        if not self.audits and not begun:
             self.audit(0)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -110,6 +115,16 @@ class AuditCallback(keras.callbacks.Callback):
         if self._writer:
             self._writer.close()
             self._writer = None
+
+    def get_state(self) -> dict[str, Any]:
+        """What a checkpoint of `leaky_zoo.train` keeps: how long the file of rows is."""
+        return {"bytes": self.csv.stat().st_size if self.csv is not None and self.csv.exists() else 0}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Cut off the rows that were written after the checkpoint: the resumed run writes them again."""
+        if self.csv is not None and self.csv.exists() and self.csv.stat().st_size > state["bytes"]:
+            with self.csv.open("r+b") as file:
+                file.truncate(state["bytes"])
 
     def audit(self, epoch: int) -> Audit:
         """Audit now, and write the result as of `epoch`."""
@@ -158,9 +173,7 @@ def live_table(epoch: int, audit: Audit) -> Table:
 
 
 def _event_writer(folder: Path) -> Any:
-    try:
-        from tensorboard.summary import Writer
-    except ImportError as error:
-        raise InvalidInputError("TensorBoard's event files need it: pip install tensorboard") from error
+    from tensorboard.summary import Writer
+
     folder.mkdir(parents=True, exist_ok=True)
     return Writer(str(folder))

@@ -122,7 +122,9 @@ class PathStream:
     def _add(self, state: "_State", start: int, x: np.ndarray, y: np.ndarray | None) -> None:
         count = len(x)
         padded = _padded(x, ROWS if self._dtype != np.float64 else 1)
-        current = keras.ops.convert_to_numpy(self._stem(padded, training=False)).astype(self._dtype)
+        current = np.concatenate(
+            [keras.ops.convert_to_numpy(self._stem(part, training=False)) for part in _pieces(padded)]
+        ).astype(self._dtype, copy=False)
         positions = current.size // (len(padded) * self._width)
         rows = count * positions  # columns of the paper's A that belong to samples, not to padding
         labels = y if self._classes else None
@@ -156,7 +158,8 @@ class PathStream:
         self, state: "_State", representations: list[np.ndarray], y: np.ndarray, count: int, rows: int
     ) -> None:
         assert self._gradient is not None
-        losses, slope = self._gradient(representations[-1], y)
+        pairs = zip(_pieces(representations[-1]), _pieces(y), strict=True)
+        losses, slope = map(np.concatenate, zip(*(self._gradient(a, targets) for a, targets in pairs), strict=True))
         slope[count:] = 0.0  # padding
         state.loss += float(losses[:count].sum())
         gradient = self._blocks[-1].columns(slope, self._dtype)
@@ -319,6 +322,16 @@ def _ticking(share: list[int], ticks: Iterator[int], lock: threading.Lock) -> It
         with lock:
             next(ticks, None)
         yield start
+
+
+def _pieces(array: np.ndarray) -> list[np.ndarray]:
+    """The array as it goes through stem and head: whole, or on JAX in parts of one shape.
+
+    XLA compiles a convolution for each shape, and gives a row other digits in a batch of another size.
+    """
+    if keras.backend.backend() != "jax" or len(array) % ROWS:
+        return [array]
+    return np.split(array, len(array) // ROWS)
 
 
 def _padded(array: Any, multiple: int) -> np.ndarray:

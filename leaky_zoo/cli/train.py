@@ -18,7 +18,7 @@ def train_command(
         str | None,
         typer.Option(
             help="auto (every GPU, else the CPU), cpu, mirrored, or multi_worker (the cluster in TF_CONFIG). "
-            "[default: the recipe's]"
+            "Default: the recipe's."
         ),
     ] = None,
     devices: Annotated[int | None, typer.Option(help="Replicas: GPUs, or logical CPU devices.")] = None,
@@ -30,11 +30,13 @@ def train_command(
     ] = 3,
     seed: Annotated[int | None, typer.Option(help="Seed, in place of the recipe's.")] = None,
     checkpoint_every: Annotated[
-        int | None, typer.Option(help="Optimiser steps between checkpoints. [default: the recipe's, or 30 seconds]")
+        int | None, typer.Option(help="Optimiser steps between checkpoints. Default: the recipe's, or 30 seconds.")
     ] = None,
-    keep_checkpoints: Annotated[
-        int | None, typer.Option(help="Checkpoints kept. [default: the recipe's, or 2]")
+    keep_checkpoints: Annotated[int | None, typer.Option(help="Checkpoints kept. Default: the recipe's, or 2.")] = None,
+    audit_every: Annotated[
+        int | None, typer.Option(help="Audit a held-out sample every so many epochs; rows go to energies.csv.")
     ] = None,
+    live: Annotated[bool, typer.Option("--live", help="With --audit-every: show the energies while training.")] = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the last checkpoint in the folder; start if there is none.")
     ] = False,
@@ -42,8 +44,8 @@ def train_command(
 ) -> None:
     """Train a network from its recipe.
 
-    Exit codes: 0 done, 1 a check failed (a loss that is NaN, a full disk), 2 wrong usage or input, 75 another worker
-    has gone (try again with --resume), 130 and 143 stopped by Ctrl-C or SIGTERM after a checkpoint.
+    Exit codes: 0 done, 1 a check failed (a loss that is NaN, a full disk), 2 wrong usage or input,
+    75 another worker has gone (try again with --resume), 130 and 143 stopped by Ctrl-C or SIGTERM after a checkpoint.
 
     [dim]Examples:[/]  leaky-zoo train models/leaky_mlp_teacher_k3_l7_equidistant/recipe.yaml --out runs/teacher   |
     leaky-zoo train recipe.yaml --out runs/mine --devices 2   |   leaky-zoo train recipe.yaml --out runs/m --workers 2
@@ -51,6 +53,8 @@ def train_command(
     """
     if folder.is_file():
         raise InvalidInputError(f"--out must be a folder. Received: {folder}")
+    if live and audit_every is None:
+        raise InvalidInputError("--live shows the audits of --audit-every N: give both.")
     if workers is not None:
         from leaky_zoo.cli.workers import launch
 
@@ -64,6 +68,7 @@ def train_command(
     from leaky_zoo.cli.training_bar import TrainingBar
     from leaky_zoo.cli.workers import end_with_launcher, is_quiet_worker
     from leaky_zoo.training import Recipe, train
+    from leaky_zoo.training.watch import HeldOutAudits
 
     end_with_launcher()
     plan = Recipe.read(recipe)
@@ -79,12 +84,15 @@ def train_command(
     try:
         with bar() as progress:
             watcher = TrainingBar(progress, plan)
+            callbacks: list[Any] = [] if is_quiet_worker() or live else [watcher]
+            if audit_every is not None and not is_quiet_worker():
+                callbacks.append(HeldOutAudits(plan, audit_every, folder, data_dir, live=live))
             _, result = train(
                 plan,
                 folder,
                 data_dir=data_dir,
                 resume=resume,
-                callbacks=[] if is_quiet_worker() else [watcher],
+                callbacks=callbacks,
                 on_lbfgs_iteration=watcher.on_lbfgs_iteration,
             )
     except KeyboardInterrupt as error:

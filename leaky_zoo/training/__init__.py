@@ -7,16 +7,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from leaky_zoo.training.building import build
     from leaky_zoo.training.callbacks import EarlyStopping, PenaltyRamp, StepCallback, StepSizeUpdate
     from leaky_zoo.training.evaluation import evaluate_network
-    from leaky_zoo.training.fit import TrainingResult, build, train
+    from leaky_zoo.training.fit import TrainingResult, train
     from leaky_zoo.training.recipe import Recipe
     from leaky_zoo.training.strategy import make_strategy
 
 _HOMES = {
+    "building": ("build",),
     "callbacks": ("EarlyStopping", "PenaltyRamp", "StepCallback", "StepSizeUpdate"),
     "evaluation": ("evaluate_network",),
-    "fit": ("TrainingResult", "build", "train"),
+    "fit": ("TrainingResult", "train"),
     "recipe": ("Recipe",),
     "strategy": ("make_strategy",),
 }

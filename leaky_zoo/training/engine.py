@@ -5,7 +5,6 @@ metrics, the gradient) are added over micro-batches and replicas and divided onc
 global batch. So the number of replicas, workers and micro-batches changes the order of additions and nothing else.
 """
 
-import contextlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +14,7 @@ import tensorflow as tf
 from leaky_zoo.data.pipeline import BatchOrder, drop_inputs, kept_inputs
 from leaky_zoo.networks import LeakyNetwork
 from leaky_zoo.training.optimizer import LossScale
+from leaky_zoo.training.shares import Measures, Samples, multiple_of, padded_rows, total
 
 SUM = tf.distribute.ReduceOp.SUM
 
@@ -41,60 +41,6 @@ class StepValues:
     skipped: int
     failed: bool
     stop: bool
-
-
-class Measures:
-    """The values watched for each sample: `data_loss` (the objective without penalty), for a classifier `accuracy`.
-
-    Args:
-        network: whose loss.
-    """
-
-    def __init__(self, network: LeakyNetwork) -> None:
-        self._loss = network.loss_function()
-        self._dtype = network.dtype_policy.variable_dtype
-        self._classifies = network.task == "classification"
-        self.names = ("data_loss", "accuracy") if self._classifies else ("data_loss",)
-
-    def __call__(self, targets: tf.Tensor, outputs: tf.Tensor) -> list[tf.Tensor]:
-        """One tensor of shape `(n,)` for each name."""
-        outputs = tf.cast(outputs, self._dtype)
-        values = [self._loss.call(targets, outputs)]
-        if self._classifies:
-            right = tf.equal(tf.cast(targets, tf.int64), tf.argmax(outputs, axis=-1))
-            values.append(tf.cast(right, self._dtype))
-        return values
-
-
-class _Samples:
-    """Samples in host memory, and the part of a batch that a replica takes."""
-
-    def __init__(self, x: np.ndarray, y: np.ndarray, dtype: str, replicas: int) -> None:
-        # Beside several GPUs the arrays stay on the host: captured from one GPU they would be copied to the others.
-        self._on_host = bool(tf.config.list_physical_devices("GPU"))
-        with self._place():
-            self._x, self._y = tf.constant(x), tf.constant(y)
-        self._dtype, self.replicas = dtype, replicas
-
-    def _place(self) -> Any:
-        return tf.device("/CPU:0") if self._on_host else contextlib.nullcontext()
-
-    def take(self, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        with self._place():
-            return tf.cast(tf.gather(self._x, rows), self._dtype), tf.gather(self._y, rows)
-
-    def positions(self, size: int, micro: int, replica: Any) -> tf.Tensor:
-        """Places within a batch of `size` that a replica sees, shape `(micro, size / micro / replicas)`."""
-        return tf.gather(tf.reshape(tf.range(size), (micro, self.replicas, -1)), replica, axis=1)
-
-
-def padded_rows(batches: list[np.ndarray], width: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of several batches as one matrix of a given width, and the length of each.
-
-    Short batches are filled up with their own first row, which gets weight zero.
-    """
-    filled = [np.concatenate([rows, np.full(width - len(rows), rows[0])]) for rows in batches]
-    return np.stack(filled).astype(np.int32), np.array([len(rows) for rows in batches], np.int32)
 
 
 class TrainingGraph:
@@ -131,11 +77,11 @@ class TrainingGraph:
         self.dynamic_scale, self._scaled = loss_scale == "dynamic", loss_scale is not None
         self._micro, self._dropout = micro_batches, input_dropout
         dtype = network.inputs[0].dtype
-        self._samples = _Samples(x, y, dtype, strategy.num_replicas_in_sync)
+        self._samples = Samples(x, y, dtype, strategy.num_replicas_in_sync)
         self._fill = tf.constant(np.asarray(fill), dtype=dtype)
         self._sample_shape = x.shape[1:]
         self._multiple = micro_batches * strategy.num_replicas_in_sync
-        self._width = _multiple_of(order.batch_size, self._multiple)
+        self._width = multiple_of(order.batch_size, self._multiple)
         self._variables = network.trainable_variables
         signature = [
             tf.TensorSpec((None, self._width), tf.int32), tf.TensorSpec((None,), tf.int32),
@@ -253,7 +199,7 @@ class TrainingGraph:
             values = self.measures(targets, outputs)
             weights = tf.cast(places < count, values[0].dtype)
             samples = tf.cast(count, values[0].dtype)
-            penalty = _total(self.network.losses, values[0].dtype) / self._multiple
+            penalty = total(self.network.losses, values[0].dtype) / self._multiple
             objective = tf.reduce_sum(weights * values[0]) / samples + penalty
             if self._scaled:
                 objective *= tf.cast(scale, objective.dtype)
@@ -285,10 +231,10 @@ class EvaluationGraph:
         self.network, self.strategy, self.count = network, strategy, len(x)
         self.measures = Measures(network)
         replicas = strategy.num_replicas_in_sync
-        self._samples = _Samples(x, y, network.inputs[0].dtype, replicas)
+        self._samples = Samples(x, y, network.inputs[0].dtype, replicas)
         starts = range(0, len(x), batch_size)
         batches = [np.arange(start, min(start + batch_size, len(x))) for start in starts]
-        self._rows, self._counts = padded_rows(batches, _multiple_of(min(batch_size, len(x)), replicas))
+        self._rows, self._counts = padded_rows(batches, multiple_of(min(batch_size, len(x)), replicas))
         self._graph = tf.function(self._run, jit_compile=False)
 
     def __call__(self) -> dict[str, float]:
@@ -314,14 +260,5 @@ class EvaluationGraph:
         values = self.measures(targets, self.network(inputs, training=False))
         weights = tf.cast(places < count, values[0].dtype)
         exact = [tf.reduce_sum(tf.cast(weights * value, tf.float64)) for value in values]
-        penalty = _total(self.network.losses, tf.float64) / self._samples.replicas
+        penalty = total(self.network.losses, tf.float64) / self._samples.replicas
         return context.all_reduce(SUM, tf.stack([*exact, penalty]))
-
-
-def _total(losses: list[tf.Tensor], dtype: Any) -> tf.Tensor:
-    return tf.add_n([tf.cast(loss, dtype) for loss in losses]) if losses else tf.zeros((), dtype)
-
-
-def _multiple_of(size: int, parts: int) -> int:
-    """The least multiple of `parts` that is not below `size`."""
-    return -(-size // parts) * parts

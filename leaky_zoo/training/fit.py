@@ -15,23 +15,21 @@ import tensorflow as tf
 
 from leaky_zoo.data import Dataset, load_data
 from leaky_zoo.data.pipeline import BatchOrder, check_finite
-from leaky_zoo.errors import CheckFailedError, InvalidInputError
+from leaky_zoo.errors import CheckFailedError
 from leaky_zoo.files import replacing, write_json
-from leaky_zoo.networks import FAMILIES, LeakyNetwork
+from leaky_zoo.networks import LeakyNetwork
+from leaky_zoo.training.building import batch_size, compiled, probe_samples, training_arrays, variable_dtype
 from leaky_zoo.training.callbacks import EarlyStopping, PenaltyRamp, StepSizeUpdate
 from leaky_zoo.training.checkpoint import Checkpoint, name_of
 from leaky_zoo.training.engine import EvaluationGraph, TrainingGraph
-from leaky_zoo.training.evaluation import evaluate_network, targets_for, watched_metrics
+from leaky_zoo.training.evaluation import evaluate_network, targets_for
 from leaky_zoo.training.lbfgs import LBFGSProgress, minimize_objective
 from leaky_zoo.training.loop import TrainingLoop, out_of_memory
-from leaky_zoo.training.optimizer import ClippedAdam
 from leaky_zoo.training.recipe import Recipe
 from leaky_zoo.training.run_folder import EpochLog, RunFolder
 from leaky_zoo.training.signals import StopRequest
 from leaky_zoo.training.state import load_variables, variables_of
 from leaky_zoo.training.strategy import describe, from_chief, is_chief, is_multi_worker, make_strategy
-
-PROBE_SAMPLES = 512
 
 
 @dataclass(frozen=True)
@@ -93,9 +91,9 @@ def train(
     data = load_data(recipe.data.name, data_dir)
     splits = {"train": recipe.data.train, "validation": recipe.data.validation, "test": recipe.data.test}
     for split in filter(None, splits.values()):  # what is not there or not a number is refused before any training
-        check_finite(*data.select(split), split, _variable_dtype(recipe))
+        check_finite(*data.select(split), split, variable_dtype(recipe))
     x, y = training_arrays(recipe, data)
-    order = BatchOrder(len(x), _batch_size(recipe, len(x)), recipe.seed)
+    order = BatchOrder(len(x), batch_size(recipe, len(x)), recipe.seed)
     keras.utils.set_random_seed(recipe.seed)
     with out_of_memory(f"building a network of width {recipe.network.width} and depth {recipe.network.depth}"):
         network = compiled(recipe, data, strategy, order.steps_per_pass)
@@ -138,24 +136,6 @@ def read_run(folder: RunFolder) -> tuple[LeakyNetwork, TrainingResult]:
         ) from error
 
 
-def compiled(recipe: Recipe, data: Dataset, strategy: tf.distribute.Strategy, per_pass: int) -> LeakyNetwork:
-    """The untrained network with its optimiser, all variables made where the strategy wants them."""
-    total = recipe.optimizer.total_steps(per_pass)
-    with strategy.scope():
-        network = build(recipe, data)
-        optimizer = _optimizer(recipe, total)
-        optimizer.build(network.trainable_variables)
-        # The loss scale is the loop's: Keras's cannot skip a step on all replicas at once.
-        network.compile(
-            optimizer,
-            network.loss_function(),
-            metrics=watched_metrics(network),
-            jit_compile=False,
-            auto_scale_loss=False,
-        )
-    return network
-
-
 def _loop(
     recipe: Recipe,
     folder: RunFolder,
@@ -183,7 +163,7 @@ def _loop(
     if recipe.data.validation:
         x, y = data.select(recipe.data.validation)
         validation = EvaluationGraph(network, strategy, x, targets_for(network, x, y))
-    updates = StepSizeUpdate(_probe(arrays[0]), total, share=partial(from_chief, strategy))
+    updates = StepSizeUpdate(probe_samples(arrays[0]), total, share=partial(from_chief, strategy))
     watchers: list[keras.callbacks.Callback] = [
         PenaltyRamp(total, recipe.objective.ramp, recipe.objective.ramp_from),
         *([updates] if network.path_layer.schedule.interval else []),
@@ -267,71 +247,3 @@ def _second_phase(
         report = minimize_objective(twin, *arrays, folder.recipe.lbfgs, watch, progress=progress, on_round=save)
     network.set_weights(twin.get_weights())
     return report
-
-
-def training_arrays(recipe: Recipe, data: Dataset) -> tuple[np.ndarray, np.ndarray]:
-    """Inputs and targets of the recipe's training split; an autoencoder's targets are its inputs."""
-    x, y = data.select(recipe.data.train)
-    return x, x.astype(np.float32) if recipe.network.task == "autoencoding" else y
-
-
-def build(recipe: Recipe, data: Dataset) -> LeakyNetwork:
-    """The untrained network of a recipe, with the normalisation of its training split."""
-    part = recipe.network
-    task = part.task or data.task
-    statistics = data.statistics(recipe.data.train)
-    if task != "regression":
-        statistics = {key: value for key, value in statistics.items() if key.startswith("input")}
-    conv = ("kernel_size", "stem_size", "stem_stride")
-    return FAMILIES[part.family](
-        data.input_shape,
-        None if task == "autoencoding" else data.output_size,
-        task=task,
-        width=part.width,
-        depth=part.depth,
-        effective_depth=part.effective_depth,
-        schedule=part.schedule,
-        weight_decay=recipe.objective.weight_decay,
-        io_weight_decay=recipe.objective.io_weight_decay,
-        use_bias=part.use_bias,
-        class_names=list(data.class_names) if data.class_names and task == "classification" else None,
-        dataset={"name": data.identifier, "split": recipe.data.train},
-        dtype=part.dtype,
-        name=recipe.name,
-        **statistics,
-        **{key: getattr(part, key) for key in conv if getattr(part, key) is not None},
-    )
-
-
-def _optimizer(recipe: Recipe, total: int) -> keras.optimizers.Optimizer:
-    part = recipe.optimizer
-    warmup = round(part.warmup * total)
-    rate = keras.optimizers.schedules.CosineDecay(
-        0.0 if warmup else part.learning_rate,
-        max(total - warmup, 1),
-        warmup_target=part.learning_rate if warmup else None,
-        warmup_steps=warmup,
-    )
-    return ClippedAdam(rate, global_clipnorm=part.global_clipnorm)
-
-
-def _batch_size(recipe: Recipe, samples: int) -> int:
-    size = samples if recipe.data.batch_size == "full" else recipe.data.batch_size
-    if size > samples:
-        raise InvalidInputError(f"data.batch_size must be at most {samples}, the training samples. Received: {size}")
-    if recipe.optimizer.micro_batches > size:
-        raise InvalidInputError(
-            f"optimizer.micro_batches must be at most {size}, the samples of a step. "
-            f"Received: {recipe.optimizer.micro_batches}"
-        )
-    return size
-
-
-def _variable_dtype(recipe: Recipe) -> str:
-    return keras.dtype_policies.get(recipe.network.dtype).variable_dtype
-
-
-def _probe(x: np.ndarray) -> np.ndarray:
-    """Samples on which the path is measured: spread evenly over the training split."""
-    rows = np.unique(np.linspace(0, len(x) - 1, min(PROBE_SAMPLES, len(x))).round().astype(int))
-    return x[rows].astype(np.float32)

@@ -131,16 +131,8 @@ class TrainingLoop:
     def _advance(self) -> StepValues:
         count, begin = self._count(), time.perf_counter()
         first = self.step
-        try:
-            with out_of_memory(f"in step {first + 1}, with {self.graph.order.batch_size} samples a step"):
-                values = self.graph.run(first, count, self.request.requested)
-        except PEER_ERRORS as error:
-            if not self._together:
-                raise
-            raise PeerLostError(
-                f"Another worker has gone after step {first}: start all of them again with --resume. "
-                f"({error.message.splitlines()[0] if error.message else type(error).__name__})"
-            ) from error
+        with self._peers(), out_of_memory(f"in step {first + 1}, with {self.graph.order.batch_size} samples a step"):
+            values = self.graph.run(first, count, self.request.requested)
         for loss, sums, samples in zip(values.losses, values.sums, values.samples, strict=True):
             self._loss += float(loss * samples)
             self._samples += float(samples)
@@ -155,6 +147,19 @@ class TrainingLoop:
             self._limit = max(self._limit // 2, 1)
         return values
 
+    @contextlib.contextmanager
+    def _peers(self) -> Iterator[None]:
+        """Say it in one sentence when another worker has gone."""
+        try:
+            yield
+        except PEER_ERRORS as error:
+            if not self._together:
+                raise
+            raise PeerLostError(
+                f"Another worker has gone after step {self.step}: start all of them again with --resume. "
+                f"({error.message.splitlines()[0] if error.message else type(error).__name__})"
+            ) from error
+
     def _count(self) -> int:
         """Steps until something needs the host."""
         if self._stepwise:
@@ -167,7 +172,8 @@ class TrainingLoop:
 
     def _finish_epoch(self, epoch: int, logs: dict[str, float]) -> dict[str, float]:
         if self.validation:
-            held = {f"val_{name}": value for name, value in self.validation().items()}
+            with self._peers(), out_of_memory("in the validation"):
+                held = {f"val_{name}": value for name, value in self.validation().items()}
             wrong = [name for name, value in held.items() if not np.isfinite(value)]
             if wrong:
                 raise CheckFailedError(

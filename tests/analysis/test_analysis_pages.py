@@ -23,6 +23,7 @@ from leaky_zoo.analysis.plots import panels_of
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.networks import LeakyMLP
 
+pytestmark = pytest.mark.tensorflow_only  # nothing here depends on the backend: once is enough
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 QUIET = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",

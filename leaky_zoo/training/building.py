@@ -1,0 +1,106 @@
+"""From a recipe and its data to what a run starts with: arrays, network, optimiser."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from leaky_zoo.data import Dataset
+from leaky_zoo.errors import InvalidInputError
+from leaky_zoo.networks import FAMILIES, LeakyNetwork
+from leaky_zoo.training.evaluation import watched_metrics
+from leaky_zoo.training.optimizer import ClippedAdam
+from leaky_zoo.training.recipe import Recipe
+
+PROBE_SAMPLES = 512
+
+
+def training_arrays(recipe: Recipe, data: Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """Inputs and targets of the recipe's training split; an autoencoder's targets are its inputs."""
+    x, y = data.select(recipe.data.train)
+    return x, x.astype(np.float32) if recipe.network.task == "autoencoding" else y
+
+
+def build(recipe: Recipe, data: Dataset) -> LeakyNetwork:
+    """The untrained network of a recipe, with the normalisation of its training split."""
+    part = recipe.network
+    task = part.task or data.task
+    statistics = data.statistics(recipe.data.train)
+    if task != "regression":
+        statistics = {key: value for key, value in statistics.items() if key.startswith("input")}
+    conv = ("kernel_size", "stem_size", "stem_stride")
+    return FAMILIES[part.family](
+        data.input_shape,
+        None if task == "autoencoding" else data.output_size,
+        task=task,
+        width=part.width,
+        depth=part.depth,
+        effective_depth=part.effective_depth,
+        schedule=part.schedule,
+        weight_decay=recipe.objective.weight_decay,
+        io_weight_decay=recipe.objective.io_weight_decay,
+        use_bias=part.use_bias,
+        class_names=list(data.class_names) if data.class_names and task == "classification" else None,
+        dataset={"name": data.identifier, "split": recipe.data.train},
+        dtype=part.dtype,
+        name=recipe.name,
+        **statistics,
+        **{key: getattr(part, key) for key in conv if getattr(part, key) is not None},
+    )
+
+
+def compiled(recipe: Recipe, data: Dataset, strategy: tf.distribute.Strategy, per_pass: int) -> LeakyNetwork:
+    """The untrained network with its optimiser, all variables made where the strategy wants them."""
+    total = recipe.optimizer.total_steps(per_pass)
+    with strategy.scope():
+        network = build(recipe, data)
+        optimizer = _optimizer(recipe, total)
+        optimizer.build(network.trainable_variables)
+        # The loss scale is the loop's: Keras's cannot skip a step on all replicas at once.
+        network.compile(
+            optimizer,
+            network.loss_function(),
+            metrics=watched_metrics(network),
+            jit_compile=False,
+            auto_scale_loss=False,
+        )
+    return network
+
+
+def _optimizer(recipe: Recipe, total: int) -> keras.optimizers.Optimizer:
+    part = recipe.optimizer
+    warmup = round(part.warmup * total)
+    rate = keras.optimizers.schedules.CosineDecay(
+        0.0 if warmup else part.learning_rate,
+        max(total - warmup, 1),
+        warmup_target=part.learning_rate if warmup else None,
+        warmup_steps=warmup,
+    )
+    return ClippedAdam(rate, global_clipnorm=part.global_clipnorm)
+
+
+def batch_size(recipe: Recipe, samples: int) -> int:
+    """Samples of one optimiser step.
+
+    Raises:
+        InvalidInputError: more than there are samples, or fewer than micro-batches.
+    """
+    size = samples if recipe.data.batch_size == "full" else recipe.data.batch_size
+    if size > samples:
+        raise InvalidInputError(f"data.batch_size must be at most {samples}, the training samples. Received: {size}")
+    if recipe.optimizer.micro_batches > size:
+        raise InvalidInputError(
+            f"optimizer.micro_batches must be at most {size}, the samples of a step. "
+            f"Received: {recipe.optimizer.micro_batches}"
+        )
+    return size
+
+
+def variable_dtype(recipe: Recipe) -> str:
+    """Precision of weights and inputs."""
+    return keras.dtype_policies.get(recipe.network.dtype).variable_dtype
+
+
+def probe_samples(x: np.ndarray) -> np.ndarray:
+    """Samples on which the path is measured: spread evenly over the training split."""
+    rows = np.unique(np.linspace(0, len(x) - 1, min(PROBE_SAMPLES, len(x))).round().astype(int))
+    return x[rows].astype(np.float32)
