@@ -4,8 +4,8 @@
 
 Generates N spoiled inputs (seeded) over all readers. Each must end in one of two ways: refused by an error of ours, its
 message one bounded line that names the file or the field; or accepted and usable, because the change did no harm.
-Everything else is counted apart: tracebacks (any other exception, or a crash), hangs (over 20 seconds of the processor, or 5 minutes), unclear
-messages, files left behind, and code that was run. Exits with 1 if any of these is not zero.
+Everything else is counted apart: tracebacks (any other exception, or a crash), hangs (over 20 seconds of the processor,
+or 5 minutes), unclear messages, files left behind, and code that was run. Exits with 1 if any of these is not zero.
 
 A worker process does the reading; when it crashes or hangs, the input is counted, and another worker goes on with the
 next. A sample of the command lines also goes through the real `leaky-zoo` process. Writes bad_inputs.csv.
