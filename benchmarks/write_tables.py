@@ -18,7 +18,7 @@ PICTURE = "leaky_mlp_teacher_k3_l12"
 
 def presets_table() -> str:
     lines = [
-        "| name | L~ | depth | parameters | test | bottleneck rank | between | in layers | directions of their weights |",
+        "| name | L~ | depth | parameters | test | bottleneck rank | between | layers | directions of their weights |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for preset in list_presets():
@@ -41,16 +41,18 @@ def presets_table() -> str:
 def rank_table() -> str:
     """The bottleneck ranks of `bottleneck_rank.csv`: a line for each teacher, a cell for each mu with its seeds."""
     with (ROOT / "benchmarks" / "bottleneck_rank.csv").open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["codes"] == "signed" and row["biases"] == "True"]
+        rows = [row for row in csv.DictReader(file) if row["teacher"] == "encoder"]
     mus = sorted({row["mu"] for row in rows}, key=float)
     lines = ["| k | " + " | ".join(f"mu = {mu}" for mu in mus) + " |", "|---" * (len(mus) + 1) + "|"]
     for k in sorted({row["k"] for row in rows}, key=int):
         cells = []
         for mu in mus:
             chosen = [row for row in rows if (row["k"], row["mu"]) == (k, mu)]
-            right = sum(row["agrees"] == "True" for row in chosen)
-            found = ", ".join(row["directions"] or "-" for row in chosen)
-            cells.append(f"{found} ({right} of {len(chosen)} named)" if chosen else "-")
+            right, sharp, inside = (
+                sum(row[name] == "True" for row in chosen) for name in ("agrees", "agrees_with_sharpest", "contains")
+            )
+            found = ", ".join(row["narrowest"] or "-" for row in chosen)
+            cells.append(f"{found} ({right}, {sharp}, {inside} of {len(chosen)})" if chosen else "-")
         lines.append(f"| {k} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -58,15 +60,15 @@ def rank_table() -> str:
 def codes_table() -> str:
     """Where the `+ 1` comes from: directions by kind of code and biases, over seeds."""
     with (ROOT / "benchmarks" / "bottleneck_rank.csv").open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["mu"] == "0.001" and row["k"] in ("1", "3")]
+        rows = [row for row in csv.DictReader(file) if row["teacher"] == "direct"]
     kinds = [("signed", "True"), ("signed", "False"), ("non-negative", "True"), ("non-negative", "False")]
     names = [f"{codes} codes, biases {'on' if biases == 'True' else 'off'}" for codes, biases in kinds]
     lines = ["| k | " + " | ".join(names) + " |", "|---" * 5 + "|"]
-    for k in ("1", "3"):
+    for k in sorted({row["k"] for row in rows}, key=int):
         cells = []
         for kind in kinds:
             chosen = [row for row in rows if row["k"] == k and (row["codes"], row["biases"]) == kind]
-            cells.append(", ".join(row["directions"] or "-" for row in chosen) or "-")
+            cells.append(", ".join(f"{row['estimate'] or 'not named'} ({row['directions']})" for row in chosen) or "-")
         lines.append(f"| {k} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

@@ -569,7 +569,9 @@ def read_command(arguments: list[str]) -> None:
 
 
 def _use(network: Any) -> None:
+    import keras
+
     shape = network.inputs[0].shape[1:]
-    if None in shape or int(np.prod(shape)) > 10**6:
-        return
-    assert network.predict_on_batch(np.zeros((2, *shape), network.inputs[0].dtype)).shape[0] == 2
+    if None not in shape and int(np.prod(shape)) <= 10**6:
+        assert network(np.zeros((2, *shape), network.inputs[0].dtype), training=False).shape[0] == 2
+    keras.backend.clear_session()

@@ -1,12 +1,13 @@
 """`analyze`: a model and data in, an `Audit` out."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import keras
 import numpy as np
 
-from leaky_zoo.analysis.audit import Audit
+from leaky_zoo.analysis.audit import Audit, BottleneckRank
 from leaky_zoo.analysis.path_audit import audit_path
 from leaky_zoo.analysis.path_model import describe_path
 from leaky_zoo.analysis.representation import SUBSAMPLE, Subsample
@@ -14,6 +15,9 @@ from leaky_zoo.analysis.streaming import BATCH, PathSums, collect
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.geometry.sums import PRODUCTS
 from leaky_zoo.networks import LeakyNetwork
+
+# Rows of s(A): a patch matrix of 3 x 3 x 455 channels and the ones; its second moment takes 134 MB a layer.
+MAX_PATH_FEATURES = 4096
 
 
 def analyze(
@@ -70,6 +74,9 @@ def analyze(
         from leaky_zoo.analysis.any_model import analyze_any
 
         return analyze_any(model, x, y, gamma_0, data or {}, layers, batch_size or 32, subsample, products, track)
+    features = model.blocks[0].weight_matrix.shape[1]
+    if features > MAX_PATH_FEATURES:
+        return _channels_only(model, features, x, y, gamma_0, data or {}, batch_size or 32, subsample, products, track)
     if layers is not None:
         raise InvalidInputError(
             f"`layers` is for models that are not ours; a {type(model).__name__} is analysed whole. "
@@ -87,6 +94,24 @@ def analyze(
     )
     has_targets = y is not None or model.task == "autoencoding"
     return audit_path(describe_path(model), sums, gamma_0, data or {}, has_targets, products)
+
+
+def _channels_only(network: LeakyNetwork, features: int, x: np.ndarray, *settings: Any) -> Audit:
+    """The representation half of a convolutional net whose patch matrix would not fit, block by block."""
+    from leaky_zoo.analysis.any_model import analyze_any
+
+    y, gamma_0, data, batch_size, subsample, products, track = settings
+    names = [block.name for block in network.blocks]
+    audit = analyze_any(network, x, y, gamma_0, data, names, batch_size, subsample, products, track)
+    why = (
+        f"the patch matrix of this net has {features} rows, above {MAX_PATH_FEATURES}: channels only, without energies"
+    )
+    return replace(
+        audit,
+        bottleneck_rank=BottleneckRank(None, None, None, f"{why}, rank not reported", []),
+        undefined={**audit.undefined, **dict.fromkeys(("hamiltonian", "kinetic_energy", "criticality_residual"), why)},
+        warnings=[f"{why[:1].upper()}{why[1:]}.", *audit.warnings[1:]],
+    )
 
 
 def collect_path(

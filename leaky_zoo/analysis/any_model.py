@@ -216,7 +216,7 @@ def _matrices(array: np.ndarray, dtype: np.dtype) -> tuple[np.ndarray, np.ndarra
         columns = np.ascontiguousarray(array, dtype=dtype)
         return columns, np.maximum(columns, 0), columns, "units"
     count, channels = len(array), array.shape[-1]
-    vectors = np.asarray(array, dtype=dtype).reshape(count, -1, channels).mean(axis=1)
+    vectors = array.reshape(count, -1, channels).mean(axis=1, dtype=dtype)
     if array.ndim != 4:
         flat = array.reshape(count, -1, channels)
         stride = -(-flat.shape[1] // MAX_POSITIONS)
@@ -226,8 +226,7 @@ def _matrices(array: np.ndarray, dtype: np.dtype) -> tuple[np.ndarray, np.ndarra
     columns = np.ascontiguousarray(array[:, ::stride, ::stride], dtype=dtype).reshape(-1, channels)
     if 9 * channels > MAX_FEATURES or min(array.shape[1:3]) < 3:
         return columns, np.maximum(columns, 0), vectors, _thinned("channels", stride)
-    patches = image_patches(np.maximum(np.asarray(array, dtype=dtype), 0), 3)
-    patches = patches.reshape(*array.shape[:3], -1)[:, ::stride, ::stride].reshape(len(columns), -1)
+    patches = image_patches(np.maximum(array, 0), 3, stride).astype(dtype, copy=False)
     return columns, np.ascontiguousarray(patches), vectors, _thinned("patches 3x3", stride)
 
 

@@ -70,7 +70,7 @@ def teacher_summary_arrays(config: BottleneckTeacherConfig) -> dict[str, np.ndar
 
 
 def teacher_arrays(
-    dimensions: tuple[int, ...], residual: bool = False, seed: int = 0, non_negative_codes: bool = False
+    dimensions: tuple[int, ...], residual: bool = False, seed: int = 0, non_negative: bool = False
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Samples of a teacher: `{"train": (x, y), "test": (x, y)}`, float32.
 
@@ -82,8 +82,8 @@ def teacher_arrays(
         dimensions: input, codes, output; at least two.
         residual: each map is `in -> 100`, three residual ReLU blocks, `100 -> out`. Default False: one hidden layer.
         seed: seed of weights and samples. Default 0.
-        non_negative_codes: replace every inner code by its absolute value, so that the codes fill an orthant instead
-            of surrounding the origin. Default False.
+        non_negative: replace inputs and inner codes by their absolute values, so that they fill an orthant instead of
+            surrounding the origin. Default False.
 
     Example:
     >>> x, y = teacher_arrays((30, 3, 30))["train"]
@@ -93,11 +93,11 @@ def teacher_arrays(
     random = np.random.default_rng(np.random.SeedSequence([seed, *dimensions, int(residual)]))
     train = SAMPLES["train"]
     x = random.standard_normal((sum(SAMPLES.values()), dimensions[0]))
-    signal = x
+    signal = x = np.abs(x) if non_negative else x
     for place, (size_in, size_out) in enumerate(pairwise(dimensions), start=2):
         signal = _random_map(random, signal, size_in, size_out, residual)
         signal = (signal - signal[:train].mean(0)) / signal[:train].std(0)
-        if non_negative_codes and place < len(dimensions):
+        if non_negative and place < len(dimensions):
             signal = np.abs(signal)
     x, y = x.astype(np.float32), signal.astype(np.float32)
     return {"train": (x[:train], y[:train]), "test": (x[train:], y[train:])}

@@ -102,8 +102,16 @@ class LeakyConv2D(LeakyBlock):
         return config
 
 
-def image_patches(images: np.ndarray, kernel_size: int) -> np.ndarray:
-    """The patch matrix of images `(n, h, w, c)` under zero padding: rows `(n h w, kernel_size^2 c)`.
+def image_patches(images: np.ndarray, kernel_size: int, stride: int = 1) -> np.ndarray:
+    """The patch matrix of images `(n, h, w, c)` under zero padding: a row of `kernel_size^2 c` for each position.
+
+    Args:
+        images: shape `(n, h, w, c)`.
+        kernel_size: odd side of the patches.
+        stride: take every so-many-th position, along both sides. Default 1.
+
+    Returns:
+        Shape `(n ceil(h / stride) ceil(w / stride), kernel_size^2 c)`.
 
     Example:
     >>> image_patches(np.ones((1, 2, 2, 1)), 3).sum(axis=1)
@@ -112,10 +120,11 @@ def image_patches(images: np.ndarray, kernel_size: int) -> np.ndarray:
     n, height, width, channels = images.shape
     reach = kernel_size // 2
     padded = np.pad(images, ((0, 0), (reach, reach), (reach, reach), (0, 0)))
-    patches = np.empty((n, height, width, kernel_size**2, channels), dtype=images.dtype)
+    shape = (n, -(-height // stride), -(-width // stride), kernel_size**2, channels)
+    patches = np.empty(shape, dtype=images.dtype)
     for position, (row, column) in enumerate(_offsets(kernel_size)):
-        patches[:, :, :, position] = padded[:, row : row + height, column : column + width]
-    return patches.reshape(n * height * width, -1)
+        patches[:, :, :, position] = padded[:, row : row + height : stride, column : column + width : stride]
+    return patches.reshape(-1, shape[3] * channels)
 
 
 def _offsets(kernel_size: int) -> list[tuple[int, int]]:

@@ -9,6 +9,7 @@ from leaky_zoo.analysis.any_model import sample_cka
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.geometry import cost_of_identity, moments, participation_ratio
 from leaky_zoo.layers import LeakyConv2D
+from leaky_zoo.networks import LeakyConvNet
 
 
 @pytest.fixture
@@ -147,3 +148,13 @@ def test_bad_input_is_named(samples):
 def test_targets_that_are_no_labels_give_no_classes(samples):
     audit = analyze(functional(), samples[0], samples[0][:, 0])
     assert audit.layers[0].within_class_fraction is None and "labels" in audit.undefined["within_class_fraction"]
+
+
+def test_a_convolution_too_wide_for_its_patches_keeps_its_channels():
+    net = LeakyConvNet((4, 4, 1), 3, width=460, depth=2, effective_depth=1.0, weight_decay=1e-3,
+                       data_format="channels_last")  # fmt: skip
+    x = np.random.default_rng(0).normal(size=(6, 4, 4, 1)).astype("float32")
+    audit = analyze(net, x, np.arange(6) % 3)
+    assert [row.features for row in audit.layers] == ["channels", "channels"] and audit.kind == "representations"
+    assert "4141 rows" in audit.warnings[0] and "channels only" in audit.undefined["hamiltonian"]
+    assert audit.bottleneck_rank.estimate is None
