@@ -31,6 +31,7 @@ from rich.progress import Progress
 
 RESULTS = Path(__file__).with_suffix(".csv")
 TIMEOUT = 600
+AHEAD = 25  # checkpoints that a process may write before it is killed
 RECIPE = """
 name: soak
 data: {{name: "{data}", batch_size: 48, input_dropout: 0.1, validation: "train[400:]", train: "train[:400]"}}
@@ -74,16 +75,22 @@ def start(recipe: Path, folder: Path, *options: str) -> subprocess.Popen:
         return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=said)
 
 
-def kill_at_random(process: subprocess.Popen, folder: Path, chance: random.Random, scale: float) -> str | None:
+def kill_at_random(
+    process: subprocess.Popen, folder: Path, chance: random.Random, names: list[str], seconds: float
+) -> str | None:
     """SIGKILL the trainer at a moment of some kind; the kind, or None if it had ended by then.
 
-    `scale`: seconds that the uninterrupted run took on this machine, so that a busy one is killed no earlier.
+    Moments are counted in checkpoints of the uninterrupted run (`names`) with a random time after one of them, so that
+    they are spread over the run however busy the machine is; `seconds` is what the uninterrupted run took.
     """
     kind = chance.choices(("write", "start", "any"), (0.33, 0.1, 0.57))[0]
     if kind == "start":
-        wait(process, chance.uniform(0, scale / 3))
+        wait(process, chance.uniform(0, seconds / 2))
     elif wait_until(process, lambda: owner(folder) == process.pid):
-        wait(process, chance.expovariate(1.5 / scale))
+        done = len(names_up_to(folder, names))
+        target = chance.randint(done, min(done + AHEAD, len(names) - 1))
+        wait_until(process, lambda: len(names_up_to(folder, names)) >= target)
+        wait(process, chance.expovariate(len(names) / seconds))
         if kind == "write":
             wait_until(process, lambda: bool(asides(folder)), 0.0005)
     if process.poll() is not None:
@@ -95,6 +102,12 @@ def kill_at_random(process: subprocess.Popen, folder: Path, chance: random.Rando
     if owner(folder) != process.pid:
         return "before training"
     return "in the L-BFGS phase" if (checkpoint_names(folder) or [""])[-1].find("trained") > 0 else "in training"
+
+
+def names_up_to(folder: Path, names: list[str]) -> list[str]:
+    """The checkpoints of the uninterrupted run that this run has reached."""
+    newest = (checkpoint_names(folder) or [""])[-1]
+    return [name for name in names if name <= newest]
 
 
 def wait(process: subprocess.Popen, seconds: float) -> None:
@@ -160,9 +173,9 @@ def weights(folder: Path) -> bytes:
         return file.read("model.weights.h5")
 
 
-def soak(recipe: Path, folder: Path, whole: Path, scale: float, tally: Tally, seed: int, tick) -> None:
+def soak(recipe: Path, folder: Path, whole: Path, seconds: float, tally: Tally, seed: int, tick) -> None:
     """Run after run, killing and resuming, until there are enough kills."""
-    chance = random.Random(seed)
+    chance, names = random.Random(seed), checkpoint_names(whole)
     for number in range(10**6):
         run, resumes = folder / f"run-{seed}-{number}", 0
         while True:
@@ -170,7 +183,7 @@ def soak(recipe: Path, folder: Path, whole: Path, scale: float, tally: Tally, se
             if not killing and not resumes:
                 return  # nothing left to do, and nothing open
             process = start(recipe, run, "--keep-checkpoints", str(chance.choice((1, 2, 5))))
-            kind = kill_at_random(process, run, chance, scale) if killing else None
+            kind = kill_at_random(process, run, chance, names, seconds) if killing else None
             if kind is None:
                 if killing:
                     tally.give_back()
@@ -223,9 +236,9 @@ def main() -> None:
         live = time.perf_counter()
         if code := reference.wait(TIMEOUT):
             raise SystemExit(f"The uninterrupted run ended with exit code {code}: see {whole}.err")
-        scale = time.perf_counter() - live
+        seconds = time.perf_counter() - live
         chains = [
-            pool.submit(soak, recipe, folder, whole, scale, tally, seed + row, tick) for row in range(arguments.jobs)
+            pool.submit(soak, recipe, folder, whole, seconds, tally, seed + row, tick) for row in range(arguments.jobs)
         ]
         for chain in chains:
             chain.result()

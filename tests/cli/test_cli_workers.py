@@ -27,6 +27,8 @@ DIES_ONCE = (
     WORKER
     + """
 if index == 1 and attempt == 0:
+    while not list(folder.glob("0-0-*")):
+        time.sleep(0.01)
     os.kill(os.getpid(), signal.SIGKILL)
 time.sleep(0 if attempt else 100)
 """
@@ -35,6 +37,8 @@ WRONG_INPUT = (
     WORKER
     + """
 if index == 1:
+    while not list(folder.glob("0-0-*")):
+        time.sleep(0.01)
     print("this is wrong", file=sys.stderr)
     sys.exit(2)
 time.sleep(100)
