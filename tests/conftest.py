@@ -15,7 +15,9 @@ ROOT = Path(__file__).parent.parent
 
 
 def pytest_configure(config):
-    config.addinivalue_line("markers", "tensorflow_only: uses tf.data, tf.distribute or the stock converter, or no backend at all")
+    config.addinivalue_line(
+        "markers", "tensorflow_only: uses tf.data, tf.distribute or the stock converter, or no backend at all"
+    )
 
 
 def pytest_collection_modifyitems(items):

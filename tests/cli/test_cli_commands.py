@@ -111,9 +111,7 @@ def test_train_then_evaluate_the_run(run, tmp_path):
     code, out, _ = run("train", recipe, "--out", folder, "--json", "--seed", 3)
     answer = json.loads(out)
     assert code == 0 and answer["device"] == "CPU"
-    assert {"recipe.yaml", "log.csv", "checkpoints", "model.keras", "result.json"} <= {
-        p.name for p in folder.iterdir()
-    }
+    assert {"recipe.yaml", "log.csv", "checkpoints", "model.keras", "result.json"} <= {p.name for p in folder.iterdir()}
     measured = json.loads(run("evaluate", folder / "model.keras", "--json")[1])["metrics"]
     assert measured == pytest.approx(answer["metrics"]["test"], rel=1e-6)
     code, _, err = run("train", recipe, "--out", folder)
