@@ -48,9 +48,11 @@ def rank_table() -> str:
         cells = []
         for mu in mus:
             chosen = [row for row in rows if (row["k"], row["mu"]) == (k, mu)]
-            right = sum(row["agrees"] == "True" for row in chosen)
-            found = ", ".join(row["directions"] or "-" for row in chosen)
-            cells.append(f"{found} ({right} of {len(chosen)} named)" if chosen else "-")
+            right, sharp, inside = (
+                sum(row[name] == "True" for row in chosen) for name in ("agrees", "agrees_with_sharpest", "contains")
+            )
+            found = ", ".join(row["narrowest"] or "-" for row in chosen)
+            cells.append(f"{found} ({right}, {sharp}, {inside} of {len(chosen)})" if chosen else "-")
         lines.append(f"| {k} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -66,7 +68,7 @@ def codes_table() -> str:
         cells = []
         for kind in kinds:
             chosen = [row for row in rows if row["k"] == k and (row["codes"], row["biases"]) == kind]
-            cells.append(", ".join(row["directions"] or "-" for row in chosen) or "-")
+            cells.append(", ".join(f"{row['estimate'] or 'not named'} ({row['directions']})" for row in chosen) or "-")
         lines.append(f"| {k} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

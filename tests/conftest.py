@@ -1,6 +1,9 @@
 """Shared fixtures: which backend runs, where MNIST is, and hypothesis without clocks."""
 
 import os
+import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import keras
@@ -35,3 +38,34 @@ def mnist_dir():
         if place and (Path(place) / "mnist" / "3.0.1").is_dir():
             return str(place)
     pytest.skip("MNIST is not on this machine: TFDS_DATA_DIR names no TFDS folder that has it")
+
+
+QUIET = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+    "--disable-background-networking", "--disable-component-update", "--host-resolver-rules=MAP * ~NOTFOUND",
+)  # fmt: skip
+MEASURE = """<script>document.title = [document.documentElement.scrollWidth, innerWidth,
+    performance.getEntriesByType("resource").length, document.images.length].join("/")</script></body>"""
+
+
+@pytest.fixture
+def browse(tmp_path):
+    """A function that opens a page in headless Chromium at a width; what it shows, fetches and complains about."""
+    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if browser is None:
+        pytest.skip("no Chromium is on this machine")
+
+    def open_page(page, width):
+        probe = tmp_path / f"probe_{width}.html"
+        probe.write_text(page.read_text().replace("</body>", MEASURE))
+        done = subprocess.run(
+            [browser, *QUIET, f"--user-data-dir={tmp_path / f'profile_{width}'}", "--enable-logging=stderr",
+             f"--window-size={width},900", "--dump-dom", probe.as_uri()],
+            capture_output=True, text=True, timeout=120, check=True,
+        )  # fmt: skip
+        title = re.search(r"<title>([\d/]+)</title>", done.stdout).group(1)
+        names = ("scrolled", "shown", "fetched", "images")
+        messages = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+        return dict(zip(names, map(int, title.split("/")), strict=True)) | {"messages": messages}
+
+    return open_page

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import yaml
 
-from leaky_zoo.analysis import Audit, analyze
+from leaky_zoo.analysis import Audit, analyze, write_report
 from leaky_zoo.data import DATASETS, load_data
 from leaky_zoo.deploy import OnnxModel, verify_onnx
 from leaky_zoo.deploy.saved_model import export_model
@@ -109,6 +109,31 @@ def test_the_teacher_at_l12_has_its_bottleneck():
     assert audit.model["depth"] >= 18
     assert least.on_plateau and abs(least.cost_of_identity - least.weight_directions) <= 0.1
     assert audit.summary["rank_from_hamiltonian"]["spread"] <= 0.25
+
+
+@pytest.mark.parametrize("name", ["leaky_mlp_mnist_l7_equidistant", "leaky_mlp_teacher_k3_l12_irregular"])
+def test_the_page_of_an_audit_is_quiet_in_a_browser(name, tmp_path, browse):
+    write_report(Audit.load(preset_folder(name) / "audit.json"), tmp_path / "report.html")
+    assert (tmp_path / "report.html").stat().st_size < 2e6
+    page = browse(tmp_path / "report.html", 1280)
+    assert page["images"] >= 10 and page["fetched"] == 0 and not page["messages"]
+
+
+def test_verdicts_of_the_teachers():
+    """Where the weights have a clear gap the verdict names it, without having looked at them."""
+    for name in (
+        "leaky_mlp_teacher_k3_l7_equidistant",
+        "leaky_mlp_teacher_k3_l7_hamiltonian",
+        "leaky_mlp_teacher_k3_l12_irregular",
+    ):
+        audit = Audit.load(preset_folder(name) / "audit.json")
+        rank = audit.bottleneck_rank
+        directions = {audit.layers[place - 1].weight_directions for place in rank.layers}
+        assert directions == {rank.estimate} == {4} and rank.low <= 4 <= rank.high, name
+    for name in NAMES:
+        audit = Audit.load(preset_folder(name) / "audit.json")
+        if "teacher" not in name:
+            assert audit.bottleneck_rank.estimate is None, name
 
 
 def test_digits_and_mnist_are_as_good_as_they_must_be():
