@@ -28,7 +28,7 @@ class Engine:
         jobs: runs at the same time on this machine; ignored with a scheduler.
         threads: threads of one run. None: its share of the cores.
         scheduler: address of a Dask scheduler, as `tcp://host:8786`. None: a small one inside this process, without
-            ports, dashboard or further processes.
+            dashboard, further processes or anything open to the network.
         data_dir: TFDS folder. None: as `leaky-zoo train`.
 
     Raises:
@@ -57,6 +57,7 @@ class Engine:
         self._stack.close()
 
     def _connect(self) -> Any:
+        import dask
         from distributed import Client, LocalCluster
 
         if self.scheduler:
@@ -66,14 +67,18 @@ class Engine:
                 raise InvalidInputError(
                     f"No Dask scheduler answers at --scheduler {self.scheduler}: {one_line(error)}."
                 ) from error
-        cluster = LocalCluster(
-            n_workers=1,
-            threads_per_worker=self.jobs,
-            processes=False,
-            dashboard_address=None,
-            memory_limit=0,
-            silence_logs=50,
-        )
+        # Dask opens a port for its pages even when there are none: any free one, on this machine alone, with no pages.
+        with dask.config.set({f"distributed.{part}.http.routes": [] for part in ("scheduler", "worker")}):
+            cluster = LocalCluster(
+                n_workers=1,
+                threads_per_worker=self.jobs,
+                processes=False,
+                dashboard_address=None,
+                scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
+                worker_dashboard_address="127.0.0.1:0",
+                memory_limit=0,
+                silence_logs=50,
+            )
         return self._stack.enter_context(cluster).get_client()
 
     def submit(self, cells: Sequence[Cell]) -> None:

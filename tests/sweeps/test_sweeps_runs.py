@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -179,3 +180,21 @@ def test_commands_that_run_nothing_import_neither_dask_nor_tensorflow():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_embedded_dask_is_quiet_and_open_to_nobody(tmp_path):
+    code = (
+        "import warnings, pathlib, psutil\n"
+        "warnings.simplefilter('error')\n"
+        "from leaky_zoo.sweeps.engine import Engine\n"
+        "with Engine(pathlib.Path('out'), 2, None, None, None), Engine(pathlib.Path('out'), 2, None, None, None):\n"
+        "    own = psutil.Process()\n"
+        "    print({each.laddr.ip for each in own.net_connections() if each.status == 'LISTEN'}, len(own.children()))\n"
+    )
+    with socket.socket() as taken:
+        with contextlib.suppress(OSError):  # somebody's dashboard, here already
+            taken.bind(("0.0.0.0", 8787))
+            taken.listen()
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0 and not done.stderr, done.stderr
+    assert done.stdout.strip() == "{'127.0.0.1'} 0"
