@@ -55,8 +55,8 @@ class LayerAudit:
         speed: `||dA/dp||_K`, in the stabilised norm.
         distance: `||A_l - A_{l-1}||_F / ||A_l||_F`, relative to 0 = the layer does nothing.
         path_length: `sum_{i <= l} rho_i ||dA/dp||_K`: length of the path up to here.
-        turning_angle: angle in degrees between the steps `A_l - A_{l-1}` and `A_{l+1} - A_l`, in [0, 180]: curvature.
-            None for the last layer.
+        turning_angle: angle in degrees between the steps `A_l - A_{l-1}` and `A_{l+1} - A_l`, in [0, 180], on the
+            subsample: curvature. None for the last layer.
         weight_norm: `||W_l||_F`.
         weight_directions: how many singular values of `W_l` stand before the largest gap between two neighbours; None
             where no gap reaches 2.

@@ -240,6 +240,5 @@ def _template(shape: dict[str, int]) -> PathSums:
         layers=(layer,) * (depth + 1),
         gradients=(gradient,) * depth if momenta else None,
         loss=0.0 if momenta else None,
-        turns=np.zeros(max(depth - 1, 0)),
         sample_labels=np.zeros(sample),
     )

@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from importlib.metadata import version
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -62,11 +63,12 @@ def audit_path(
     for row, ((fields, _gamma), after) in enumerate(zip(steps, statistics[1:], strict=True)):
         travelled += fields["step_size"] * fields["speed"]
         layers.append(LayerAudit(layer=row + 1, path_length=travelled, **fields, **after))
-    layers = [replace(layer, turning_angle=angle) for layer, angle in zip(layers, _angles(model, sums), strict=True)]
+    samples = [layer.sample for layer in sums.layers]
+    layers = [replace(layer, turning_angle=angle) for layer, angle in zip(layers, _angles(samples), strict=True)]
     about = {"name": None, "split": None, **data}
     about["is_training_split"] = is_training(model.dataset, about)
     with_momenta = sums.gradients is not None
-    first, sample = sums.layers[0], sums.layers[0].sample
+    first = sums.layers[0]
     bounds = None
     if with_momenta and model.effective_depth > 0:
         bounds = asdict(_bounds(layers, [gamma for _, gamma in steps], model.effective_depth))
@@ -88,8 +90,8 @@ def audit_path(
             layers, statistics[0]["singular_values"], model.effective_depth, about["is_training_split"]
         ),
         bounds=bounds,
-        subsample={"samples": len(sample), "rule": "evenly spaced rows of the data"},
-        projection=project_path([layer.sample for layer in sums.layers], sums.sample_labels if has_targets else None),
+        subsample={"samples": len(samples[0]), "rule": "evenly spaced rows of the data"},
+        projection=project_path(samples, sums.sample_labels if has_targets else None),
         products=products,
         undefined=explain_undefined(model, has_targets),
         warnings=warn(layers, about, with_momenta, bounds),
@@ -133,16 +135,14 @@ def _step(
     }, identity.gamma
 
 
-def _angles(model: PathModel, sums: PathSums) -> list[float | None]:
-    """Angle between each step and the next, in degrees; None after the last, or where one of them has no length."""
-    lengths = [
-        np.sqrt(squared_length(sums.layers[row].moments, weights, model.effective_depth, float(model.step_sizes[row])))
-        for row, weights in enumerate(model.weights)
-    ]
+def _angles(samples: list[np.ndarray]) -> list[float | None]:
+    """Angle between each step and the next on the subsample, in degrees; None after the last, or for no length."""
+    steps = [after.astype(np.float64) - before for before, after in pairwise(samples)]
     angles: list[float | None] = []
-    for turn, first, second in zip(sums.turns, lengths[:-1], lengths[1:], strict=True):
-        scale = first * second
-        angles.append(float(np.degrees(np.arccos(np.clip(turn / scale, -1, 1)))) if scale > 0 else None)
+    for first, second in pairwise(steps):
+        scale = float(np.linalg.norm(first) * np.linalg.norm(second))
+        cosine = np.clip(float(np.vdot(first, second)) / scale, -1, 1) if scale > 0 else None
+        angles.append(None if cosine is None else float(np.degrees(np.arccos(cosine))))
     return [*angles, None]
 
 

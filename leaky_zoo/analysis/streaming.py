@@ -35,7 +35,6 @@ class PathSums:
         gradients: for `l = 1..L`, `dC/dA_l` (of the loss **summed** over samples) paired with `A_{l-1}`; None without
             targets.
         loss: loss summed over samples; None without targets.
-        turns: `<A_l - A_{l-1}, A_{l+1} - A_l>` for `l = 1..L-1`.
         sample_labels: label, or first target, of each sample of the subsample; zero where there is none or a shard has
             not seen it.
     """
@@ -44,7 +43,6 @@ class PathSums:
     layers: tuple[LayerSums, ...]
     gradients: tuple[MomentumMoments, ...] | None
     loss: float | None
-    turns: np.ndarray
     sample_labels: np.ndarray
 
     def momenta(self, weight_decay: float) -> tuple[MomentumMoments, ...]:
@@ -102,11 +100,18 @@ class PathStream:
         features.append(self._blocks[-1].features(representations[-1]))
         return representations, features
 
-    def pull_back(self, row: int, gradient: np.ndarray, representation: np.ndarray) -> np.ndarray:
+    def pull_back(
+        self,
+        row: int,
+        gradient: np.ndarray,
+        representation: np.ndarray,
+        out: np.ndarray | None = None,
+        scratch: np.ndarray | None = None,
+    ) -> np.ndarray:
         """The adjoint of step `row + 1`: gradients (as columns) with respect to its input, from those of its output."""
-        back = self._blocks[row].pull_back(gradient, representation, self._weights[row])
+        back = self._blocks[row].pull_back(gradient, representation, self._weights[row], out)
         back *= self._dtype.type(self._steps[row])
-        back += self._dtype.type(self._leaks[row]) * gradient
+        back += np.multiply(gradient, self._dtype.type(self._leaks[row]), out=scratch)
         return back
 
     def run(self, batches: Iterable[tuple[int, np.ndarray, np.ndarray | None]]) -> PathSums | None:
@@ -131,23 +136,19 @@ class PathStream:
         places, chosen = self._subsample.within(start, count)
         if y is not None:
             self._sample_labels[places] = y[chosen].reshape(len(chosen), -1)[:, 0] if len(chosen) else 0.0
-        representations, move = [current], None
+        representations = [current]
         for row in range(len(self._blocks) + 1):
             block = self._blocks[min(row, len(self._blocks) - 1)]
             columns = block.columns(current, self._dtype)
-            activations = block.activations(current, self._dtype)
+            activations = self._activations(state, block, current)
             exact = state.exact("columns", columns[:rows])
             vectors = exact if positions == 1 else exact.reshape(count, positions, -1).mean(axis=1)
             state.layers[row].add(
                 exact, state.exact("activations", activations[:rows]), vectors, labels, places, chosen
             )
-            if row == len(self._blocks):
-                break
-            current = self._after(row, current, activations)
-            last_move, move = move, block.columns(current, self._dtype)[:rows] - columns[:rows]
-            if last_move is not None:
-                state.turns[row - 1] += float(np.einsum("ij,ij->", last_move, move, dtype=np.float64))
-            representations.append(current)
+            if row < len(self._blocks):
+                current = self._after(row, current, activations, state)
+                representations.append(current)
         if not np.isfinite(current).all():
             raise InvalidInputError("The representations hold NaN or infinity: check the inputs and the weights.")
         state.samples += count
@@ -168,23 +169,35 @@ class PathStream:
             state.gradients[row].add(
                 state.exact("gradient", gradient[:rows]),
                 state.exact("columns", block.columns(before, self._dtype)[:rows]),
-                state.exact("activations", block.activations(before, self._dtype)[:rows]),
+                state.exact("activations", self._activations(state, block, before)[:rows]),
             )
-            gradient = self.pull_back(row, gradient, before)
+            back = state.array(f"gradient {row % 2}", gradient.shape, self._dtype)
+            gradient = self.pull_back(row, gradient, before, back, state.array("scaled", gradient.shape, self._dtype))
 
-    def _after(self, row: int, representation: np.ndarray, activations: np.ndarray) -> np.ndarray:
+    def _activations(self, state: "_State", block: Any, representation: np.ndarray) -> np.ndarray:
+        size = self._weights[0].shape[1] - block.use_bias
+        shape = (representation.size // self._width, size)
+        return block.activations(representation, self._dtype, state.array("activations", shape, self._dtype))
+
+    def _after(
+        self, row: int, representation: np.ndarray, activations: np.ndarray, state: "_State | None" = None
+    ) -> np.ndarray:
         block, weights, scalar = self._blocks[row], self._weights[row], self._dtype.type
-        size = activations.shape[1]
-        moved = activations @ weights[:, :size].T
+        size, columns = activations.shape[1], block.columns(representation, self._dtype)
+        moved = scratch = None
+        if state is not None:
+            moved = state.array(f"A_{row + 1}", columns.shape, self._dtype)
+            scratch = state.array("scaled", columns.shape, self._dtype)
+        moved = np.matmul(activations, weights[:, :size].T, out=moved)
         if block.use_bias:
             moved += weights[:, size]
         moved *= scalar(self._steps[row])
-        moved += scalar(self._leaks[row]) * block.columns(representation, self._dtype)
+        moved += np.multiply(columns, scalar(self._leaks[row]), out=scratch)
         return block.restore(moved, representation.shape)
 
 
 class _State:
-    """The sums of one thread, and the arrays it converts batches in."""
+    """The sums of one thread, and its arrays: new memory for every batch would cost as much as the products."""
 
     def __init__(self, stream: PathStream, x: np.ndarray) -> None:
         blocks, products = stream._blocks, stream._products
@@ -201,7 +214,6 @@ class _State:
         self.gradients = [
             MomentumSums(stream._width, size, one, products) for size, one in zip(shapes, ones, strict=True) if momenta
         ]
-        self.turns = np.zeros(max(len(blocks) - 1, 0))
         self.samples, self.loss = 0, 0.0
         self._dtype = np.dtype(products)
         self._buffers: dict[str, np.ndarray] = {}
@@ -210,12 +222,16 @@ class _State:
         """The array in the dtype of the products, in memory that is used again for the next batch."""
         if array.dtype == self._dtype and array.flags.c_contiguous:
             return array
-        held = self._buffers.get(name)
-        if held is None or held.shape[1] != array.shape[1] or len(held) < len(array):
-            held = self._buffers[name] = np.empty(array.shape, self._dtype)
-        target = held[: len(array)]
+        target = self.array(f"exact {name}", array.shape, self._dtype)
         np.copyto(target, array)
         return target
+
+    def array(self, name: str, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+        """Memory of this name, of a shape `(rows, columns)`."""
+        held = self._buffers.get(name)
+        if held is None or held.shape[1] != shape[1] or len(held) < shape[0]:
+            held = self._buffers[name] = np.empty(shape, dtype)
+        return held[: shape[0]]
 
     def result(self) -> PathSums:
         stream, layers, moments = self.stream, [], self.layers[0].sums.moments()
@@ -232,7 +248,6 @@ class _State:
             tuple(layers),
             tuple(MomentumMoments(g.features(), g.trace, g.squared) for g in self.gradients) if momenta else None,
             self.loss if momenta else None,
-            self.turns,
             stream._sample_labels,
         )
 
@@ -311,9 +326,7 @@ def merge(first: PathSums, second: PathSums) -> PathSums:
             for a, b in zip(first.layers, second.layers, strict=True)
         )
         gradients, loss = additive.add((first.gradients, first.loss), (second.gradients, second.loss))
-        return PathSums(
-            first.samples + second.samples, layers, gradients, loss, first.turns + second.turns, first.sample_labels
-        )
+        return PathSums(first.samples + second.samples, layers, gradients, loss, first.sample_labels)
     return additive.add(first, second)
 
 

@@ -33,23 +33,24 @@ WIDE_COLUMNS = {
 ANY_MODEL_COLUMNS = {
     "layer": "layer",
     "name": "name",
-    "kind": "kind",
-    "features": "features",
     "cost_of_identity": "COI",
     "stable_rank": "stable rank",
-    "participation_ratio": "part. ratio",
     "two_nn_dimension": "TwoNN",
-    "cka_with_previous": "CKA",
     "reason": "why not",
+}
+WIDE_ANY_MODEL_COLUMNS = {
+    "kind": "kind",
+    "features": "features",
+    "participation_ratio": "part. ratio",
+    "cka_with_previous": "CKA",
 }
 WIDE = 150
 
 
 def audit_table(audit: "Audit", title: str) -> Table:
     """The audit by layer, with the energies where the terminal is wide enough; `--json` has all of it."""
-    columns = COLUMNS | WIDE_COLUMNS if out.width >= WIDE else COLUMNS
-    if audit.kind != "path":
-        columns = ANY_MODEL_COLUMNS
+    narrow, wide = (COLUMNS, WIDE_COLUMNS) if audit.kind == "path" else (ANY_MODEL_COLUMNS, WIDE_ANY_MODEL_COLUMNS)
+    columns = narrow | wide if out.width >= WIDE else narrow
     return table(title, columns.values(), ([getattr(layer, name) for name in columns] for layer in audit.layers))
 
 

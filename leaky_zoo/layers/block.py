@@ -124,8 +124,10 @@ class LeakyBlock(keras.layers.Layer):
         """The inverse of `columns` for a representation of this shape."""
         raise NotImplementedError(f"{type(self).__name__} must define restore.")
 
-    def activations(self, representation: np.ndarray, dtype: Any = np.float64) -> np.ndarray:
-        """`s(A)` without its row of ones, as rows that align with `columns`."""
+    def activations(
+        self, representation: np.ndarray, dtype: Any = np.float64, out: np.ndarray | None = None
+    ) -> np.ndarray:
+        """`s(A)` without its row of ones, as rows that align with `columns`; written into `out`, if that is given."""
         raise NotImplementedError(f"{type(self).__name__} must define activations.")
 
     def features(self, representation: np.ndarray) -> np.ndarray:
@@ -133,11 +135,16 @@ class LeakyBlock(keras.layers.Layer):
         return with_ones(self.activations(representation), self.use_bias)
 
     def pull_back(
-        self, gradient: np.ndarray, representation: np.ndarray, weights: np.ndarray | None = None
+        self,
+        gradient: np.ndarray,
+        representation: np.ndarray,
+        weights: np.ndarray | None = None,
+        out: np.ndarray | None = None,
     ) -> np.ndarray:
         """Gradient by `A` from the gradient by `W s(A)`, both as `columns`; `A` as the layer has it.
 
-        `weights` is `weight_matrix`, for a caller that has it already and chooses the dtype. Default None: float64.
+        `weights` is `weight_matrix`, for a caller that has it already and chooses the dtype; default None: float64.
+        A dense block writes into `out`, if that is given.
         """
         raise NotImplementedError(f"{type(self).__name__} must define pull_back.")
 

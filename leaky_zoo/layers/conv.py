@@ -74,11 +74,17 @@ class LeakyConv2D(LeakyBlock):
         n, channels, height, width = shape
         return np.moveaxis(columns.reshape(n, height, width, channels), -1, 1)
 
-    def activations(self, representation: np.ndarray, dtype: Any = np.float64) -> np.ndarray:
-        return image_patches(np.maximum(self._channels_last(representation, dtype), 0), self.kernel_size)
+    def activations(
+        self, representation: np.ndarray, dtype: Any = np.float64, out: np.ndarray | None = None
+    ) -> np.ndarray:
+        return image_patches(np.maximum(self._channels_last(representation, dtype), 0), self.kernel_size, out=out)
 
     def pull_back(
-        self, gradient: np.ndarray, representation: np.ndarray, weights: np.ndarray | None = None
+        self,
+        gradient: np.ndarray,
+        representation: np.ndarray,
+        weights: np.ndarray | None = None,
+        out: np.ndarray | None = None,
     ) -> np.ndarray:
         weights = self.weight_matrix if weights is None else weights
         images = self._channels_last(representation, weights.dtype)
@@ -102,13 +108,14 @@ class LeakyConv2D(LeakyBlock):
         return config
 
 
-def image_patches(images: np.ndarray, kernel_size: int, stride: int = 1) -> np.ndarray:
+def image_patches(images: np.ndarray, kernel_size: int, stride: int = 1, out: np.ndarray | None = None) -> np.ndarray:
     """The patch matrix of images `(n, h, w, c)` under zero padding: a row of `kernel_size^2 c` for each position.
 
     Args:
         images: shape `(n, h, w, c)`.
         kernel_size: odd side of the patches.
         stride: take every so-many-th position, along both sides. Default 1.
+        out: where to write the result. Default None: a new array.
 
     Returns:
         Shape `(n ceil(h / stride) ceil(w / stride), kernel_size^2 c)`.
@@ -121,10 +128,10 @@ def image_patches(images: np.ndarray, kernel_size: int, stride: int = 1) -> np.n
     reach = kernel_size // 2
     padded = np.pad(images, ((0, 0), (reach, reach), (reach, reach), (0, 0)))
     shape = (n, -(-height // stride), -(-width // stride), kernel_size**2, channels)
-    patches = np.empty(shape, dtype=images.dtype)
+    patches = np.empty(shape, dtype=images.dtype) if out is None else out.reshape(shape)
     for position, (row, column) in enumerate(_offsets(kernel_size)):
         patches[:, :, :, position] = padded[:, row : row + height : stride, column : column + width : stride]
-    return patches.reshape(-1, shape[3] * channels)
+    return patches.reshape(-1, shape[3] * channels) if out is None else out
 
 
 def _offsets(kernel_size: int) -> list[tuple[int, int]]:

@@ -37,12 +37,18 @@ class LeakyDense(LeakyBlock):
     def restore(self, columns: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         return columns.reshape(shape)
 
-    def activations(self, representation: np.ndarray, dtype: Any = np.float64) -> np.ndarray:
-        return np.maximum(self.columns(representation, dtype), 0)
+    def activations(
+        self, representation: np.ndarray, dtype: Any = np.float64, out: np.ndarray | None = None
+    ) -> np.ndarray:
+        return np.maximum(self.columns(representation, dtype), 0, out=out)
 
     def pull_back(
-        self, gradient: np.ndarray, representation: np.ndarray, weights: np.ndarray | None = None
+        self,
+        gradient: np.ndarray,
+        representation: np.ndarray,
+        weights: np.ndarray | None = None,
+        out: np.ndarray | None = None,
     ) -> np.ndarray:
         weights = self.weight_matrix if weights is None else weights
-        back = gradient @ weights[:, : gradient.shape[-1]]
+        back = np.matmul(gradient, weights[:, : gradient.shape[-1]], out=out)
         return np.multiply(back, self.columns(representation, back.dtype) > 0, out=back)

@@ -78,7 +78,7 @@ def analyze_distributed(
 
     vectors = strategy.experimental_distribute_values_from_function(share)
     try:
-        total = strategy.reduce(tf.distribute.ReduceOp.SUM, vectors, axis=None).numpy()
+        total = np.asarray(strategy.reduce(tf.distribute.ReduceOp.SUM, vectors, axis=None))
     except PEER_ERRORS as error:
         raise PeerLostError(f"Another worker has gone: {error.message}") from error
     sums = additive.from_vector(kept[0], total)
