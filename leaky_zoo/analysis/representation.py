@@ -94,7 +94,7 @@ class LayerAccumulator:
     def add(
         self,
         columns: np.ndarray,
-        activations: np.ndarray,
+        activations: np.ndarray | None,
         vectors: np.ndarray,
         labels: np.ndarray | None,
         places: slice,

@@ -31,7 +31,7 @@ class PathSums:
 
     Attributes:
         samples: how many samples `N`.
-        layers: sums of `A_0..A_L`; those of `A_0..A_{L-1}` are the inputs of the steps.
+        layers: sums of `A_0..A_L`; those of `A_0..A_{L-1}` are the inputs of the steps, and only they have `S` and `M`.
         gradients: for `l = 1..L`, `dC/dA_l` (of the loss **summed** over samples) paired with `A_{l-1}`; None without
             targets.
         loss: loss summed over samples; None without targets.
@@ -137,18 +137,17 @@ class PathStream:
         if y is not None:
             self._sample_labels[places] = y[chosen].reshape(len(chosen), -1)[:, 0] if len(chosen) else 0.0
         representations = [current]
-        for row in range(len(self._blocks) + 1):
+        for row, accumulator in enumerate(state.layers):
             block = self._blocks[min(row, len(self._blocks) - 1)]
-            columns = block.columns(current, self._dtype)
-            activations = self._activations(state, block, current)
-            exact = state.exact("columns", columns[:rows])
+            exact = state.exact("columns", block.columns(current, self._dtype)[:rows])
             vectors = exact if positions == 1 else exact.reshape(count, positions, -1).mean(axis=1)
-            state.layers[row].add(
-                exact, state.exact("activations", activations[:rows]), vectors, labels, places, chosen
-            )
-            if row < len(self._blocks):
-                current = self._after(row, current, activations, state)
-                representations.append(current)
+            if row == len(self._blocks):
+                accumulator.add(exact, None, vectors, labels, places, chosen)
+                break
+            activations = self._activations(state, block, current)
+            accumulator.add(exact, state.exact("activations", activations[:rows]), vectors, labels, places, chosen)
+            current = self._after(row, current, activations, state)
+            representations.append(current)
         if not np.isfinite(current).all():
             raise InvalidInputError("The representations hold NaN or infinity: check the inputs and the weights.")
         state.samples += count

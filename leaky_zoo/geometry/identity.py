@@ -63,7 +63,8 @@ def cost_of_identity(moments: Moments, gamma_0: float = 1e-5) -> Identity:
     if not np.isfinite(gram).all():
         raise ValueError("The representations hold NaN or infinity: no energy can be computed from them.")
     size = gram.shape[0]
-    largest = float(linalg.eigvalsh(gram, subset_by_index=[size - 1, size - 1], check_finite=False)[0])
+    # numpy's decompositions, not scipy's: those hold Python's lock, and layers are solved in threads.
+    largest = float(np.linalg.eigvalsh(gram)[-1])
     if largest <= 0:
         raise ValueError("All features of this layer are zero: its cost of identity is undefined.")
     gamma = gamma_0 * largest
@@ -100,7 +101,7 @@ def cost_of_identity_sweep(moments: Moments, gammas_0: Sequence[float]) -> tuple
     """
     if not np.isfinite(moments.gram).all():
         raise ValueError("The representations hold NaN or infinity: no energy can be computed from them.")
-    values, vectors = linalg.eigh(moments.gram, check_finite=False)
+    values, vectors = np.linalg.eigh(moments.gram)
     if values[-1] <= 0:
         raise ValueError("All features of this layer are zero: its cost of identity is undefined.")
     weights = np.square(moments.cross @ vectors).sum(axis=0)

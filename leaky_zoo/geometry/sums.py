@@ -1,14 +1,12 @@
-"""Accumulates the moments of one layer over batches, in place, by the BLAS calls that do the least work.
+"""Accumulates the moments of one layer over batches, with the least work.
 
-`S` is symmetric, so `syrk` computes one triangle of it; the row of ones is kept out of the products, because its
-entries are sums; and where a layer follows from the one before, its `A A^T` follows too (`leaky_zoo.geometry.step`)
-and is never summed over samples.
+`S` is symmetric: numpy sees that `X^T X` is, and computes one triangle of it. The row of ones is kept out of the
+products, because its entries are sums. Where a layer follows from the one before, its `A A^T` follows too
+(`leaky_zoo.geometry.step`) and is never summed over samples. Products are numpy's and not scipy's BLAS, which holds
+Python's lock: threads would wait for each other.
 """
 
-from typing import Any
-
 import numpy as np
-from scipy.linalg import blas
 
 from leaky_zoo.geometry.moments import Moments
 
@@ -42,38 +40,30 @@ class MomentSums:
     ) -> None:
         if products not in PRODUCTS:
             raise ValueError(f"`products` is 'float64' or 'float32'. Received: products={products!r}")
-        self.ones, self.products = ones, products
+        self.ones = ones
         self.count, self.squared = 0, 0.0
         self.total, self.feature_total = np.zeros(width), np.zeros(features)
-        # Fortran order: BLAS then adds into these arrays and makes no copy.
-        self._gram = np.zeros((features, features), order="F")
-        self._cross = np.zeros((width, features), order="F")
-        self._outer = np.zeros((width, width), order="F") if with_outer else None
+        self._gram, self._cross = np.zeros((features, features)), np.zeros((width, features))
+        self._outer = np.zeros((width, width)) if with_outer else None
+        self._product = _Product(products)
 
-    def add(self, columns: np.ndarray, activations: np.ndarray) -> None:
+    def add(self, columns: np.ndarray, activations: np.ndarray | None) -> None:
         """Add one batch.
 
         Args:
-            columns: `A`, one row per column of the paper's `A`, C-contiguous, shape `(n, width)`; float64, or float32
-                where the products are.
-            activations: `s(A)` without the ones, in the same layout and dtype, shape `(n, features)`.
+            columns: `A`, one row per column of the paper's `A`, C-contiguous, shape `(n, width)`, in the dtype of the
+                products.
+            activations: `s(A)` without the ones, in the same layout and dtype, shape `(n, features)`; None leaves `S`
+                and `M` out, for a layer that no step starts from.
         """
-        if self.products == "float64":
-            _add_syrk(self._gram, activations)
-            _add_gemm(self._cross, columns, activations)
-            if self._outer is not None:
-                _add_syrk(self._outer, columns)
-            self.total += columns.sum(axis=0)
-            self.feature_total += activations.sum(axis=0)
-            self.squared += float(np.vdot(columns, columns))
-        else:
-            self._gram += blas.ssyrk(1.0, activations.T)
-            self._cross += blas.sgemm(1.0, columns.T, activations.T, trans_b=1)
-            if self._outer is not None:
-                self._outer += blas.ssyrk(1.0, columns.T)
-            self.total += columns.sum(axis=0, dtype=np.float64)
+        if activations is not None:
+            self._gram += self._product(activations, activations)
+            self._cross += self._product(columns, activations)
             self.feature_total += activations.sum(axis=0, dtype=np.float64)
-            self.squared += float(np.einsum("ij,ij->", columns, columns, dtype=np.float64))
+        if self._outer is not None:
+            self._outer += self._product(columns, columns)
+        self.total += columns.sum(axis=0, dtype=np.float64)
+        self.squared += _inner(columns, columns)
         self.count += len(columns)
 
     def moments(self, outer: np.ndarray | None = None) -> Moments:
@@ -85,10 +75,10 @@ class MomentSums:
         Raises:
             ValueError: `A A^T` was not summed and is not given.
         """
-        outer = _symmetric(self._outer) if outer is None and self._outer is not None else outer
+        outer = self._outer.copy() if outer is None and self._outer is not None else outer
         if outer is None:
             raise ValueError("A A^T was not summed: give `outer`.")
-        gram, cross = _symmetric(self._gram), np.ascontiguousarray(self._cross)
+        gram, cross = self._gram.copy(), self._cross.copy()
         if self.ones:
             corner = np.array([[float(self.count)]])
             gram = np.block([[gram, self.feature_total[:, None]], [self.feature_total[None], corner]])
@@ -107,38 +97,39 @@ class MomentumSums:
     """
 
     def __init__(self, width: int, features: int, ones: bool, products: str = "float64") -> None:
-        self.ones, self.products = ones, products
+        self.ones = ones
         self.trace, self.squared = 0.0, 0.0
-        self.total = np.zeros(width)
-        self._features = np.zeros((width, features), order="F")
+        self.total, self._features = np.zeros(width), np.zeros((width, features))
+        self._product = _Product(products)
 
     def add(self, gradient: np.ndarray, columns: np.ndarray, activations: np.ndarray) -> None:
         """Add one batch: the gradient by `A_l`; `A_{l-1}` and `s(A_{l-1})` as `MomentSums.add` has them."""
-        exact: Any = np.float64
-        if self.products == "float64":
-            _add_gemm(self._features, gradient, activations)
-        else:
-            self._features += blas.sgemm(1.0, gradient.T, activations.T, trans_b=1)
-        self.total += gradient.sum(axis=0, dtype=exact)
-        self.trace += float(np.einsum("ij,ij->", gradient, columns, dtype=exact))
-        self.squared += float(np.einsum("ij,ij->", gradient, gradient, dtype=exact))
+        self._features += self._product(gradient, activations)
+        self.total += gradient.sum(axis=0, dtype=np.float64)
+        self.trace += _inner(gradient, columns)
+        self.squared += _inner(gradient, gradient)
 
     def features(self) -> np.ndarray:
         """`P s(A)^T`, with the column of the ones last if there is one."""
-        kept = np.ascontiguousarray(self._features)
-        return np.hstack([kept, self.total[:, None]]) if self.ones else kept
+        return np.hstack([self._features, self.total[:, None]]) if self.ones else self._features.copy()
 
 
-def _add_syrk(triangle: np.ndarray, rows: np.ndarray) -> None:
-    """Add `rows^T rows` to the upper triangle of a Fortran-ordered matrix, in place."""
-    blas.dsyrk(1.0, rows.T, beta=1.0, c=triangle, overwrite_c=1)
+class _Product:
+    """`X^T Y` of one batch, in memory that is used again."""
+
+    def __init__(self, dtype: str) -> None:
+        self._dtype = np.dtype(dtype)
+        self._held: dict[tuple[int, int], np.ndarray] = {}
+
+    def __call__(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        shape = (left.shape[1], right.shape[1])
+        if shape not in self._held:
+            self._held[shape] = np.empty(shape, self._dtype)
+        return np.matmul(left.T, right, out=self._held[shape])
 
 
-def _add_gemm(matrix: np.ndarray, left: np.ndarray, right: np.ndarray) -> None:
-    """Add `left^T right` to a Fortran-ordered matrix, in place."""
-    blas.dgemm(1.0, left.T, right.T, trans_b=1, beta=1.0, c=matrix, overwrite_c=1)
-
-
-def _symmetric(triangle: np.ndarray) -> np.ndarray:
-    upper = np.triu(triangle)
-    return upper + np.triu(upper, 1).T
+def _inner(left: np.ndarray, right: np.ndarray) -> float:
+    """`sum left * right`, summed in float64."""
+    if left.dtype == np.float64:
+        return float(np.vdot(left, right))
+    return float(np.einsum("ij,ij->", left, right, dtype=np.float64))
