@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 LEAST_SAMPLES = 30
+NEIGHBORS = 20  # scikit-dimension's default for the likelihood
 DIGITS = 4
 DRAWN = 100
 
@@ -16,7 +17,7 @@ def intrinsic_dimensions(sample: np.ndarray) -> dict[str, float | None]:
         sample: one representation per row, shape `(s, w)`.
 
     Returns:
-        `two_nn_dimension` and `mle_dimension`; None where there are fewer than 30 different rows.
+        `two_nn_dimension` and `mle_dimension`; None where there are fewer than 30 different rows, or one dimension.
 
     Example:
     >>> plane = np.random.default_rng(0).normal(size=(500, 2)) @ np.eye(2, 7)
@@ -27,12 +28,27 @@ def intrinsic_dimensions(sample: np.ndarray) -> dict[str, float | None]:
     rows = np.asarray(sample, dtype=np.float64)
     # Equal rows have equal projections: sorting numbers is much quicker than sorting rows.
     direction = np.random.default_rng(0).standard_normal(rows.shape[1])
-    rows = rows[np.sort(np.unique(rows @ direction, return_index=True)[1])]
-    if len(rows) < LEAST_SAMPLES:
+    rows = rows[np.sort(np.unique((rows * direction).sum(axis=1), return_index=True)[1])]
+    if len(rows) < LEAST_SAMPLES or rows.shape[1] < 2:
         return undefined
     from skdim.id import MLE, TwoNN  # numba comes with it: half a second that only this needs
+    from sklearn.neighbors import NearestNeighbors
 
-    found = {"two_nn_dimension": TwoNN().fit(rows).dimension_, "mle_dimension": MLE().fit(rows).dimension_}
+    # Both estimators from one search.
+    neighbors = min(NEIGHBORS, len(rows) - 1)
+    distances, places = NearestNeighbors(n_neighbors=neighbors).fit(rows).kneighbors()
+    apart = distances[:, 0] > 0
+    if np.count_nonzero(apart) < LEAST_SAMPLES:
+        return undefined
+    likelihood = MLE().fit(
+        rows[apart],
+        precomputed_knn_arrays=(distances[apart], places[apart]),
+        n_neighbors=min(neighbors, apart.sum() - 1),
+    )
+    found = {
+        "two_nn_dimension": TwoNN(dist=True).fit(distances[apart, :2]).dimension_,
+        "mle_dimension": likelihood.dimension_,
+    }
     return {name: float(value) if np.isfinite(value) else None for name, value in found.items()}
 
 

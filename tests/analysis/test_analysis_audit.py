@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from leaky_zoo.analysis import SCHEMA_VERSION, Audit, analyze, plot_audit
+from leaky_zoo.analysis.dimensions import intrinsic_dimensions
 from leaky_zoo.analysis.schema import SCHEMA_FILE, audit_schema
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.geometry import cost_of_identity, energies, moments
@@ -238,3 +239,16 @@ def test_path_geometry_against_the_representations(samples):
     assert audit.layers[-1].turning_angle is None
     travelled = sum(layer.step_size * layer.speed for layer in audit.layers)
     assert audit.summary["path_length"] == pytest.approx(travelled) == audit.layers[-1].path_length
+
+
+def test_intrinsic_dimensions_are_the_estimators_own():
+    """One search of neighbours for both gives what scikit-dimension gives by itself; repeated rows are left out."""
+    from skdim.id import MLE, TwoNN
+
+    random = np.random.default_rng(0)
+    sheet = random.normal(size=(300, 2)) @ random.normal(size=(2, 9)) + 0.01 * random.normal(size=(300, 9))
+    found = intrinsic_dimensions(np.vstack([sheet, sheet[:50]]))
+    assert found["two_nn_dimension"] == pytest.approx(TwoNN().fit(sheet).dimension_)
+    assert found["mle_dimension"] == pytest.approx(MLE().fit(sheet).dimension_)
+    assert set(intrinsic_dimensions(sheet[:20]).values()) == {None}
+    assert set(intrinsic_dimensions(sheet[:, :1]).values()) == {None}
