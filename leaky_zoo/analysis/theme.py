@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 @dataclass(frozen=True)
 class Theme:
-    """Colours of a figure; the background is transparent, the page shows through.
+    """Colours of a figure.
 
     Attributes:
         text: labels and ticks.
@@ -21,6 +21,7 @@ class Theme:
         cool: third line.
         green: what belongs to the bottleneck.
         fill: bars.
+        paper: the background; pages leave it out and show through.
         map: colour map of heat maps and of samples without classes.
     """
 
@@ -31,12 +32,13 @@ class Theme:
     cool: str
     green: str
     fill: str
+    paper: str
     map: str = "viridis"
 
     def figure(self, width: float, height: float) -> Figure:
-        """An empty figure with a transparent background, in inches."""
+        """An empty figure, in inches."""
         figure = Figure(figsize=(width, height), layout="constrained")
-        figure.patch.set_alpha(0.0)
+        figure.patch.set_facecolor(self.paper)
         return figure
 
     def label(self, axes: Axes, **settings: Any) -> None:
@@ -71,5 +73,5 @@ class Theme:
         return colormaps["turbo"](0.05 + 0.9 * np.asarray(values, dtype=np.float64))
 
 
-LIGHT = Theme("#1d2733", "#1f3a5f", "#8896a5", "#c8553d", "#2a7f9e", "#3f7d3e", "#d9e2ec")
-DARK = Theme("#dbe4ee", "#9cc4f2", "#6d7f92", "#f0896f", "#6cc5e3", "#8fd18c", "#2b3b4d")
+LIGHT = Theme("#1d2733", "#1f3a5f", "#8896a5", "#c8553d", "#2a7f9e", "#3f7d3e", "#d9e2ec", "#ffffff")
+DARK = Theme("#dbe4ee", "#9cc4f2", "#6d7f92", "#f0896f", "#6cc5e3", "#8fd18c", "#2b3b4d", "#12181f")
