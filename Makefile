@@ -47,7 +47,7 @@ soak: $(READY)
 docs: $(READY)
 	$(BIN)/python benchmarks/write_tables.py
 	$(BIN)/python docs/render.py
-	$(BIN)/pdoc $(API) -o build/docs/api --docformat google
+	$(BIN)/python docs/api.py $(API)
 
 # Resolve the pinned versions again from pyproject.toml.
 lock: $(READY)

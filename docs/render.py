@@ -17,7 +17,8 @@ OUT = DOCS.parent / "build" / "docs"
 STYLE = """
 :root { color-scheme: light dark; }
 body { max-width: 60rem; margin: 0 auto; padding: 1.2rem; font: 16px/1.55 system-ui, sans-serif; }
-table { border-collapse: collapse; display: block; overflow-x: auto; } th, td { border: 1px solid #8885; padding: .35rem .6rem; }
+table { border-collapse: collapse; display: block; overflow-x: auto; }
+th, td { border: 1px solid #8885; padding: .35rem .6rem; }
 td, th { text-align: left; vertical-align: top; } pre { overflow-x: auto; padding: .8rem; background: #8881; }
 code { font-size: .92em; } img { max-width: 100%; } math[display=block] { overflow-x: auto; margin: .8rem 0; }
 """

@@ -1,6 +1,6 @@
 """The path `A_0..A_L` that a probe batch takes through the network, and the lengths a schedule may ask for."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 
 import numpy as np
@@ -15,6 +15,8 @@ class Path:
         representations: `A_0..A_L` as matrices with one row per column of the paper's `A`, each of shape `(n, w)`.
         features: `s(A_0)..s(A_{L-1})`, the matrices that the steps' weights multiply, each of shape `(n, f)`.
         effective_depth: `Lt` of the network.
+        weighted: `weighted(row, a)` is `W s(a)` of step `row + 1`, for `a` in the layout of the representations; needed
+            by `half_step_errors` alone. Default None.
 
     Example:
     >>> import numpy as np
@@ -24,11 +26,16 @@ class Path:
     """
 
     def __init__(
-        self, representations: Sequence[np.ndarray], features: Sequence[np.ndarray], effective_depth: float
+        self,
+        representations: Sequence[np.ndarray],
+        features: Sequence[np.ndarray],
+        effective_depth: float,
+        weighted: Callable[[int, np.ndarray], np.ndarray] | None = None,
     ) -> None:
         self.representations = [np.asarray(a, dtype=np.float64) for a in representations]
         self.features = [np.asarray(s, dtype=np.float64) for s in features]
         self.effective_depth = float(effective_depth)
+        self._weighted = weighted
         self._identity = cache(self._solve_identity)
 
     def distances(self) -> np.ndarray:
@@ -50,6 +57,21 @@ class Path:
     def costs_of_identity(self, gamma_0: float) -> np.ndarray:
         """`COI_l = ||A_{l-1}||_K^2` for `l = 1..L`."""
         return np.array([self.identity(row, gamma_0).cost for row in range(len(self.features))])
+
+    def half_step_errors(self, step_sizes: np.ndarray) -> np.ndarray:
+        """`||A_l - A'_l||_F`, `A'_l` reached from `A_{l-1}` by two half steps with the same weights.
+
+        Raises:
+            ValueError: the path was made without `weighted`.
+        """
+        if self._weighted is None:
+            raise ValueError("Half steps need the weights: give `weighted`.")
+        errors = []
+        for row, (before, after) in enumerate(self._steps()):
+            half = (before + after) / 2
+            move = self._weighted(row, half) - self.effective_depth * half
+            errors.append(np.linalg.norm(half + step_sizes[row] / 2 * move - after))
+        return np.array(errors)
 
     def identity(self, row: int, gamma_0: float) -> Identity:
         """Least-squares identity at the input of step `row + 1`."""

@@ -60,6 +60,9 @@ class StepSizes(keras.layers.Layer):
 
     def call(self, inputs: Any) -> list[Any]:
         steps = self.schedule.step_sizes(ops.convert_to_tensor(self.values), self.effective_depth)
+        penalty = self.schedule.penalty(steps)
+        if penalty is not None:
+            self.add_loss(penalty)
         return [steps[row] for row in range(self.depth)]
 
     def compute_output_spec(self, inputs: Any) -> list[keras.KerasTensor]:

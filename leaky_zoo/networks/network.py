@@ -226,10 +226,14 @@ class LeakyNetwork(keras.Model):
             raise InvalidInputError(f"The network has {size} outputs. Received: targets of shape {targets.shape}")
 
     def penalty(self) -> Any:
-        """`(mu / 2) sum_l rho_l ||W_l||^2 + (mu_io / 2) (||W_in||^2 + ||W_out||^2)` at full `mu`, as a tensor."""
+        """`(mu / 2) sum_l rho_l ||W_l||^2 + (mu_io / 2) (||W_in||^2 + ||W_out||^2)` at full `mu`, as a tensor.
+
+        With the schedule's own penalty, if it has one.
+        """
         layer = self.path_layer
         rho = layer.schedule.step_sizes(ops.convert_to_tensor(layer.values), self.effective_depth)
-        total = 0.0
+        total = layer.schedule.penalty(rho)
+        total = 0.0 if total is None else total
         for row, block in enumerate(self.blocks):
             total = total + 0.5 * self._settings["weight_decay"] * rho[row] * block.squared_norm()
         for layer in self.layers:

@@ -40,7 +40,8 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in _HOME:
-        return getattr(import_module(_HOME[name]), name)
+        globals()[name] = getattr(import_module(_HOME[name]), name)
+        return globals()[name]
     raise AttributeError(f"module 'leaky_zoo.training' has no attribute {name!r}")
 
 

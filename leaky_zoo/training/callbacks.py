@@ -212,7 +212,12 @@ def measure_path(
     blocks = network.blocks
     columns = [blocks[0].columns(a) for a in arrays]
     features = [block.features(a) for block, a in zip(blocks, arrays[:-1], strict=True)]
-    return arrays, Path(columns, features, network.effective_depth)
+    weights = [block.weight_matrix.T for block in blocks]
+
+    def weighted(row: int, at: np.ndarray) -> np.ndarray:
+        return blocks[row].features(blocks[row].restore(at, arrays[row].shape)) @ weights[row]
+
+    return arrays, Path(columns, features, network.effective_depth, weighted)
 
 
 class EarlyStopping(keras.callbacks.EarlyStopping):

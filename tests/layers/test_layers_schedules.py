@@ -12,7 +12,7 @@ from leaky_zoo.layers import SCHEDULES, Irregular, Learnable, Path, Schedule, St
 from leaky_zoo.layers.schedules.base import bounded_simplex
 from leaky_zoo.layers.schedules.hamiltonian import minimal_norm_steps
 
-NAMES = ["equidistant", "irregular", "adaptive", "learnable", "hamiltonian"]
+NAMES = ["equidistant", "irregular", "adaptive", "learnable", "hamiltonian", "equidistributing", "local_error"]
 depths = st.integers(1, 40)
 effective_depths = st.sampled_from([0.0, 0.3, 1.0, 3.0, 7.0, 12.0])
 
@@ -107,10 +107,10 @@ def random_path(seed, depth=8, effective_depth=3.0, moving=True):
         still = not moving or row in (2, 3)
         arrays.append(arrays[-1] + (0 if still else random.uniform(0, 1)) * random.normal(size=(30, 4)))
     features = [np.hstack([np.maximum(a, 0), np.ones((30, 1))]) for a in arrays[:-1]]
-    return Path(arrays, features, effective_depth)
+    return Path(arrays, features, effective_depth, lambda row, a: a**2)
 
 
-@pytest.mark.parametrize("name", ["adaptive", "hamiltonian"])
+@pytest.mark.parametrize("name", ["adaptive", "hamiltonian", "equidistributing", "local_error"])
 @pytest.mark.parametrize("moving", [True, False])
 @given(seed=st.integers(0, 99), effective_depth=st.sampled_from([0.0, 0.5, 3.0, 6.0]))
 def test_updates_keep_the_guarantees(name, moving, seed, effective_depth):
@@ -187,6 +187,14 @@ def test_bounded_simplex(weights):
         ({"name": "hamiltonian", "tolerance": -1}, "tolerance=-1"),
         ({"name": "hamiltonian", "freeze_at": 2}, "freeze_at=2"),
         ({"name": "learnable", "cap": 1.0}, "cap=1.0"),
+        ({"name": "learnable", "gain": 0}, "gain=0"),
+        ({"name": "learnable", "entropy": -1}, "entropy=-1"),
+        ({"name": "learnable", "start_at": [1, -1]}, "start_at="),
+        ({"name": "fixed", "step_sizes": "all"}, "step_sizes=all"),
+        ({"name": "equidistributing", "alpha": -1}, "alpha=-1"),
+        ({"name": "equidistributing", "beta": 3}, "beta=3"),
+        ({"name": "equidistributing", "norm": "l2"}, "norm='l2'"),
+        ({"name": "equidistributing", "gamma_0": 0}, "gamma_0=0"),
         ({"amplitude": 1}, "name"),
         (7, "7"),
     ],
@@ -258,3 +266,96 @@ def test_a_cap_that_no_depth_satisfies_is_said_to_be_one():
 
     with pytest.raises(InvalidInputError, match="No depth"):
         Halving().start(9, 7.0)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 9])
+def test_fixed_steps_are_the_given_ones_at_their_depth(depth):
+    numbers = np.arange(1.0, depth + 1)
+    steps = StepSizes(depth, 0.5, {"name": "fixed", "step_sizes": numbers.tolist()})
+    steps.build()
+    np.testing.assert_allclose(steps.rho, numbers / numbers.sum(), atol=1e-7)
+    with pytest.raises(InvalidInputError, match=f"There are {depth} step sizes"):
+        StepSizes(depth + 1, 0.5, steps.schedule)
+    with pytest.raises(InvalidInputError, match="No depth"):
+        StepSizes(depth, 5 * depth, steps.schedule)
+
+
+@given(seed=st.integers(0, 99), gain=st.sampled_from([0.2, 1.0, 5.0]))
+def test_learnable_steps_start_where_they_are_told(seed, gain):
+    numbers = np.random.default_rng(seed).uniform(1, 3, 8)
+    steps = StepSizes(8, 2.0, {"name": "learnable", "start_at": numbers.tolist(), "gain": gain})
+    steps.build()
+    np.testing.assert_allclose(steps.rho, numbers / numbers.sum(), rtol=1e-4)
+
+
+def test_gain_is_a_learning_rate():
+    """The same values move the logits `gain` times as far."""
+    values = np.random.default_rng(0).normal(size=6)
+    fast = keras.ops.convert_to_numpy(Learnable(gain=5.0).step_sizes(values, 3.0))
+    np.testing.assert_allclose(
+        fast, keras.ops.convert_to_numpy(Learnable().step_sizes(5 * values, 3.0)), rtol=1e-5, atol=1e-7
+    )
+
+
+def test_entropy_penalty_is_zero_for_equal_steps_and_part_of_the_objective():
+    from leaky_zoo.networks import LeakyMLP
+
+    def net(start_at, entropy):
+        return LeakyMLP(
+            (3,), 2, width=4, depth=4, effective_depth=1.0,
+            schedule={"name": "learnable", "start_at": start_at, "entropy": entropy},
+        )  # fmt: skip
+
+    shares = np.array([0.1, 0.2, 0.3, 0.4])
+    expected = 0.5 * np.sum(shares * np.log(4 * shares))
+    assert float(net(None, 0.5).penalty()) == pytest.approx(0, abs=1e-6)
+    assert float(net(shares.tolist(), 0.5).penalty()) == pytest.approx(expected, rel=1e-4)
+    assert float(net(shares.tolist(), 0.0).penalty()) == 0
+    network = net(shares.tolist(), 0.5)
+    network(np.ones((2, 3), "float32"))
+    assert float(sum(network.losses)) == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("norm", ["k", "euclidean"])
+def test_equidistributing_shares_out_its_monitor(norm):
+    path = random_path(3)
+    path.representations = [path.representations[0] * (1 + 0.1 * row**2) for row in range(9)]  # all layers move
+    rho = np.full(8, 1 / 8)
+    lengths = path.k_distances(1e-5) if norm == "k" else path.distances()
+    monitor = (0.2 * (lengths / rho).mean() + lengths / rho) ** -0.5
+    schedule = get_schedule({"name": "equidistributing", "alpha": 0.2, "norm": norm, "damping": 0.05, "floor": 0.01})
+    np.testing.assert_allclose(schedule.update(rho, path), rho + 0.05 * (monitor / monitor.sum() - rho), rtol=1e-9)
+
+
+def test_half_steps_by_hand():
+    """`A' = -2 A + w relu(A)`, one sample of width 1: from 1 at rho = 0.25 with w = 6 to 2; by halves to 2.25."""
+    path = Path([np.ones((1, 1)), np.full((1, 1), 2.0)], [np.ones((1, 1))], 2.0, lambda row, a: 6 * np.maximum(a, 0))
+    assert path.half_step_errors(np.array([0.25])) == pytest.approx([0.25])
+    with pytest.raises(ValueError, match="weighted"):
+        Path(path.representations, path.features, 2.0).half_step_errors(np.array([0.25]))
+
+
+def test_local_errors_become_equal_on_a_linear_flow():
+    """On `dA/dp = g(p) A` every step's relative error is `(rho g / 2)^2` to first order, so `rho g` becomes equal."""
+    growth = np.array([1.0, 2.0, 4.0, 2.0])
+
+    def path(rho):
+        a = [np.ones((1, 1))]
+        for step, rate in zip(rho, growth, strict=True):
+            a.append(a[-1] * (1 + step * rate))
+        return Path(a, a[:-1], 0.0, lambda row, at: growth[row] * at)
+
+    schedule = get_schedule({"name": "local_error", "damping": 1.0, "floor": 0.01})
+    rho = np.full(4, 1 / 4)
+    for _ in range(40):
+        rho = schedule.update(rho, path(rho))
+    errors = path(rho).half_step_errors(rho) / path(rho).norms()
+    np.testing.assert_allclose(errors, errors.mean(), rtol=1e-6)
+    np.testing.assert_allclose(rho * growth, (rho * growth).mean(), rtol=1e-6)
+
+
+def test_schedules_keep_a_path_that_stands_still():
+    still = [np.ones((3, 2))] * 5
+    path = Path(still, [np.ones((3, 2))] * 4, 1.0, lambda row, a: a)
+    for name in ("equidistributing", "local_error"):
+        np.testing.assert_array_equal(get_schedule(name).update(np.full(4, 0.25), path), np.full(4, 0.25))

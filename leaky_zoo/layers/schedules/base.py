@@ -86,17 +86,20 @@ class Schedule(ABC):
             )
         if self.within_cap(steps, effective_depth):
             return steps
-        for enough in range(depth + 1, depth + 10_000):
-            if self.within_cap(self.initial(enough, effective_depth), effective_depth):
-                advice = f"Use depth >= {enough} at this effective depth."
-                break
-        else:
-            advice = "No depth up to 10,000 more satisfies it at this effective depth."
+        enough = self.least_depth(depth, effective_depth)
+        advice = "No depth up to 10,000 more satisfies it at this effective depth."
+        if enough is not None:
+            advice = f"Use depth >= {enough} at this effective depth."
         raise InvalidInputError(
             f"A {self.name} schedule of {depth} steps takes rho * effective_depth = "
             f"{steps.max() * effective_depth:.3g}; it must stay within its cap of {self.cap}. {advice} "
             f"Received: depth={depth}, effective_depth={effective_depth}"
         )
+
+    def least_depth(self, depth: int, effective_depth: float) -> int | None:
+        """The least depth above `depth` whose steps stay within the cap; None: none of 10,000 does."""
+        depths = range(depth + 1, depth + 10_000)
+        return next((d for d in depths if self.within_cap(self.initial(d, effective_depth), effective_depth)), None)
 
     def within_cap(self, steps: np.ndarray, effective_depth: float) -> bool:
         """Whether `rho * effective_depth <= cap`, to rounding."""
@@ -113,6 +116,10 @@ class Schedule(ABC):
     def step_sizes(self, values: Any, effective_depth: float) -> Any:
         """Step sizes from the stored values, as a tensor. Default: the values themselves."""
         return values
+
+    def penalty(self, step_sizes: Any) -> Any | None:
+        """A term of the objective that depends on the step sizes alone, as a tensor. Default: None, no such term."""
+        return None
 
     def update(self, step_sizes: np.ndarray, path: Path) -> np.ndarray:
         """New step sizes from the current ones and the path of a probe batch. Default: unchanged.

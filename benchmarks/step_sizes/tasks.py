@@ -1,0 +1,62 @@
+"""The tasks of the study, its schedules by the name they have in the tables, and the recipe of a run."""
+
+from pathlib import Path
+
+from leaky_zoo.training import Recipe
+
+# Weaker and stronger, for each task; mu_io is the same.
+MUS = {"teacher_k3": (1e-3, 2e-3), "teacher_resnet": (1e-3, 2e-3), "digits": (2e-4, 5e-4)}
+TASKS = tuple(MUS)
+NETWORKS = {
+    # The paper's figure 1 with the coarse steps that its depth bound allows: rho Lt = 0.58.
+    "teacher_k3": {"width": 64, "depth": 12, "effective_depth": 7},
+    # Figure 2: Lt = 3, few layers, where a step size matters most.
+    "teacher_resnet": {"width": 64, "depth": 8, "effective_depth": 3},
+    "digits": {"width": 64, "depth": 12, "effective_depth": 7},
+}
+SCHEDULES = {
+    "equidistant": "equidistant",
+    "irregular": "irregular",
+    "adaptive": "adaptive",
+    "hamiltonian": "hamiltonian",
+    "learnable": "learnable",
+    "learnable_fast": {"name": "learnable", "gain": 5.0},
+    "equidistributing": "equidistributing",
+    "local_error": "local_error",
+}
+
+
+def recipe_of(task: str, schedule: str, seed: int, mu: float, folder: Path) -> Recipe:
+    """The recipe of a run; a teacher's samples are written to `folder` when first asked for."""
+    return Recipe.from_dict(
+        {
+            "name": f"{task}_{schedule}_seed{seed}",
+            "data": {"name": data_name(task, seed, folder), "batch_size": "full"},
+            "network": NETWORKS[task] | {"schedule": SCHEDULES[schedule]},
+            "objective": {"weight_decay": mu, "ramp": 0.2},
+            "optimizer": {"steps": 3000, "learning_rate": 1e-2},
+            "lbfgs": {"iterations": 1200, "criticality": 0.03},
+            "log_every": 500,
+            "seed": seed,
+        }
+    )
+
+
+def data_name(task: str, seed: int, folder: Path) -> str:
+    """A registry name, or the file of this seed's teacher."""
+    import numpy as np
+
+    from leaky_zoo.data.bottleneck_teacher import teacher_arrays
+    from leaky_zoo.files import replacing
+
+    if task == "digits":
+        return f"optical_digits/fold_{seed % 5}"
+    path = folder / f"{task}_seed{seed}.npz"
+    if not path.exists():
+        residual = task == "teacher_resnet"
+        arrays = teacher_arrays((30, 6, 3, 30) if residual else (30, 3, 30), residual=residual, seed=seed)
+        (x, y), (x_test, y_test) = arrays["train"], arrays["test"]
+        folder.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as aside:
+            np.savez_compressed(aside, x=x, y=y, x_test=x_test, y_test=y_test)
+    return str(path)
