@@ -23,19 +23,29 @@ SCHEDULES = {
     "learnable_fast": {"name": "learnable", "gain": 5.0},
     "equidistributing": "equidistributing",
     "local_error": "local_error",
+    "equidistant_fewer": "equidistant",
+}
+# The control of fewer, longer steps: the least depth that the cap of 0.9 allows, and one more.
+DEPTHS = {
+    ("teacher_k3", "equidistant_fewer"): 8,
+    ("digits", "equidistant_fewer"): 8,
+    ("teacher_resnet", "equidistant_fewer"): 4,
 }
 
 
 def recipe_of(task: str, schedule: str, seed: int, mu: float, folder: Path) -> Recipe:
     """The recipe of a run; a teacher's samples are written to `folder` when first asked for."""
+    network = NETWORKS[task] | {"schedule": SCHEDULES[schedule]}
+    if (task, schedule) in DEPTHS:
+        network["depth"] = DEPTHS[task, schedule]
     return Recipe.from_dict(
         {
             "name": f"{task}_{schedule}_seed{seed}",
             "data": {"name": data_name(task, seed, folder), "batch_size": "full"},
-            "network": NETWORKS[task] | {"schedule": SCHEDULES[schedule]},
+            "network": network,
             "objective": {"weight_decay": mu, "ramp": 0.2},
             "optimizer": {"steps": 3000, "learning_rate": 1e-2},
-            "lbfgs": {"iterations": 1200, "criticality": 0.03},
+            "lbfgs": {"iterations": 600, "criticality": 0.03},
             "log_every": 500,
             "seed": seed,
         }

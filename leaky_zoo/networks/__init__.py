@@ -4,6 +4,7 @@ from leaky_zoo.networks.convnet import LeakyConvNet
 from leaky_zoo.networks.losses import TASKS, StandardizedMeanSquaredError, loss_for
 from leaky_zoo.networks.mlp import LeakyMLP
 from leaky_zoo.networks.network import LeakyNetwork
+from leaky_zoo.networks.resample import overlaps, resample
 
 FAMILIES = {"mlp": LeakyMLP, "conv": LeakyConvNet}
 
@@ -15,4 +16,6 @@ __all__ = [
     "LeakyNetwork",
     "StandardizedMeanSquaredError",
     "loss_for",
+    "overlaps",
+    "resample",
 ]

@@ -1,0 +1,155 @@
+"""A trained net with another number of layers along the same path."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import keras
+import numpy as np
+from scipy.linalg import cho_factor, cho_solve
+
+from leaky_zoo.errors import InvalidInputError
+from leaky_zoo.layers import LeakyBlock, Schedule, get_schedule
+from leaky_zoo.layers.schedules.base import bounded_simplex
+from leaky_zoo.networks.network import LeakyNetwork
+
+BATCH = 1000
+
+
+def resample(
+    network: LeakyNetwork,
+    depth: int,
+    schedule: str | Schedule | dict[str, Any] | None = None,
+    *,
+    x: np.ndarray | None = None,
+    gamma_0: float = 1e-5,
+) -> LeakyNetwork:
+    """Discretise a trained net's path again, with `depth` steps (this project).
+
+    Without data the weights are `W_p` of the given net, averaged over each new step. With data every new block is
+    then fitted, one after the other, to arrive where the given net's path is at its `p` (linear between the layers):
+    ridge regression towards the averaged weights, in float64. A block sees what the new blocks before it really give,
+    so errors do not add up. `rho Lt <= cap` bounds the depth from below.
+
+    Args:
+        network: the trained net; left alone.
+        depth: `L'`, at least 1, at least `Lt / cap`.
+        schedule: the new step sizes; one that moves during training starts where it starts. Default None: the given
+            net's own step sizes, stretched over the new number of steps and clipped to its cap.
+        x: raw inputs to fit on, the more the better. Default None: no fit.
+        gamma_0: ridge, relative to `||s(A)||_op^2`, positive. Default 1e-5.
+
+    Returns:
+        A net of the same family, dtype, stem and head.
+
+    Raises:
+        InvalidInputError: a depth that the cap refuses, no sample, or `gamma_0` out of range.
+
+    Example:
+    >>> from leaky_zoo.networks import LeakyMLP
+    >>> net = LeakyMLP((4,), 2, width=8, depth=12, effective_depth=3.0)
+    >>> small = resample(net, 8)
+    >>> small.settings["depth"], round(float(small.step_sizes[0]), 3)
+    (8, 0.125)
+    """
+    if not gamma_0 > 0:
+        raise InvalidInputError(f"`gamma_0` must be positive. Received: gamma_0={gamma_0}")
+    if x is not None and not len(x):
+        raise InvalidInputError("There is no sample to fit on. Received: x of length 0")
+    if depth < 1:
+        raise InvalidInputError(f"`depth` must be at least 1. Received: depth={depth}")
+    ends = np.concatenate([[0.0], np.cumsum(network.step_sizes)])
+    if schedule is None:
+        old = network.path_layer.schedule
+        high = old.upper_bound(network.effective_depth) * (1 - 1e-6)
+        if depth * high < 1:
+            least = int(np.ceil(1 / high))
+            raise InvalidInputError(
+                f"{depth} steps at this effective depth break the cap of {old.cap}. Use depth >= {least}. "
+                f"Received: depth={depth}, effective_depth={network.effective_depth}"
+            )
+        stretched = np.diff(np.interp(np.linspace(0, 1, depth + 1), np.linspace(0, 1, len(ends)), ends))
+        stretched = bounded_simplex(stretched, stretched.min() / 10, high)
+        schedule = {"name": "fixed", "step_sizes": stretched.tolist(), "cap": old.cap}
+    config = {**network.get_config(), "depth": int(depth), "schedule": get_schedule(schedule)}
+    twin = type(network).from_config(config)
+    own = {twin.path_layer.name, *(block.name for block in twin.blocks)}
+    for layer in twin.layers:
+        if layer.weights and layer.name not in own:
+            layer.set_weights(network.get_layer(layer.name).get_weights())
+    shares = overlaps(network.step_sizes, twin.step_sizes)
+    weights = [block.weight_matrix for block in network.blocks]
+    for block, share in zip(twin.blocks, shares, strict=True):
+        block.assign_weight_matrix(sum(part * weight for part, weight in zip(share, weights, strict=True)))
+    if x is not None:
+        _fit(network, twin, x, gamma_0)
+    return twin
+
+
+def overlaps(old: np.ndarray, new: np.ndarray) -> np.ndarray:
+    """Which part of each new step lies in each old one; rows sum to one.
+
+    Args:
+        old: step sizes that sum to one, shape `(L,)`.
+        new: the same for the new net, shape `(L',)`.
+
+    Returns:
+        Shape `(L', L)`.
+
+    Example:
+    >>> overlaps(np.array([0.5, 0.5]), np.array([0.25, 0.5, 0.25]))
+    array([[1. , 0. ],
+           [0.5, 0.5],
+           [0. , 1. ]])
+    """
+    before, after = (np.concatenate([[0.0], np.cumsum(steps) / np.sum(steps)]) for steps in (old, new))
+    first = np.maximum(after[:-1, None], before[None, :-1])
+    last = np.minimum(after[1:, None], before[None, 1:])
+    shared = np.maximum(last - first, 0.0)
+    return shared / shared.sum(axis=1, keepdims=True)
+
+
+def _fit(network: LeakyNetwork, twin: LeakyNetwork, x: np.ndarray, gamma_0: float) -> None:
+    """Fit the blocks of `twin`, first to last, to the path of `network` on these inputs."""
+    stem = keras.Model(network.input, network.representations.outputs[0])
+    own = [_numpy(stem(x[start : start + BATCH], training=False)) for start in range(0, len(x), BATCH)]
+    steps, blocks, effective_depth = network.step_sizes, network.blocks, network.effective_depth
+    ends, layer, place = np.cumsum(steps), 0, 0.0
+    before = own
+    after = [_step(blocks[0], part, steps[0]) for part in before]
+    for block, step in zip(twin.blocks, twin.step_sizes, strict=True):
+        place += step
+        while layer < len(blocks) - 1 and ends[layer] < place - 1e-6:
+            layer += 1
+            before, after = after, [_step(blocks[layer], part, steps[layer]) for part in after]
+        share = 1 - (ends[layer] - place) / steps[layer]
+        goals = (first + share * (last - first) for first, last in zip(before, after, strict=True))
+        _fit_block(block, own, goals, float(step), effective_depth, gamma_0)
+        own = [_step(block, part, step) for part in own]
+
+
+def _fit_block(
+    block: LeakyBlock,
+    inputs: list[np.ndarray],
+    goals: Iterable[np.ndarray],
+    step: float,
+    effective_depth: float,
+    gamma_0: float,
+) -> None:
+    """The weights nearest to the block's own that take the inputs to the goals, by ridge regression."""
+    weights = block.weight_matrix
+    gram, missing = np.zeros((weights.shape[1],) * 2), np.zeros_like(weights)
+    for part, goal in zip(inputs, goals, strict=True):
+        features, columns = block.features(part), block.columns(part)
+        wanted = (block.columns(goal) - columns) / step + effective_depth * columns  # W s(A)
+        gram += features.T @ features
+        missing += (wanted - features @ weights.T).T @ features
+    ridge = gamma_0 * np.linalg.norm(gram, 2) * np.eye(len(gram))
+    block.assign_weight_matrix(weights + cho_solve(cho_factor(gram + ridge), missing.T).T)
+
+
+def _step(block: LeakyBlock, representation: np.ndarray, step: float) -> np.ndarray:
+    return _numpy(block(representation, step_size=step))
+
+
+def _numpy(tensor: Any) -> np.ndarray:
+    return keras.ops.convert_to_numpy(tensor)

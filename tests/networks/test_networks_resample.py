@@ -1,0 +1,112 @@
+"""A net with another number of layers follows the same path."""
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from leaky_zoo.errors import InvalidInputError
+from leaky_zoo.networks import LeakyConvNet, LeakyMLP, overlaps, resample
+
+
+def net(family=LeakyMLP, **changes):
+    keras.utils.set_random_seed(0)
+    arguments = {"width": 6, "depth": 8, "effective_depth": 2.0, "weight_decay": 1e-3, **changes}
+    if family is LeakyConvNet:
+        return LeakyConvNet((8, 8, 1), 3, **arguments)
+    return LeakyMLP((5,), 3, **arguments)
+
+
+def samples(network, count=400):
+    return np.random.default_rng(0).normal(size=(count, *network.input_shape[1:])).astype("float32")
+
+
+def outputs(network, x):
+    return keras.ops.convert_to_numpy(network(x))
+
+
+def error(network, other, x):
+    reference = outputs(network, x)
+    return np.linalg.norm(outputs(other, x) - reference) / np.linalg.norm(reference)
+
+
+@given(st.integers(1, 12), st.integers(1, 12), st.integers(0, 99))
+def test_overlaps_are_shares_of_each_new_step(old, new, seed):
+    random = np.random.default_rng(seed)
+    before, after = (steps / steps.sum() for steps in (random.uniform(0.1, 1, old), random.uniform(0.1, 1, new)))
+    shares = overlaps(before, after)
+    np.testing.assert_allclose(shares.sum(axis=1), 1)
+    np.testing.assert_allclose(after @ shares, before, atol=1e-12)  # every part of every old step is used once
+
+
+@pytest.mark.parametrize("family", [LeakyMLP, LeakyConvNet])
+@pytest.mark.parametrize("fitted", [False, True])
+def test_the_same_depth_is_the_same_net(family, fitted):
+    network = net(family)
+    x = samples(network, 40)
+    same = resample(network, 8, x=x if fitted else None)
+    assert error(network, same, x) < 1e-4
+    assert same.settings["weight_decay"] == 1e-3 and type(same) is family
+
+
+def test_a_path_of_constant_weights_converges_with_the_steps():
+    """With one `W` along the whole path, Euler's error is of first order: halving the steps halves the difference."""
+    network = net(depth=16)
+    weight = np.random.default_rng(0).normal(size=(6, 7)) / 2
+    for block in network.blocks:
+        block.assign_weight_matrix(weight)
+    x = samples(network)
+    finest = resample(network, 128)
+    errors = [error(finest, resample(network, depth), x) for depth in (8, 16, 32)]
+    assert errors[0] > 1.7 * errors[1] > 2.5 * errors[2] > 0
+
+
+def test_a_fit_follows_the_path_better():
+    network = net(depth=12)
+    x = samples(network, 1000)
+    held = np.random.default_rng(1).normal(size=(500, 5)).astype("float32")
+    plain, fitted = resample(network, 6), resample(network, 6, x=x)
+    assert error(network, fitted, held) < 0.5 * error(network, plain, held)
+    # The goals are the given net's own representations where both grids have a point.
+    theirs = network.representations(held)[4::2]
+    ours = fitted.representations(held)[2:]
+    plains = plain.representations(held)[2:]
+    for a, b, c in zip(theirs, ours, plains, strict=True):
+        assert np.linalg.norm(np.subtract(a, b)) < np.linalg.norm(np.subtract(a, c))
+
+
+def test_without_data_only_the_weights_are_averaged():
+    network = net(depth=8)
+    halved = resample(network, 4)
+    pairs = zip(network.blocks[::2], network.blocks[1::2], strict=True)
+    for block, (first, second) in zip(halved.blocks, pairs, strict=True):
+        np.testing.assert_allclose(
+            block.weight_matrix, (first.weight_matrix + second.weight_matrix) / 2, rtol=1e-5, atol=1e-6
+        )
+
+
+def test_own_steps_are_stretched_within_the_cap():
+    network = net(schedule={"name": "fixed", "step_sizes": [1, 1, 1, 1, 2, 2, 2, 2]})
+    np.testing.assert_allclose(resample(network, 4).step_sizes, np.array([1, 1, 2, 2]) / 6, rtol=1e-5)
+    few = resample(network, 3)
+    assert few.step_sizes.max() * 2.0 <= 0.9 and few.path_layer.schedule.name == "fixed"
+    assert resample(network, 16, "irregular").path_layer.schedule.name == "irregular"
+    learnt = resample(net(schedule="learnable"), 5, "learnable")
+    assert learnt.path_layer.schedule.trainable
+
+
+@pytest.mark.parametrize(
+    ("depth", "arguments", "message"),
+    [
+        (2, {}, "Use depth >= 3"),
+        (2, {"schedule": "equidistant"}, "Use depth >= 3"),
+        (0, {}, "depth=0"),
+        (8, {"gamma_0": 0.0}, "gamma_0=0"),
+        (8, {"x": np.zeros((0, 5))}, "length 0"),
+        (8, {"schedule": "cubic"}, "cubic"),
+    ],
+)
+def test_what_it_refuses(depth, arguments, message):
+    with pytest.raises(InvalidInputError, match=message):
+        resample(net(), depth, **arguments)
