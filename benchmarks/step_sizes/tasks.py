@@ -25,7 +25,7 @@ SCHEDULES = {
     "local_error": "local_error",
     "equidistant_fewer": "equidistant",
 }
-# The control of fewer, longer steps: the least depth that the cap of 0.9 allows, and one more.
+# The control of fewer, longer steps: the least depth that the cap of 0.9 allows.
 DEPTHS = {
     ("teacher_k3", "equidistant_fewer"): 8,
     ("digits", "equidistant_fewer"): 8,

@@ -97,8 +97,18 @@ def train_command(
             )
     except KeyboardInterrupt as error:
         fail(f"Interrupted. {error}".strip(), 130)
+    converged = (result.lbfgs or {}).get("converged")
+    if plan.converge and not converged:
+        worst = max(result.lbfgs["criticality_residuals"]) if result.lbfgs else float("nan")
+        wanted = plan.second_phase.criticality if plan.second_phase else None
+        err.print(
+            f"Not at a critical point: the criticality residual is {worst:.3g}, {wanted:g} was asked for. "
+            "More iterations, or a larger mu, bring it down.",
+            soft_wrap=True,
+        )
     if as_json:
-        print_json({"metrics": result.metrics, "device": result.device, "seconds": result.seconds})
+        answer = {"metrics": result.metrics, "device": result.device, "seconds": result.seconds}
+        print_json(answer if converged is None else answer | {"converged": converged})
         return
     out.print(table(plan.name, ("split", "loss", "accuracy"), _rows(result.metrics)))
     err.print(f"{result.seconds:.0f} s on {result.device}; model and logs are in {folder}", soft_wrap=True)

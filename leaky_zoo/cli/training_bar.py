@@ -34,6 +34,6 @@ class TrainingBar(keras.callbacks.Callback):
     def on_lbfgs_iteration(self, iteration: int, objective: float) -> None:
         """Move the second bar."""
         if self._second is None:
-            total = self.recipe.lbfgs.iterations if self.recipe.lbfgs else None
+            total = self.recipe.second_phase.iterations if self.recipe.second_phase else None
             self._second = self.progress.add_task("L-BFGS", total=total)
         self.progress.update(self._second, completed=iteration, description=f"L-BFGS: objective {objective:.6g}")

@@ -70,7 +70,9 @@ def main() -> None:
         asked = json.loads(line)
         recipe = Recipe.from_dict(asked["recipe"])
         # Seeds and lengths change nothing about what can be built.
-        kind = json.dumps(recipe.model_dump(mode="json", exclude={"name", "seed", "optimizer", "lbfgs", "log_every"}))
+        kind = json.dumps(
+            recipe.model_dump(mode="json", exclude={"name", "seed", "optimizer", "lbfgs", "converge", "log_every"})
+        )
         if kind not in known:
             known[kind] = _problem(recipe, data_dir)
         answers.write(json.dumps({"name": asked["name"], "problem": known[kind]}) + "\n")

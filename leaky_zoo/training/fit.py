@@ -25,7 +25,7 @@ from leaky_zoo.training.engine import EvaluationGraph, TrainingGraph
 from leaky_zoo.training.evaluation import evaluate_network, targets_for
 from leaky_zoo.training.lbfgs import LBFGSProgress, minimize_objective
 from leaky_zoo.training.loop import TrainingLoop, out_of_memory
-from leaky_zoo.training.recipe import Recipe
+from leaky_zoo.training.recipe import LBFGSPart, Recipe
 from leaky_zoo.training.run_folder import EpochLog, RunFolder
 from leaky_zoo.training.signals import StopRequest
 from leaky_zoo.training.state import load_variables, variables_of
@@ -109,8 +109,8 @@ def train(
         network = network.astype(recipe.network.dtype)  # a copy that is not spread over replicas
         if is_chief(strategy):
             lbfgs = None
-            if recipe.lbfgs:
-                lbfgs = _second_phase(loop, folder, network, (x, y), trained, on_lbfgs_iteration)
+            if recipe.second_phase:
+                lbfgs = _second_phase(loop, folder, recipe.second_phase, network, (x, y), trained, on_lbfgs_iteration)
             metrics = {name: evaluate_network(network, *data.select(split)) for name, split in splits.items() if split}
             result = TrainingResult(metrics, describe(strategy), round(loop.seconds, 1), lbfgs, updates.trace)
             with replacing(folder.model) as aside:
@@ -217,6 +217,7 @@ def _agreed(folder: RunFolder, strategy: tf.distribute.Strategy) -> Checkpoint |
 def _second_phase(
     loop: TrainingLoop,
     folder: RunFolder,
+    settings: LBFGSPart,
     network: LeakyNetwork,
     arrays: tuple[np.ndarray, np.ndarray],
     trained: Checkpoint,
@@ -242,8 +243,7 @@ def _second_phase(
         if on_iteration:
             on_iteration(iteration, objective)
 
-    assert folder.recipe.lbfgs is not None
     with out_of_memory("in the L-BFGS phase, which computes on all samples at once"):
-        report = minimize_objective(twin, *arrays, folder.recipe.lbfgs, watch, progress=progress, on_round=save)
+        report = minimize_objective(twin, *arrays, settings, watch, progress=progress, on_round=save)
     network.set_weights(twin.get_weights())
     return report

@@ -101,7 +101,8 @@ def minimize_objective(
         on_round: called with the `LBFGSProgress` after each round. Default None.
 
     Returns:
-        `{"objective", "iterations", "evaluations", "criticality_residuals"}`, the last one entry for each layer.
+        `{"objective", "iterations", "evaluations", "criticality_residuals", "converged"}`: one residual for each layer;
+        `converged` None where `settings.criticality` is.
 
     Raises:
         CheckFailedError: the objective is not finite.
@@ -137,7 +138,7 @@ def minimize_objective(
         residuals = criticality_residuals(network, x, y)
         progress.evaluations += int(result.nfev)
         progress.iterations, progress.objective, progress.criticality_residuals = done, float(result.fun), residuals
-        progress.ended = done == before or bool(settings.criticality and max(residuals) <= settings.criticality)
+        progress.ended = done == before or bool(_critical(residuals, settings.criticality))
         if on_round:
             on_round(progress)
     return {
@@ -145,7 +146,12 @@ def minimize_objective(
         "iterations": progress.iterations,
         "evaluations": progress.evaluations,
         "criticality_residuals": progress.criticality_residuals,
+        "converged": _critical(progress.criticality_residuals, settings.criticality),
     }
+
+
+def _critical(residuals: list[float], wanted: float | None) -> bool | None:
+    return None if wanted is None else bool(residuals) and max(residuals) <= wanted
 
 
 def criticality_residuals(network: LeakyNetwork, x: np.ndarray, y: np.ndarray) -> list[float]:

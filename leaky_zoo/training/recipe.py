@@ -11,6 +11,11 @@ from leaky_zoo.files import write_text
 from leaky_zoo.reading import read_yaml, validation_words
 
 
+# What `converge` takes where a recipe does not say: a residual at which energies are conserved to a few percent.
+CRITICALITY = 0.05
+MOST_ITERATIONS = 20_000
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -149,6 +154,9 @@ class Recipe(_Part):
         name: preset name, `leaky_<family>_<dataset>_l<L~>_<schedule>`.
         data, network, objective, optimizer: see the parts.
         lbfgs: second phase, or None. Default None.
+        converge: end the second phase by its criticality residual, on every layer at most `lbfgs.criticality` (0.05
+            where the recipe does not say), and not by a number of iterations: without `lbfgs` there may be 20,000.
+            `result.json` says whether it got there, and the command line says so when it did not. Default False.
         early_stopping: epochs without a better validation loss after which training ends; None: never. Default None.
         log_every: optimiser steps per logged epoch; None: one pass over the data. Default None.
         seed: of weights and data order. Default 0.
@@ -169,6 +177,7 @@ class Recipe(_Part):
     objective: ObjectivePart = ObjectivePart()
     optimizer: OptimizerPart
     lbfgs: LBFGSPart | None = None
+    converge: bool = False
     early_stopping: int | None = Field(None, ge=1)
     log_every: int | None = Field(None, ge=1)
     seed: int = Field(0, ge=0, lt=2**31)
@@ -191,10 +200,19 @@ class Recipe(_Part):
             return "dynamic" if self.network.dtype == "mixed_float16" else None
         return self.optimizer.loss_scale
 
+    @property
+    def second_phase(self) -> LBFGSPart | None:
+        """The L-BFGS phase with what `converge` asks of it; None where there is none."""
+        if not self.converge:
+            return self.lbfgs
+        part = self.lbfgs or LBFGSPart(iterations=MOST_ITERATIONS)
+        return part if part.criticality else part.model_copy(update={"criticality": CRITICALITY})
+
     @model_validator(mode="after")
     def _critical_point_needs_a_penalty(self) -> "Recipe":
-        if self.lbfgs is not None and self.objective.weight_decay == 0:
-            raise ValueError("lbfgs: needs objective.weight_decay > 0; without it there are no momenta to judge by")
+        if self.second_phase is not None and self.objective.weight_decay == 0:
+            name = "lbfgs" if self.lbfgs else "converge"
+            raise ValueError(f"{name}: needs objective.weight_decay > 0; without it there are no momenta to judge by")
         return self
 
     @classmethod

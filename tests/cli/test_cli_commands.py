@@ -121,6 +121,14 @@ def test_train_then_evaluate_the_run(run, tmp_path):
     assert run("train", recipe, "--out", folder, "--resume", "--seed", 3)[0] == 0
 
 
+def test_a_run_that_does_not_converge_says_so(run, tmp_path):
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(RECIPE + "converge: true\nlbfgs: {iterations: 2}\n")
+    code, out, err = run("train", recipe, "--out", tmp_path / "run", "--json")
+    assert code == 0 and json.loads(out)["converged"] is False
+    assert "Not at a critical point" in err and "0.05" in err
+
+
 def test_export_inspect_verify(run, tmp_path):
     file = tmp_path / "net.onnx"
     code, out, _ = run("export", NAME, "--out", file, "--json")

@@ -107,3 +107,11 @@ def test_stops_at_the_wanted_residual():
     network, x, y = problem()
     report = minimize_objective(network, x, y, LBFGSPart(iterations=600, round=50, criticality=0.2))
     assert max(report["criticality_residuals"]) <= 0.2 and report["iterations"] < 600
+    assert report["converged"] is True
+
+
+def test_what_does_not_converge_says_so():
+    network, x, y = problem()
+    report = minimize_objective(network, x, y, LBFGSPart(iterations=20, round=10, criticality=1e-6))
+    assert report["converged"] is False and report["iterations"] == 20
+    assert minimize_objective(network, x, y, LBFGSPart(iterations=1))["converged"] is None

@@ -71,3 +71,15 @@ def test_a_critical_point_needs_a_penalty():
     wrong = {**MINIMAL, "lbfgs": {}, "objective": {"weight_decay": 0.0}}
     with pytest.raises(InvalidInputError, match="weight_decay > 0"):
         Recipe.from_dict(wrong)
+
+
+def test_converge_is_an_lbfgs_phase_that_ends_by_its_residual():
+    assert Recipe.from_dict(MINIMAL).second_phase is None
+    plain = Recipe.from_dict(changed("converge", True)).second_phase
+    assert (plain.iterations, plain.criticality) == (20_000, 0.05)
+    own = Recipe.from_dict({**MINIMAL, "converge": True, "lbfgs": {"iterations": 7, "criticality": 0.1}})
+    assert (own.second_phase.iterations, own.second_phase.criticality) == (7, 0.1)
+    loose = Recipe.from_dict({**MINIMAL, "lbfgs": {"iterations": 7}})
+    assert loose.second_phase == loose.lbfgs and loose.lbfgs.criticality is None
+    with pytest.raises(InvalidInputError, match="converge: needs objective.weight_decay"):
+        Recipe.from_dict({**MINIMAL, "converge": True, "objective": {"weight_decay": 0.0}})
