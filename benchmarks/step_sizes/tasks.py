@@ -23,21 +23,20 @@ SCHEDULES = {
     "learnable_fast": {"name": "learnable", "gain": 5.0},
     "equidistributing": "equidistributing",
     "local_error": "local_error",
-    "equidistant_fewer": "equidistant",
-}
-# The control of fewer, longer steps: the least depth that the cap of 0.9 allows.
-DEPTHS = {
-    ("teacher_k3", "equidistant_fewer"): 8,
-    ("digits", "equidistant_fewer"): 8,
-    ("teacher_resnet", "equidistant_fewer"): 4,
+    # Large steps at both ends, where the path jumps; and no learning.
+    "ends_large": {"name": "fixed", "step_sizes": [1.45, 1.15, 0.9, 0.8, 0.8, 0.8, 0.8, 0.8, 0.8, 0.9, 1.35, 1.45]},
+    # Other depths: fewer layers than the task's, down to what the cap allows, and more.
+    **{f"equidistant_l{depth}": "equidistant" for depth in (4, 8, 20, 40)},
+    **{f"learnable_l{depth}": "learnable" for depth in (4, 20)},
 }
 
 
 def recipe_of(task: str, schedule: str, seed: int, mu: float, folder: Path) -> Recipe:
     """The recipe of a run; a teacher's samples are written to `folder` when first asked for."""
     network = NETWORKS[task] | {"schedule": SCHEDULES[schedule]}
-    if (task, schedule) in DEPTHS:
-        network["depth"] = DEPTHS[task, schedule]
+    name, _, depth = schedule.rpartition("_l")
+    if name and depth.isdigit():
+        network["depth"] = int(depth)
     return Recipe.from_dict(
         {
             "name": f"{task}_{schedule}_seed{seed}",

@@ -10,7 +10,6 @@ from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.files import write_text
 from leaky_zoo.reading import read_yaml, validation_words
 
-
 # What `converge` takes where a recipe does not say: a residual at which energies are conserved to a few percent.
 CRITICALITY = 0.05
 MOST_ITERATIONS = 20_000

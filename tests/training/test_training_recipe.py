@@ -81,5 +81,5 @@ def test_converge_is_an_lbfgs_phase_that_ends_by_its_residual():
     assert (own.second_phase.iterations, own.second_phase.criticality) == (7, 0.1)
     loose = Recipe.from_dict({**MINIMAL, "lbfgs": {"iterations": 7}})
     assert loose.second_phase == loose.lbfgs and loose.lbfgs.criticality is None
-    with pytest.raises(InvalidInputError, match="converge: needs objective.weight_decay"):
+    with pytest.raises(InvalidInputError, match=r"converge: needs objective\.weight_decay"):
         Recipe.from_dict({**MINIMAL, "converge": True, "objective": {"weight_decay": 0.0}})
