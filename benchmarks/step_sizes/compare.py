@@ -33,10 +33,18 @@ def interval(values: np.ndarray) -> tuple[float, float]:
 
 def comparison(schedule: str, baseline: str = "equidistant") -> str:
     """A table with one row for each task, mu and phase that both have."""
-    lines = [
-        "| task | mu | after | pairs | objective, change | lower in | test error | of the baseline | test error, change |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
+    columns = (
+        "task",
+        "mu",
+        "after",
+        "pairs",
+        "objective, change",
+        "lower in",
+        "test error",
+        f"with {baseline}",
+        "change",
+    )
+    lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     for (task, mu, phase), rows in sorted(read_results().items()):
         seeds = sorted(set(rows.get(schedule, {})) & set(rows.get(baseline, {})))
         if not seeds:

@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import typer
 
-from leaky_zoo.cli import analyze, audits, evaluate, export, inspect, listing, sweep, train, verify
+from leaky_zoo.cli import analyze, audits, evaluate, export, inspect, listing, suggest, sweep, train, verify
 from leaky_zoo.cli import demo as demo_command
 from leaky_zoo.cli.console import fail
 from leaky_zoo.errors import LeakyZooError, Terminated
@@ -22,6 +22,7 @@ app = typer.Typer(
 )
 app.command("list")(listing.list_command)
 app.command("info")(listing.info)
+app.command("suggest")(suggest.suggest_command)
 app.command("train")(train.train_command)
 app.add_typer(sweep.app, name="sweep")
 app.command("evaluate")(evaluate.evaluate)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from leaky_zoo.training.fit import TrainingResult, train
     from leaky_zoo.training.recipe import Recipe
     from leaky_zoo.training.strategy import make_strategy
+    from leaky_zoo.training.suggest import Suggestion, suggest
 
 _HOMES = {
     "building": ("build",),
@@ -21,6 +22,7 @@ _HOMES = {
     "fit": ("TrainingResult", "train"),
     "recipe": ("Recipe",),
     "strategy": ("make_strategy",),
+    "suggest": ("Suggestion", "suggest"),
 }
 _HOME = {name: f"leaky_zoo.training.{module}" for module, names in _HOMES.items() for name in names}
 
@@ -30,10 +32,12 @@ __all__ = [
     "Recipe",
     "StepCallback",
     "StepSizeUpdate",
+    "Suggestion",
     "TrainingResult",
     "build",
     "evaluate_network",
     "make_strategy",
+    "suggest",
     "train",
 ]
 

@@ -233,3 +233,16 @@ def test_damaged_golden_pairs_are_one_clear_error(run, models, tmp_path):
     (tmp_path / NAME / "golden.npz").write_bytes(b"damaged")
     code, _, err = run("export", tmp_path / NAME, "--out", tmp_path / "net.onnx")
     assert code == 2 and "golden" in err and not (tmp_path / "net.onnx").exists()
+
+
+def test_suggest_writes_a_recipe_and_says_why(run, tmp_path):
+    recipe = tmp_path / "recipe.yaml"
+    code, out, err = run("suggest", "--data", "optical_digits", "--out", recipe, "--effective-depth", "5")
+    assert code == 0 and "network.depth" in out and "leaky-zoo train" in err
+    code, out, _ = run("suggest", "--data", "optical_digits", "--effective-depth", "5", "--json")
+    answer = json.loads(out)
+    assert code == 0 and answer["recipe"]["network"]["effective_depth"] == 5.0 and answer["reasons"][0]["reason"]
+    code, _, err = run("suggest", "--data", "optical_digits", "--out", recipe)
+    assert code == 2 and "there already" in err
+    code, _, err = run("suggest", "--data", "nothing_like_it")
+    assert code == 2 and "nothing_like_it" in err

@@ -1,0 +1,117 @@
+"""A starting recipe from the shape and size of the data, each choice with its reason."""
+
+import math
+import re
+from dataclasses import dataclass
+
+import numpy as np
+
+from leaky_zoo.data import Dataset
+from leaky_zoo.errors import InvalidInputError
+from leaky_zoo.training.recipe import Recipe
+
+SMALL = 5_000  # samples that full-batch L-BFGS in float64 goes through in well under a second at these widths
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """What `suggest` proposes.
+
+    Attributes:
+        recipe: validated, ready for `train`.
+        reasons: `(field, value, why)` for each choice.
+    """
+
+    recipe: Recipe
+    reasons: tuple[tuple[str, str, str], ...]
+
+
+def suggest(data: Dataset, effective_depth: float = 7.0, family: str = "mlp") -> Suggestion:
+    """Propose a recipe for a data set: somewhere to start from, not an optimum (this project).
+
+    The choices are those of the shipped presets of like size and of the study in docs/step_sizes.md.
+
+    Args:
+        data: with a `train` split.
+        effective_depth: `Lt >= 0`. Default 7, where the presets have a clear bottleneck.
+        family: `"mlp"`, or `"conv"` for images. Default `"mlp"`.
+
+    Returns:
+        The `Suggestion`.
+
+    Raises:
+        InvalidInputError: no training split, a family that does not fit the data, or an effective depth out of range.
+
+    Example:
+    >>> from leaky_zoo.data import load_data
+    >>> suggestion = suggest(load_data("optical_digits"), effective_depth=3.0)
+    >>> suggestion.recipe.network.depth, suggestion.recipe.data.batch_size
+    (10, 64)
+    """
+    if not (effective_depth >= 0 and math.isfinite(effective_depth)):
+        raise InvalidInputError(
+            f"`effective_depth` must be finite and not negative. Received: effective_depth={effective_depth}"
+        )
+    image = len(data.input_shape) == 3
+    if family not in ("mlp", "conv") or (family == "conv" and not image):
+        raise InvalidInputError(
+            f"`family` is 'mlp', or 'conv' for images of (height, width, channels). Received: family={family!r}, "
+            f"samples of shape {data.input_shape}"
+        )
+    samples = len(data.select("train")[0])
+    chosen: dict[str, tuple[object, str]] = {}
+    chosen["network.effective_depth"] = effective_depth, "asked for" if effective_depth != 7 else "a clear bottleneck"
+    depth = max(10, math.ceil(12 / 7 * effective_depth))
+    longest = effective_depth / depth
+    chosen["network.depth"] = depth, f"rho L~ = {longest:.2f}, away from the cap of 0.9"
+    chosen["network.width"] = _width(samples, family), f"for {samples:,} samples; the presets' width at this size"
+    full = data.task == "regression" and samples <= SMALL
+    batch = "full" if full else _batch(samples)
+    chosen["data.batch_size"] = batch, "the whole objective at each step" if full else f"{samples:,} samples"
+    if data.task == "classification" and image:
+        chosen["data.input_dropout"] = 0.2, "pixels dropped at random: better test accuracy, sharper bottleneck"
+    if full:
+        chosen["network.schedule"] = "learnable", "lowest objective on teachers (docs/step_sizes.md)"
+        chosen["objective.weight_decay"] = 1e-3, "the paper's; io_weight_decay is the same"
+        chosen["objective.ramp"] = 0.2, "the full weight from the start collapses the rank"
+        chosen["optimizer.steps"], rate = (3000, "full batches"), 1e-2
+        chosen["converge"] = True, "small enough for L-BFGS: energies mean something at a critical point only"
+    else:
+        chosen["network.schedule"] = "equidistant", "no other is reliably better (docs/step_sizes.md)"
+        decay = 1e-3 / max(effective_depth, 1.0) if data.task == "classification" else 1e-3
+        chosen["objective.weight_decay"] = float(f"{decay:.2g}"), "lambda = 1e-3, mu = lambda / L~"
+        chosen["objective.io_weight_decay"] = 1e-3, "lambda"
+        chosen["optimizer.epochs"], rate = (_epochs(samples), "about ten thousand steps"), 1.5e-3
+    chosen["optimizer.learning_rate"] = rate, "peak of the cosine, Adam"
+    recipe = Recipe.from_dict(_nested(_name(data, family, effective_depth, chosen), data, family, chosen))
+    return Suggestion(recipe, tuple((field, str(value), why) for field, (value, why) in chosen.items()))
+
+
+def _width(samples: int, family: str) -> int:
+    if family == "conv":
+        return 32
+    return 64 if samples <= 1_000 else 128 if samples <= 10_000 else 256
+
+
+def _batch(samples: int) -> int:
+    return int(min(64 if samples <= 10_000 else 256, samples))
+
+
+def _epochs(samples: int) -> int:
+    steps = 10_000
+    return int(np.clip(round(steps * _batch(samples) / samples), 10, 300))
+
+
+def _name(data: Dataset, family: str, effective_depth: float, chosen: dict) -> str:
+    known = re.sub(r"[^a-z0-9]+", "_", data.name.rsplit("/", 1)[-1].removesuffix(".npz").lower()).strip("_") or "data"
+    return f"leaky_{family}_{known}_l{effective_depth:g}_{chosen['network.schedule'][0]}"
+
+
+def _nested(name: str, data: Dataset, family: str, chosen: dict) -> dict:
+    """The chosen fields as a recipe's mapping."""
+    test = "test" if "test" in data.splits else "train"
+    recipe: dict = {"name": name, "data": {"name": data.identifier, "test": test}, "network": {"family": family}}
+    for field, (value, _) in chosen.items():
+        part, _, key = field.rpartition(".")
+        (recipe.setdefault(part, {}) if part else recipe)[key] = value
+    return recipe
