@@ -23,7 +23,9 @@ SCHEDULES = {
     "learnable_fast": {"name": "learnable", "gain": 5.0},
     "equidistributing": "equidistributing",
     "local_error": "local_error",
-    # Large steps at both ends, where the path jumps; and no learning.
+    # Large steps at both ends, where the path jumps, and no learning: the paper's rule with the sign reversed, and
+    # the steps that learnable nets end with.
+    "irregular_reversed": {"name": "irregular", "amplitude": -2.0},
     "ends_large": {"name": "fixed", "step_sizes": [1.45, 1.15, 0.9, 0.8, 0.8, 0.8, 0.8, 0.8, 0.8, 0.9, 1.35, 1.45]},
     # Other depths: fewer layers than the task's, down to what the cap allows, and more.
     **{f"equidistant_l{depth}": "equidistant" for depth in (4, 8, 20, 40)},

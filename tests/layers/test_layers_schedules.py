@@ -44,11 +44,12 @@ def test_config_round_trip(name):
     assert type(again.schedule) is SCHEDULES[name]
 
 
-@given(st.integers(2, 30), st.floats(0, 3.99))
-def test_irregular_is_symmetric_and_small_at_the_ends(depth, amplitude):
+@given(st.integers(2, 30), st.floats(-3.99, 3.99))
+def test_irregular_is_symmetric_and_small_at_the_ends_or_large_there(depth, amplitude):
     steps = Irregular(amplitude).initial(depth, 0.0)
     np.testing.assert_allclose(steps, steps[::-1], rtol=1e-12)
-    assert steps[0] <= steps[depth // 2] * (1 + 1e-12)
+    assert np.sign(amplitude) * steps[0] <= np.sign(amplitude) * steps[depth // 2] * (1 + 1e-12) + 1e-12
+    assert steps.min() > 0
 
 
 @pytest.mark.parametrize("scale", [0.0, 1.0, 30.0])
