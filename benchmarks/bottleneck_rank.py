@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 
+from teachers import teacher_file
+
 from leaky_zoo.cli.console import track
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -41,19 +43,9 @@ def name_of(case: dict) -> str:
 
 def data_file(case: dict) -> Path:
     """The teacher's samples as an `.npz`, written when first asked for."""
-    import numpy as np
-
-    from leaky_zoo.data.bottleneck_teacher import teacher_arrays
-    from leaky_zoo.files import replacing
-
+    dimensions = (30, case["k"], 30) if case["teacher"] == "encoder" else (case["k"], 30)
     path = RUNS / f"{case['teacher']}_k{case['k']}_{case['codes']}_seed{case['seed']}.npz"
-    if not path.exists():
-        dimensions = (30, case["k"], 30) if case["teacher"] == "encoder" else (case["k"], 30)
-        arrays = teacher_arrays(dimensions, seed=case["seed"], non_negative=case["codes"] == "non-negative")
-        (x, y), (x_test, y_test) = arrays["train"], arrays["test"]
-        with replacing(path) as aside:
-            np.savez_compressed(aside, x=x, y=y, x_test=x_test, y_test=y_test)
-    return path
+    return teacher_file(path, dimensions, seed=case["seed"], non_negative=case["codes"] == "non-negative")
 
 
 def recipe_of(case: dict):

@@ -1,8 +1,12 @@
 """The tasks of the study, its schedules by the name they have in the tables, and the recipe of a run."""
 
+import sys
 from pathlib import Path
 
 from leaky_zoo.training import Recipe
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from teachers import teacher_file
 
 # Weaker and stronger, for each task; mu_io is the same.
 MUS = {"teacher_k3": (1e-3, 2e-3), "teacher_resnet": (1e-3, 2e-3), "digits": (2e-4, 5e-4)}
@@ -55,19 +59,8 @@ def recipe_of(task: str, schedule: str, seed: int, mu: float, folder: Path) -> R
 
 def data_name(task: str, seed: int, folder: Path) -> str:
     """A registry name, or the file of this seed's teacher."""
-    import numpy as np
-
-    from leaky_zoo.data.bottleneck_teacher import teacher_arrays
-    from leaky_zoo.files import replacing
-
     if task == "digits":
         return f"optical_digits/fold_{seed % 5}"
-    path = folder / f"{task}_seed{seed}.npz"
-    if not path.exists():
-        residual = task == "teacher_resnet"
-        arrays = teacher_arrays((30, 6, 3, 30) if residual else (30, 3, 30), residual=residual, seed=seed)
-        (x, y), (x_test, y_test) = arrays["train"], arrays["test"]
-        folder.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as aside:
-            np.savez_compressed(aside, x=x, y=y, x_test=x_test, y_test=y_test)
-    return str(path)
+    residual = task == "teacher_resnet"
+    dimensions = (30, 6, 3, 30) if residual else (30, 3, 30)
+    return str(teacher_file(folder / f"{task}_seed{seed}.npz", dimensions, residual=residual, seed=seed))
