@@ -97,15 +97,16 @@ def train_all(arguments: argparse.Namespace) -> None:
     first, _, last = arguments.seeds.partition("-")
     seeds = range(int(first), int(last or first) + 1)
     todo = cases(arguments.tasks.split(","), arguments.schedules.split(","), map(int, arguments.mus.split(",")), seeds)
-    for row, case in enumerate(todo):
-        if row % count == place - 1:
-            train_one(*case)
+    done = read_table(RESULTS)
+    for row, (task, schedule, seed, mu) in enumerate(todo):
+        if row % count == place - 1 and (task, schedule, str(seed), f"{mu:g}", "lbfgs") not in done:
+            train_one(task, schedule, seed, mu)
 
 
 def collect() -> None:
-    """Write the tables from the runs that are done."""
+    """Bring the tables up to date with the runs that are done; rows of runs made elsewhere stay."""
+    rows, more = read_table(RESULTS), read_table(DETAILS)
     known = product(TASKS, SCHEDULES, (0, 1), range(100))
-    rows, more = [], []
     for task, schedule, mu_place, seed in track("reading")(list(known)):
         mu = MUS[task][mu_place]
         folder = folder_of(task, schedule, seed, mu)
@@ -113,17 +114,26 @@ def collect() -> None:
             continue
         for phase in ("adam", "lbfgs"):
             found = json.loads((folder / f"{phase}.json").read_text(encoding="utf-8"))
-            about = {"task": task, "schedule": schedule, "seed": seed, "mu": mu, "phase": phase}
-            digits = {key: f"{value:.6g}" if isinstance(value, float) else value for key, value in found.items()}
-            rows.append(about | {key: digits[key] for key in ("objective", "test_error")})
-            more.append(about | {key: digits.get(key, "") for key in MORE[5:-1]}
-                        | {"step_sizes": " ".join(f"{step:.4f}" for step in found["step_sizes"])})  # fmt: skip
+            key = (task, schedule, str(seed), f"{mu:g}", phase)
+            about = dict(zip(FIELDS, key, strict=False))
+            digits = {name: f"{value:.6g}" if isinstance(value, float) else value for name, value in found.items()}
+            digits["step_sizes"] = " ".join(f"{step:.4f}" for step in found["step_sizes"])
+            rows[key] = about | {name: digits[name] for name in FIELDS[5:]}
+            more[key] = about | {name: digits.get(name, "") for name in MORE[5:]}
     for path, fields, values in ((RESULTS, FIELDS, rows), (DETAILS, MORE, more)):
         with path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, fields, lineterminator="\n")
             writer.writeheader()
-            writer.writerows(values)
+            writer.writerows(values[key] for key in sorted(values))
     print(f"{len(rows) // 2} runs")
+
+
+def read_table(path: Path) -> dict[tuple[str, ...], dict]:
+    """The rows of a table by task, schedule, seed, mu and phase; none if there is no table."""
+    if not path.exists():
+        return {}
+    with path.open(newline="", encoding="utf-8") as file:
+        return {tuple(row[name] for name in FIELDS[:5]): row for row in csv.DictReader(file)}
 
 
 if __name__ == "__main__":
