@@ -8,6 +8,8 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
+from step_sizes.compare import comparison, depth_table, draw
+
 from leaky_zoo.analysis import Audit, plot_audit
 from leaky_zoo.files import replacing, write_text
 from leaky_zoo.zoo import list_presets, preset_folder
@@ -115,6 +117,12 @@ def main() -> None:
     insert(analysis, "bottleneck_rank", rank_table())
     insert(analysis, "bottleneck_codes", codes_table())
     insert(analysis, "audit_cost", csv_table(ROOT / "benchmarks" / "audit_cost.csv"))
+    steps = ROOT / "docs" / "step_sizes.md"
+    for schedule in ("irregular_reversed", "learnable", "adaptive"):
+        insert(steps, schedule, comparison(schedule))
+    insert(steps, "depths", depth_table())
+    insert(steps, "resampling", csv_table(ROOT / "benchmarks" / "resampling.csv"))
+    draw(ROOT / "docs" / "images" / "step_sizes.png")
     name = next(preset["name"] for preset in list_presets(PICTURE))
     with replacing(ROOT / "docs" / "images" / "bottleneck.png") as aside:
         plot_audit(Audit.load(preset_folder(name) / "audit.json")).savefig(aside, dpi=110)

@@ -1,4 +1,4 @@
-"""Paired comparison of two schedules in results.csv: what the tables of docs/step_sizes.md say.
+"""Paired comparison of schedules in results.csv: the tables and the picture of docs/step_sizes.md.
 
 python benchmarks/step_sizes/compare.py SCHEDULE [BASELINE]
 """
@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import t
 
-RESULTS = Path(__file__).parent / "results.csv"
+RESULTS, DETAILS = (Path(__file__).parent / f"{name}.csv" for name in ("results", "details"))
+PHASES = {"adam": "Adam", "lbfgs": "L-BFGS"}
 
 
 def read_results(path: Path = RESULTS) -> dict[tuple[str, float, str], dict[str, dict[int, tuple[float, float]]]]:
@@ -53,11 +54,71 @@ def comparison(schedule: str, baseline: str = "equidistant") -> str:
         objective, error = 100 * (new / old - 1)[:, 0], new[:, 1] - old[:, 1]
         gain, change = interval(objective), interval(error)
         lines.append(
-            f"| {task} | {mu:g} | {'Adam' if phase == 'adam' else 'L-BFGS'} | {len(seeds)} | "
+            f"| {task} | {mu:g} | {PHASES[phase]} | {len(seeds)} | "
             f"{gain[0]:+.2f}% ± {gain[1]:.2f} | {np.mean(objective < 0):.0%} | {new[:, 1].mean():.4f} | "
             f"{old[:, 1].mean():.4f} | {change[0]:+.4f} ± {change[1]:.4f} |"
         )
     return "\n".join(lines)
+
+
+def depth_table(task: str = "teacher_k3") -> str:
+    """Equal steps at other depths, and the best at the task's own, against its equal steps; mean over paired seeds."""
+    names = {"equidistant_l8": "8, equal", "irregular_reversed": "12, large at the ends", "learnable": "12, learnable",
+             "equidistant_l20": "20, equal", "equidistant_l40": "40, equal"}  # fmt: skip
+    lines = ["| layers, steps | mu | after | pairs | objective against 12 equal steps | test error |", "|---" * 6 + "|"]
+    for (found, mu, phase), rows in sorted(read_results().items()):
+        for name, words in names.items():
+            seeds = sorted(set(rows.get(name, {})) & set(rows["equidistant"])) if found == task else []
+            if seeds:
+                new, old = (np.array([rows[each][seed] for seed in seeds]) for each in (name, "equidistant"))
+                mean, half = interval(100 * (new / old - 1)[:, 0])
+                change, wide = interval(new[:, 1] - old[:, 1])
+                spread = (f" ± {half:.2f}", f" ± {wide:.4f}") if len(seeds) > 1 else ("", "")
+                lines.append(
+                    f"| {words} | {mu:g} | {PHASES[phase]} | {len(seeds)} | {mean:+.2f}%{spread[0]} | "
+                    f"{change:+.4f}{spread[1]} |"
+                )
+    return "\n".join(lines)
+
+
+def draw(path: Path) -> None:
+    """The steps that learnable nets end with, and every pair's change of the objective."""
+    from matplotlib.figure import Figure
+
+    from leaky_zoo.files import replacing
+    from leaky_zoo.layers import Irregular
+
+    with DETAILS.open(newline="", encoding="utf-8") as file:
+        learnt = [row for row in csv.DictReader(file) if (row["schedule"], row["phase"]) == ("learnable", "lbfgs")]
+    figure = Figure(figsize=(12, 4.6), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for task in sorted({row["task"] for row in learnt}):
+        steps = np.array([np.array(row["step_sizes"].split(), float) for row in learnt if row["task"] == task])
+        depth = steps.shape[1]
+        places = (np.arange(depth) + 0.5) / depth
+        line = left.errorbar(places, depth * steps.mean(0), depth * steps.std(0), marker=".", capsize=2, label=task)
+        left.axhline(1, color="0.7", linewidth=0.8, zorder=0)
+        line.lines[0].set_zorder(3)
+    for amplitude, words, colour in ((2.0, "irregular, the paper's", "0.4"), (-2.0, "irregular, reversed", "k")):
+        steps = 60 * Irregular(amplitude).start(60, 0.0)
+        left.plot((np.arange(60) + 0.5) / 60, steps, linestyle="--", color=colour, label=words)
+    left.set(xlabel="layer / depth", ylabel="step size x depth", title="learnable steps at the end, mean and spread")
+    left.legend(frameon=False, fontsize=8)
+    labels = []
+    for place, ((task, mu, phase), rows) in enumerate(sorted(read_results().items())):
+        labels.append(f"{task}, {mu:g}, {PHASES[phase]}")
+        for row, name in enumerate(("learnable", "irregular_reversed")):
+            seeds = sorted(set(rows.get(name, {})) & set(rows["equidistant"]))
+            change = [100 * (rows[name][seed][0] / rows["equidistant"][seed][0] - 1) for seed in seeds]
+            right.plot(change, np.full(len(change), place + 0.25 * row), ".", color=f"C{row}", alpha=0.7,
+                       label=name.replace("_", " ") if not place else None)  # fmt: skip
+    right.axvline(0, color="0.5", linewidth=0.8)
+    right.set_yticks(range(len(labels)), labels, fontsize=8)
+    right.invert_yaxis()
+    right.set(xlabel="change of the objective against equal steps, %", title="every pair")
+    right.legend(frameon=False, fontsize=8)
+    with replacing(path) as aside:
+        figure.savefig(aside, dpi=110)
 
 
 if __name__ == "__main__":

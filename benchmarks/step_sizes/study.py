@@ -23,7 +23,7 @@ ROOT = Path(__file__).parent
 RUNS = ROOT.parents[1] / "build" / "step_sizes"
 RESULTS, DETAILS = ROOT / "results.csv", ROOT / "details.csv"
 FIELDS = ("task", "schedule", "seed", "mu", "phase", "objective", "test_error")
-MORE = ("task", "schedule", "seed", "mu", "phase", "data_loss", "test_loss", "penalty", "seconds", "iterations",
+MORE = ("task", "schedule", "seed", "mu", "phase", "data_loss", "test_loss", "penalty", "iterations",
         "largest_residual", "step_sizes")  # fmt: skip
 
 
@@ -79,7 +79,7 @@ def train_one(task: str, schedule: str, seed: int, mu: float) -> None:
     network, result = train(recipe, folder, resume=True, callbacks=[Record()])
     found = state_of(network.astype("float64"), x, y, test)
     residuals = result.lbfgs["criticality_residuals"]
-    found |= {"seconds": result.seconds, "iterations": result.lbfgs["iterations"], "largest_residual": max(residuals)}
+    found |= {"iterations": result.lbfgs["iterations"], "largest_residual": max(residuals)}
     # What the float64 phase reached; the saved net is rounded to float32.
     found["objective"] = result.lbfgs["objective"]
     write_json(folder / "lbfgs.json", found)

@@ -14,7 +14,7 @@ from leaky_zoo.layers.schedules import Schedule, get_schedule
 class StepSizes(keras.layers.Layer):
     """Owns the vector `rho` of a path and the schedule that moves it; gives each block its scalar.
 
-    Under a plain `fit` the adaptive and hamiltonian schedules stay where they start: pass
+    Under a plain `fit` the schedules that follow the path (adaptive, hamiltonian, ...) stay where they start: pass
     `leaky_zoo.training.StepSizeUpdate` as a callback (for a `LeakyMLP` or `LeakyConvNet`; recipes do it).
 
     Called on any tensor (its value is not used; it places the layer in the graph), it returns `depth` scalars. They

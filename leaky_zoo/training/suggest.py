@@ -8,9 +8,13 @@ import numpy as np
 
 from leaky_zoo.data import Dataset
 from leaky_zoo.errors import InvalidInputError
+from leaky_zoo.layers import get_schedule
 from leaky_zoo.training.recipe import Recipe
 
 SMALL = 5_000  # samples that full-batch L-BFGS in float64 goes through in well under a second at these widths
+# rho L~ = 0.58 for equal steps, and 0.875 for steps of 1.5 / L at the ends: within the cap of 0.9.
+LAYERS_PER_EFFECTIVE_DEPTH = 12 / 7
+ENDS_LARGE = {"name": "irregular", "amplitude": -2.0}
 
 
 @dataclass(frozen=True)
@@ -61,9 +65,9 @@ def suggest(data: Dataset, effective_depth: float = 7.0, family: str = "mlp") ->
     samples = len(data.select("train")[0])
     chosen: dict[str, tuple[object, str]] = {}
     chosen["network.effective_depth"] = effective_depth, "asked for" if effective_depth != 7 else "a clear bottleneck"
-    depth = max(10, math.ceil(12 / 7 * effective_depth))
+    depth = max(10, math.ceil(LAYERS_PER_EFFECTIVE_DEPTH * effective_depth))
     longest = effective_depth / depth
-    chosen["network.depth"] = depth, f"rho L~ = {longest:.2f}, away from the cap of 0.9"
+    chosen["network.depth"] = depth, f"rho L~ = {longest:.2f} for equal steps; the cap is 0.9"
     chosen["network.width"] = _width(samples, family), f"for {samples:,} samples; the presets' width at this size"
     full = data.task == "regression" and samples <= SMALL
     batch = "full" if full else _batch(samples)
@@ -71,13 +75,13 @@ def suggest(data: Dataset, effective_depth: float = 7.0, family: str = "mlp") ->
     if data.task == "classification" and image:
         chosen["data.input_dropout"] = 0.2, "pixels dropped at random: better test accuracy, sharper bottleneck"
     if full:
-        chosen["network.schedule"] = "learnable", "lowest objective on teachers (docs/step_sizes.md)"
+        chosen["network.schedule"] = ENDS_LARGE, "lower objective than equal steps (docs/step_sizes.md)"
         chosen["objective.weight_decay"] = 1e-3, "the paper's; io_weight_decay is the same"
         chosen["objective.ramp"] = 0.2, "the full weight from the start collapses the rank"
         chosen["optimizer.steps"], rate = (3000, "full batches"), 1e-2
         chosen["converge"] = True, "small enough for L-BFGS: energies mean something at a critical point only"
     else:
-        chosen["network.schedule"] = "equidistant", "no other is reliably better (docs/step_sizes.md)"
+        chosen["network.schedule"] = "equidistant", "no other is reliably better on classes (docs/step_sizes.md)"
         decay = 1e-3 / max(effective_depth, 1.0) if data.task == "classification" else 1e-3
         chosen["objective.weight_decay"] = float(f"{decay:.2g}"), "lambda = 1e-3, mu = lambda / L~"
         chosen["objective.io_weight_decay"] = 1e-3, "lambda"
@@ -104,7 +108,8 @@ def _epochs(samples: int) -> int:
 
 def _name(data: Dataset, family: str, effective_depth: float, chosen: dict) -> str:
     known = re.sub(r"[^a-z0-9]+", "_", data.name.rsplit("/", 1)[-1].removesuffix(".npz").lower()).strip("_") or "data"
-    return f"leaky_{family}_{known}_l{effective_depth:g}_{chosen['network.schedule'][0]}"
+    schedule = get_schedule(chosen["network.schedule"][0])
+    return f"leaky_{family}_{known}_l{effective_depth:g}_{schedule.name}"
 
 
 def _nested(name: str, data: Dataset, family: str, chosen: dict) -> dict:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from leaky_zoo.data import Dataset, load_data
 from leaky_zoo.errors import InvalidInputError
+from leaky_zoo.layers import get_schedule
 from leaky_zoo.training import Recipe, build, suggest, train
 
 pytestmark = pytest.mark.tensorflow_only
@@ -31,7 +32,8 @@ def test_every_suggestion_is_a_recipe_within_the_cap(samples, effective_depth, t
     data = made(samples, shape, task)
     recipe = suggest(data, effective_depth).recipe
     assert Recipe.from_dict(recipe.model_dump()) == recipe
-    assert effective_depth / recipe.network.depth <= 0.6
+    steps = get_schedule(recipe.network.schedule).start(recipe.network.depth, effective_depth)
+    assert steps.max() * effective_depth <= 0.9
     assert recipe.data.batch_size == "full" or recipe.data.batch_size <= samples
     assert recipe.converge == (task == "regression" and samples <= 5000)
 
@@ -42,14 +44,14 @@ def test_a_suggestion_can_be_built(family):
     suggestion = suggest(data, 3.0, family)
     assert build(suggestion.recipe, data).effective_depth == 3.0
     assert all(why for _, _, why in suggestion.reasons)
-    assert ("network.depth", "10", "rho L~ = 0.30, away from the cap of 0.9") in suggestion.reasons
+    assert ("network.depth", "10", "rho L~ = 0.30 for equal steps; the cap is 0.9") in suggestion.reasons
 
 
 def test_a_suggestion_for_a_users_file_trains(tmp_path):
     x = np.random.default_rng(0).normal(size=(60, 4)).astype("float32")
     np.savez(tmp_path / "My data.npz", x=x, y=x[:, :1])
     recipe = suggest(load_data(str(tmp_path / "My data.npz")), 1.0).recipe
-    assert recipe.name == "leaky_mlp_my_data_l1_learnable"
+    assert recipe.name == "leaky_mlp_my_data_l1_irregular"
     short = recipe.model_dump() | {"converge": False}
     short["optimizer"] |= {"steps": 20}
     short["network"] |= {"width": 8}
