@@ -1,5 +1,6 @@
 """A trained net with another number of layers along the same path."""
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -8,7 +9,7 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
 from leaky_zoo.errors import InvalidInputError
-from leaky_zoo.layers import LeakyBlock, Schedule, get_schedule
+from leaky_zoo.layers import Fixed, LeakyBlock, Schedule, get_schedule
 from leaky_zoo.layers.schedules.base import bounded_simplex
 from leaky_zoo.networks.network import LeakyNetwork
 
@@ -57,20 +58,8 @@ def resample(
         raise InvalidInputError("There is no sample to fit on. Received: x of length 0")
     if depth < 1:
         raise InvalidInputError(f"`depth` must be at least 1. Received: depth={depth}")
-    ends = np.concatenate([[0.0], np.cumsum(network.step_sizes)])
-    if schedule is None:
-        old = network.path_layer.schedule
-        high = old.upper_bound(network.effective_depth) * (1 - 1e-6)
-        if depth * high < 1:
-            least = int(np.ceil(1 / high))
-            raise InvalidInputError(
-                f"{depth} steps at this effective depth break the cap of {old.cap}. Use depth >= {least}. "
-                f"Received: depth={depth}, effective_depth={network.effective_depth}"
-            )
-        stretched = np.diff(np.interp(np.linspace(0, 1, depth + 1), np.linspace(0, 1, len(ends)), ends))
-        stretched = bounded_simplex(stretched, stretched.min() / 10, high)
-        schedule = {"name": "fixed", "step_sizes": stretched.tolist(), "cap": old.cap}
-    config = {**network.get_config(), "depth": int(depth), "schedule": get_schedule(schedule)}
+    chosen = get_schedule(_stretched(network, depth) if schedule is None else schedule)
+    config = {**network.get_config(), "depth": int(depth), "schedule": chosen}
     twin = type(network).from_config(config)
     own = {twin.path_layer.name, *(block.name for block in twin.blocks)}
     for layer in twin.layers:
@@ -106,6 +95,20 @@ def overlaps(old: np.ndarray, new: np.ndarray) -> np.ndarray:
     last = np.minimum(after[1:, None], before[None, 1:])
     shared = np.maximum(last - first, 0.0)
     return shared / shared.sum(axis=1, keepdims=True)
+
+
+def _stretched(network: LeakyNetwork, depth: int) -> Fixed:
+    """The net's own step sizes over another number of steps, within its cap."""
+    cap = network.path_layer.schedule.cap
+    high = network.path_layer.schedule.upper_bound(network.effective_depth) * (1 - 1e-6)
+    if depth * high < 1:
+        raise InvalidInputError(
+            f"{depth} steps at this effective depth break the cap of {cap}. Use depth >= {math.ceil(1 / high)}. "
+            f"Received: depth={depth}, effective_depth={network.effective_depth}"
+        )
+    ends = np.concatenate([[0.0], np.cumsum(network.step_sizes)])
+    steps = np.diff(np.interp(np.linspace(0, 1, depth + 1), np.linspace(0, 1, len(ends)), ends))
+    return Fixed(bounded_simplex(steps, steps.min() / 10, high), cap)
 
 
 def _fit(network: LeakyNetwork, twin: LeakyNetwork, x: np.ndarray, gamma_0: float) -> None:
