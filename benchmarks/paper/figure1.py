@@ -172,10 +172,12 @@ def draw() -> None:
         kept = [row for row, group in enumerate(found) if group]
         band(a, [depths[row] for row in kept], [found[row] for row in kept], label)
     a.axhline(3, color="0.6", linewidth=0.8, linestyle="--")
-    a.set(xlabel="effective depth L~", ylabel="rank", title="a  rank against effective depth", yscale="log")
+    a.set(xlabel="effective depth L~", ylabel="rank", title="a  rank against effective depth", yscale="symlog")
     a.legend(frameon=False)
-    seeds = sorted({row["seed"] for row in layers})
-    first = [row for row in layers if row["seed"] == seeds[0]] if seeds else []
+    if not layers:
+        raise SystemExit(f"figure1_path.csv has no net at L~ = {SHOWN:g}: train and measure one first.")
+    seeds = sorted({row["seed"] for row in layers}, key=int)
+    first = [row for row in layers if row["seed"] == seeds[0]]
     for place in range(6):
         spectrum = [float(row["weight_singular_values"].split()[place]) / SHOWN for row in first]
         b.semilogy([float(row["position"]) for row in first], spectrum, marker=".", label=f"{place + 1}")

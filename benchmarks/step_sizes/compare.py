@@ -25,40 +25,38 @@ def read_results(path: Path = RESULTS) -> dict[tuple[str, float, str], dict[str,
     return found
 
 
-def interval(values: np.ndarray) -> tuple[float, float]:
-    """Mean and half width of its 95% interval (Student's t)."""
+def interval(values: np.ndarray) -> tuple[float, float | None]:
+    """Mean and half width of its 95% interval (Student's t); None for one value."""
     if len(values) < 2:
-        return float(np.mean(values)), float("nan")
+        return float(np.mean(values)), None
     return float(np.mean(values)), float(t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values)))
+
+
+def pairs(rows: dict[str, dict[int, tuple[float, float]]], schedule: str, baseline: str) -> tuple[np.ndarray, ...]:
+    """Objectives' change in % and both test errors, one entry for each seed that both schedules have."""
+    seeds = sorted(set(rows.get(schedule, {})) & set(rows.get(baseline, {})))
+    new, old = (np.array([rows[name][seed] for seed in seeds]).reshape(-1, 2) for name in (schedule, baseline))
+    return 100 * (new[:, 0] / old[:, 0] - 1), new[:, 1], old[:, 1]
+
+
+def shown(values: np.ndarray, digits: int, unit: str = "") -> str:
+    """Mean ± half width in words."""
+    mean, half = interval(values)
+    return f"{mean:+.{digits}f}{unit}" + ("" if half is None else f" ± {half:.{digits}f}")
 
 
 def comparison(schedule: str, baseline: str = "equidistant") -> str:
     """A table with one row for each task, mu and phase that both have."""
-    columns = (
-        "task",
-        "mu",
-        "after",
-        "pairs",
-        "objective, change",
-        "lower in",
-        "test error",
-        f"with {baseline}",
-        "change",
-    )
+    columns = ("task", "mu", "after", "pairs", "objective, change", "lower in", "test error", baseline, "change")
     lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     for (task, mu, phase), rows in sorted(read_results().items()):
-        seeds = sorted(set(rows.get(schedule, {})) & set(rows.get(baseline, {})))
-        if not seeds:
-            continue
-        new, old = (np.array([rows[name][seed] for seed in seeds]) for name in (schedule, baseline))
-        objective, error = 100 * (new / old - 1)[:, 0], new[:, 1] - old[:, 1]
-        gain, change = interval(objective), interval(error)
-        lines.append(
-            f"| {task} | {mu:g} | {PHASES[phase]} | {len(seeds)} | "
-            f"{gain[0]:+.2f}% ± {gain[1]:.2f} | {np.mean(objective < 0):.0%} | {new[:, 1].mean():.4f} | "
-            f"{old[:, 1].mean():.4f} | {change[0]:+.4f} ± {change[1]:.4f} |"
-        )
-    return "\n".join(lines)
+        change, new, old = pairs(rows, schedule, baseline)
+        if len(change):
+            lines.append(
+                f"| {task} | {mu:g} | {PHASES[phase]} | {len(change)} | {shown(change, 2, '%')} | "
+                f"{np.mean(change < 0):.0%} | {new.mean():.4f} | {old.mean():.4f} | {shown(new - old, 4)} |"
+            )
+    return "\n".join(lines) if len(lines) > 2 else "Not run yet."
 
 
 def depth_table(task: str = "teacher_k3") -> str:
@@ -68,15 +66,11 @@ def depth_table(task: str = "teacher_k3") -> str:
     lines = ["| layers, steps | mu | after | pairs | objective against 12 equal steps | test error |", "|---" * 6 + "|"]
     for (found, mu, phase), rows in sorted(read_results().items()):
         for name, words in names.items():
-            seeds = sorted(set(rows.get(name, {})) & set(rows["equidistant"])) if found == task else []
-            if seeds:
-                new, old = (np.array([rows[each][seed] for seed in seeds]) for each in (name, "equidistant"))
-                mean, half = interval(100 * (new / old - 1)[:, 0])
-                change, wide = interval(new[:, 1] - old[:, 1])
-                spread = (f" ± {half:.2f}", f" ± {wide:.4f}") if len(seeds) > 1 else ("", "")
+            change, new, old = pairs(rows, name, "equidistant") if found == task else (np.zeros(0),) * 3
+            if len(change):
                 lines.append(
-                    f"| {words} | {mu:g} | {PHASES[phase]} | {len(seeds)} | {mean:+.2f}%{spread[0]} | "
-                    f"{change:+.4f}{spread[1]} |"
+                    f"| {words} | {mu:g} | {PHASES[phase]} | {len(change)} | {shown(change, 2, '%')} | "
+                    f"{shown(new - old, 4)} |"
                 )
     return "\n".join(lines)
 
@@ -108,8 +102,7 @@ def draw(path: Path) -> None:
     for place, ((task, mu, phase), rows) in enumerate(sorted(read_results().items())):
         labels.append(f"{task}, {mu:g}, {PHASES[phase]}")
         for row, name in enumerate(("learnable", "irregular_reversed")):
-            seeds = sorted(set(rows.get(name, {})) & set(rows["equidistant"]))
-            change = [100 * (rows[name][seed][0] / rows["equidistant"][seed][0] - 1) for seed in seeds]
+            change = pairs(rows, name, "equidistant")[0]
             right.plot(change, np.full(len(change), place + 0.25 * row), ".", color=f"C{row}", alpha=0.7,
                        label=name.replace("_", " ") if not place else None)  # fmt: skip
     right.axvline(0, color="0.5", linewidth=0.8)

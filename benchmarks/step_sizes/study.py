@@ -3,8 +3,9 @@
     python benchmarks/step_sizes/study.py train [--tasks T,..] [--schedules S,..] [--seeds 0-9] [--shard I/N]
     python benchmarks/step_sizes/study.py collect          writes results.csv and details.csv
 
-Runs are resumable and none is done twice. Pairs share data, initial weights, layers and optimiser steps; only the
-schedule differs. The test error is the standardised mean squared error, or the share of wrong labels.
+Runs are resumable and none is done twice. Pairs share data, the random draws of the initial weights (the initialiser
+scales them by the step), layers and optimiser steps.
+The test error is the standardised mean squared error, or the share of wrong labels.
 """
 
 import argparse
@@ -17,6 +18,7 @@ from pathlib import Path
 from tasks import MUS, SCHEDULES, TASKS, recipe_of
 
 from leaky_zoo.cli.console import track
+from leaky_zoo.files import replacing
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 ROOT = Path(__file__).parent
@@ -121,10 +123,10 @@ def collect() -> None:
             rows[key] = about | {name: digits[name] for name in FIELDS[5:]}
             more[key] = about | {name: digits.get(name, "") for name in MORE[5:]}
     for path, fields, values in ((RESULTS, FIELDS, rows), (DETAILS, MORE, more)):
-        with path.open("w", newline="", encoding="utf-8") as file:
+        with replacing(path) as aside, aside.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, fields, lineterminator="\n")
             writer.writeheader()
-            writer.writerows(values[key] for key in sorted(values))
+            writer.writerows({name: values[key].get(name, "") for name in fields} for key in sorted(values))
     print(f"{len(rows) // 2} runs")
 
 

@@ -98,12 +98,13 @@ def train_command(
     except KeyboardInterrupt as error:
         fail(f"Interrupted. {error}".strip(), 130)
     converged = (result.lbfgs or {}).get("converged")
-    if plan.converge and not converged:
-        worst = max(result.lbfgs["criticality_residuals"]) if result.lbfgs else float("nan")
-        wanted = plan.second_phase.criticality if plan.second_phase else None
+    if plan.converge and plan.second_phase and result.lbfgs and not converged:
+        worst, done = max(result.lbfgs["criticality_residuals"]), result.lbfgs["iterations"]
+        stalled = done < plan.second_phase.iterations
+        advice = "it found no lower objective" if stalled else "more of them, or a larger mu, bring it down"
         err.print(
-            f"Not at a critical point: the criticality residual is {worst:.3g}, {wanted:g} was asked for. "
-            "More iterations, or a larger mu, bring it down.",
+            f"Not at a critical point: after {done} iterations of L-BFGS the criticality residual is {worst:.3g}, "
+            f"{plan.second_phase.criticality:g} was asked for; {advice}.",
             soft_wrap=True,
         )
     if as_json:

@@ -67,10 +67,12 @@ class Path:
         if self._weighted is None:
             raise ValueError("Half steps need the weights: give `weighted`.")
         errors = []
-        for row, (before, after) in enumerate(self._steps()):
-            half = (before + after) / 2
-            move = self._weighted(row, half) - self.effective_depth * half
-            errors.append(np.linalg.norm(half + step_sizes[row] / 2 * move - after))
+        for row, before in enumerate(self.representations[:-1]):
+            # Both ways in float64: the network's own step may have been taken in 16 bits.
+            move = step_sizes[row] * (self._weighted(row, before) - self.effective_depth * before)
+            half = before + move / 2
+            second = step_sizes[row] / 2 * (self._weighted(row, half) - self.effective_depth * half)
+            errors.append(np.linalg.norm(half + second - (before + move)))
         return np.array(errors)
 
     def identity(self, row: int, gamma_0: float) -> Identity:

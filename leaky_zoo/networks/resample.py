@@ -35,15 +35,17 @@ def resample(
         network: the trained net; left alone.
         depth: `L'`, at least 1, at least `Lt / cap`.
         schedule: the new step sizes; one that moves during training starts where it starts. Default None: the given
-            net's own step sizes, stretched over the new number of steps and clipped to its cap.
-        x: raw inputs to fit on, the more the better. Default None: no fit.
+            net's own step sizes, stretched over the new number of steps and clipped to its cap, as a `fixed` schedule.
+        x: raw inputs to fit on, the more the better; three layers of all of them are held in memory. Default None: no
+            fit.
         gamma_0: ridge, relative to `||s(A)||_op^2`, positive. Default 1e-5.
 
     Returns:
         A net of the same family, dtype, stem and head.
 
     Raises:
-        InvalidInputError: a depth that the cap refuses, no sample, or `gamma_0` out of range.
+        InvalidInputError: a depth that the cap refuses, no sample, samples of another shape or that are not finite, or
+            `gamma_0` out of range.
 
     Example:
     >>> from leaky_zoo.networks import LeakyMLP
@@ -54,8 +56,12 @@ def resample(
     """
     if not gamma_0 > 0:
         raise InvalidInputError(f"`gamma_0` must be positive. Received: gamma_0={gamma_0}")
-    if x is not None and not len(x):
-        raise InvalidInputError("There is no sample to fit on. Received: x of length 0")
+    if x is not None:
+        shape = tuple(network.input_shape[1:])
+        if np.ndim(x) == 0 or not len(x) or np.shape(x)[1:] != shape:
+            raise InvalidInputError(f"`x` is at least one sample of shape {shape}. Received: x of shape {np.shape(x)}")
+        if not np.isfinite(x).all():
+            raise InvalidInputError("`x` must be finite. Received: NaN or infinity in x")
     if depth < 1:
         raise InvalidInputError(f"`depth` must be at least 1. Received: depth={depth}")
     chosen = get_schedule(_stretched(network, depth) if schedule is None else schedule)
@@ -100,15 +106,15 @@ def overlaps(old: np.ndarray, new: np.ndarray) -> np.ndarray:
 def _stretched(network: LeakyNetwork, depth: int) -> Fixed:
     """The net's own step sizes over another number of steps, within its cap."""
     cap = network.path_layer.schedule.cap
-    high = network.path_layer.schedule.upper_bound(network.effective_depth) * (1 - 1e-6)
-    if depth * high < 1:
+    high = network.path_layer.schedule.upper_bound(network.effective_depth)
+    if depth * high < 1 - 1e-9:
         raise InvalidInputError(
             f"{depth} steps at this effective depth break the cap of {cap}. Use depth >= {math.ceil(1 / high)}. "
             f"Received: depth={depth}, effective_depth={network.effective_depth}"
         )
     ends = np.concatenate([[0.0], np.cumsum(network.step_sizes)])
     steps = np.diff(np.interp(np.linspace(0, 1, depth + 1), np.linspace(0, 1, len(ends)), ends))
-    return Fixed(bounded_simplex(steps, steps.min() / 10, high), cap)
+    return Fixed(bounded_simplex(steps, steps.min() / 10, high).tolist(), cap)
 
 
 def _fit(network: LeakyNetwork, twin: LeakyNetwork, x: np.ndarray, gamma_0: float) -> None:
@@ -146,7 +152,10 @@ def _fit_block(
         wanted = (block.columns(goal) - columns) / step + effective_depth * columns  # W s(A)
         gram += features.T @ features
         missing += (wanted - features @ weights.T).T @ features
-    ridge = gamma_0 * np.linalg.norm(gram, 2) * np.eye(len(gram))
+    largest = float(np.linalg.norm(gram, 2))
+    if largest == 0:  # no sample activates anything: nothing to learn from
+        return
+    ridge = gamma_0 * largest * np.eye(len(gram))
     block.assign_weight_matrix(weights + cho_solve(cho_factor(gram + ridge), missing.T).T)
 
 

@@ -98,7 +98,13 @@ def _row(run: Run, sweep: Sweep) -> dict[str, Any]:
     plain = recipe.model_dump(mode="json")
     row: dict[str, Any] = {"run": run.name, "state": run.state().value}
     row |= {path: _lookup(plain, path) for path in sweep.fields}
-    row |= {SEED: recipe.seed, "objective": None, "seconds": status.get("seconds"), "attempts": status.get("attempts")}
+    row |= {
+        SEED: recipe.seed,
+        "objective": None,
+        "converged": None,
+        "seconds": status.get("seconds"),
+        "attempts": status.get("attempts"),
+    }
     row |= {"threads": status.get("threads"), "device": None, "host": status.get("host")}
     row |= {f"version/{name}": number for name, number in status.get("versions", {}).items()}
     row["message"] = None if row["state"] == RunState.DONE else status.get("message")
@@ -110,6 +116,8 @@ def _row(run: Run, sweep: Sweep) -> dict[str, Any]:
         row |= {f"{split}/{name}": value for split, values in metrics.items() for name, value in values.items()}
         row["device"] = result.get("device")
         row["objective"] = _objective(run, result)
+        second = result.get("lbfgs")
+        row["converged"] = second.get("converged") if isinstance(second, dict) else None
     return row
 
 

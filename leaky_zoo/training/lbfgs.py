@@ -102,7 +102,8 @@ def minimize_objective(
 
     Returns:
         `{"objective", "iterations", "evaluations", "criticality_residuals", "converged"}`: one residual for each layer;
-        `converged` None where `settings.criticality` is.
+        `converged` None where `settings.criticality` is. The residual is that of the blocks: stem, head and learnable
+        step sizes have none.
 
     Raises:
         CheckFailedError: the objective is not finite.
@@ -117,7 +118,8 @@ def minimize_objective(
         if on_iteration:
             on_iteration(done, float(intermediate_result.fun))
 
-    rounds = settings.round if settings.preconditioner == "kronecker" else settings.iterations
+    by_rounds = settings.preconditioner == "kronecker" or settings.criticality is not None
+    rounds = settings.round if by_rounds else settings.iterations
     while done < settings.iterations and not progress.ended:
         before = done
         coordinates = KroneckerCoordinates(network, x, seed=done) if settings.preconditioner == "kronecker" else None

@@ -134,7 +134,7 @@ class LBFGSPart(_Part):
         history: pairs kept, 1..200. Default 30.
         preconditioner: "kronecker" works in coordinates scaled by the Kronecker-factored curvature, renewed every
             `round` iterations; "none" is plain L-BFGS. Default "kronecker".
-        round: iterations between two renewals, at least 1. Default 200.
+        round: iterations between two renewals, and between two looks at `criticality`, at least 1. Default 200.
         criticality: stop after a round once `||W_l - P_l s^T|| / ||W_l||` is at most this on every layer; None: use all
             iterations. Default None.
     """

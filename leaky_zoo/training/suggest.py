@@ -82,10 +82,15 @@ def suggest(data: Dataset, effective_depth: float = 7.0, family: str = "mlp") ->
         chosen["converge"] = True, "small enough for L-BFGS: energies mean something at a critical point only"
     else:
         chosen["network.schedule"] = "equidistant", "no other is reliably better on classes (docs/step_sizes.md)"
-        decay = 1e-3 / max(effective_depth, 1.0) if data.task == "classification" else 1e-3
-        chosen["objective.weight_decay"] = float(f"{decay:.2g}"), "lambda = 1e-3, mu = lambda / L~"
-        chosen["objective.io_weight_decay"] = 1e-3, "lambda"
-        chosen["optimizer.epochs"], rate = (_epochs(samples), "about ten thousand steps"), 1.5e-3
+        if data.task == "classification":
+            decay = float(f"{1e-3 / max(effective_depth, 1.0):.2g}")
+            chosen["objective.weight_decay"] = decay, "mu = lambda / L~ with lambda = 1e-3"
+            chosen["objective.io_weight_decay"] = 1e-3, "lambda"
+        else:
+            chosen["objective.weight_decay"] = 1e-3, "the paper's; io_weight_decay is the same"
+        epochs = _epochs(samples)
+        steps = epochs * -(-samples // _batch(samples))
+        chosen["optimizer.epochs"], rate = (epochs, f"{steps:,} steps"), 1.5e-3
     chosen["optimizer.learning_rate"] = rate, "peak of the cosine, Adam"
     recipe = Recipe.from_dict(_nested(_name(data, family, effective_depth, chosen), data, family, chosen))
     return Suggestion(recipe, tuple((field, str(value), why) for field, (value, why) in chosen.items()))
@@ -102,8 +107,8 @@ def _batch(samples: int) -> int:
 
 
 def _epochs(samples: int) -> int:
-    steps = 10_000
-    return int(np.clip(round(steps * _batch(samples) / samples), 10, 300))
+    """About ten thousand steps, in 10 to 300 passes."""
+    return int(np.clip(round(10_000 * _batch(samples) / samples), 10, 300))
 
 
 def _name(data: Dataset, family: str, effective_depth: float, chosen: dict) -> str:

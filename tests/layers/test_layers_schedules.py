@@ -196,6 +196,8 @@ def test_bounded_simplex(weights):
         ({"name": "equidistributing", "beta": 3}, "beta=3"),
         ({"name": "equidistributing", "norm": "l2"}, "norm='l2'"),
         ({"name": "equidistributing", "gamma_0": 0}, "gamma_0=0"),
+        ({"name": "equidistributing", "alpha": float("inf")}, "alpha=inf"),
+        ({"name": "irregular", "amplitude": float("nan")}, "amplitude=nan"),
         ({"amplitude": 1}, "name"),
         (7, "7"),
     ],
@@ -265,7 +267,7 @@ def test_a_cap_that_no_depth_satisfies_is_said_to_be_one():
                 shares.sum() + (depth - len(shares)) * 1e-12
             )
 
-    with pytest.raises(InvalidInputError, match="No depth"):
+    with pytest.raises(InvalidInputError, match="No other depth"):
         Halving().start(9, 7.0)
 
 
@@ -277,7 +279,7 @@ def test_fixed_steps_are_the_given_ones_at_their_depth(depth):
     np.testing.assert_allclose(steps.rho, numbers / numbers.sum(), atol=1e-7)
     with pytest.raises(InvalidInputError, match=f"There are {depth} step sizes"):
         StepSizes(depth + 1, 0.5, steps.schedule)
-    with pytest.raises(InvalidInputError, match="No depth"):
+    with pytest.raises(InvalidInputError, match="No other depth"):
         StepSizes(depth, 5 * depth, steps.schedule)
 
 

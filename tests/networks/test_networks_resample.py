@@ -92,8 +92,17 @@ def test_own_steps_are_stretched_within_the_cap():
     few = resample(network, 3)
     assert few.step_sizes.max() * 2.0 <= 0.9 and few.path_layer.schedule.name == "fixed"
     assert resample(network, 16, "irregular").path_layer.schedule.name == "irregular"
+    assert resample(net(depth=4, effective_depth=1.8), 2).step_sizes == pytest.approx([0.5, 0.5])
     learnt = resample(net(schedule="learnable"), 5, "learnable")
     assert learnt.path_layer.schedule.trainable
+
+
+def test_a_resampled_net_is_saved_like_any_other(tmp_path):
+    network = net()
+    fitted = resample(network, 5, x=samples(network, 50))
+    fitted.save(tmp_path / "net.keras")
+    x = samples(network, 10)
+    np.testing.assert_array_equal(outputs(keras.models.load_model(tmp_path / "net.keras"), x), outputs(fitted, x))
 
 
 @pytest.mark.parametrize(
@@ -103,7 +112,9 @@ def test_own_steps_are_stretched_within_the_cap():
         (2, {"schedule": "equidistant"}, "Use depth >= 3"),
         (0, {}, "depth=0"),
         (8, {"gamma_0": 0.0}, "gamma_0=0"),
-        (8, {"x": np.zeros((0, 5))}, "length 0"),
+        (8, {"x": np.zeros((0, 5))}, r"shape \(0, 5\)"),
+        (8, {"x": np.zeros((3, 4))}, r"shape \(3, 4\)"),
+        (8, {"x": np.full((3, 5), np.nan)}, "NaN"),
         (8, {"schedule": "cubic"}, "cubic"),
     ],
 )

@@ -35,7 +35,6 @@ def test_every_suggestion_is_a_recipe_within_the_cap(samples, effective_depth, t
     steps = get_schedule(recipe.network.schedule).start(recipe.network.depth, effective_depth)
     assert steps.max() * effective_depth <= 0.9
     assert recipe.data.batch_size == "full" or recipe.data.batch_size <= samples
-    assert recipe.converge == (task == "regression" and samples <= 5000)
 
 
 @pytest.mark.parametrize("family", ["mlp", "conv"])
@@ -52,11 +51,12 @@ def test_a_suggestion_for_a_users_file_trains(tmp_path):
     np.savez(tmp_path / "My data.npz", x=x, y=x[:, :1])
     recipe = suggest(load_data(str(tmp_path / "My data.npz")), 1.0).recipe
     assert recipe.name == "leaky_mlp_my_data_l1_irregular"
-    short = recipe.model_dump() | {"converge": False}
+    short = recipe.model_dump() | {"lbfgs": {"iterations": 40, "round": 20, "criticality": 1e-9}}
     short["optimizer"] |= {"steps": 20}
     short["network"] |= {"width": 8}
     _, result = train(Recipe.from_dict(short), tmp_path / "run")
     assert math.isfinite(result.metrics["train"]["loss"])
+    assert result.lbfgs["iterations"] == 40 and result.lbfgs["converged"] is False
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,7 @@ class Schedule(ABC):
         if self.within_cap(steps, effective_depth):
             return steps
         enough = self.least_depth(depth, effective_depth)
-        advice = "No depth up to 10,000 more satisfies it at this effective depth."
+        advice = "No other depth is known to satisfy it: make its largest step smaller."
         if enough is not None:
             advice = f"Use depth >= {enough} at this effective depth."
         raise InvalidInputError(
@@ -97,7 +97,7 @@ class Schedule(ABC):
         )
 
     def least_depth(self, depth: int, effective_depth: float) -> int | None:
-        """The least depth above `depth` whose steps stay within the cap; None: none of 10,000 does."""
+        """The least depth above `depth` whose steps stay within the cap; None: none is known."""
         depths = range(depth + 1, depth + 10_000)
         return next((d for d in depths if self.within_cap(self.initial(d, effective_depth), effective_depth)), None)
 

@@ -15,7 +15,7 @@ class Equidistributing(UpdatedSchedule):
     """`rho_l` proportional to `(alpha mean(v) + v_l)^-beta`, `v_l = ||A_l - A_{l-1}|| / rho_l` on the probe batch.
 
     The equidistribution of a monitor function (de Boor 1973): with `alpha = 0`, `beta = 1` every step covers the same
-    distance, with `beta = 1/2` every step has the same share of a second-order error. This project.
+    distance; a smaller `beta` evens the steps out. This project.
 
     Args:
         alpha: constant part of the monitor, as a fraction of the mean speed, at least 0. Default 0.1.
@@ -47,13 +47,13 @@ class Equidistributing(UpdatedSchedule):
         cap: float = 0.9,
     ) -> None:
         super().__init__(interval, damping, floor, freeze_at, cap)
-        if not alpha >= 0:
-            raise InvalidInputError(f"`alpha` must be at least 0. Received: alpha={alpha}")
+        if not (alpha >= 0 and np.isfinite(alpha)):
+            raise InvalidInputError(f"`alpha` must be finite and at least 0. Received: alpha={alpha}")
         if not -2 <= beta <= 2:
             raise InvalidInputError(f"`beta` must be in [-2, 2]. Received: beta={beta}")
         if norm not in NORMS:
             raise InvalidInputError(f"`norm` is 'k' or 'euclidean'. Received: norm={norm!r}")
-        if not gamma_0 > 0:
+        if not (gamma_0 > 0 and np.isfinite(gamma_0)):
             raise InvalidInputError(f"`gamma_0` must be positive. Received: gamma_0={gamma_0}")
         self.alpha, self.beta, self.norm, self.gamma_0 = float(alpha), float(beta), norm, float(gamma_0)
 

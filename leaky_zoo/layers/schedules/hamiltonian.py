@@ -54,7 +54,7 @@ class Hamiltonian(UpdatedSchedule):
         cap: float = 0.9,
     ) -> None:
         super().__init__(interval, damping, floor, freeze_at, cap)
-        if not gamma_0 > 0:
+        if not (gamma_0 > 0 and np.isfinite(gamma_0)):
             raise InvalidInputError(f"`gamma_0` must be positive. Received: gamma_0={gamma_0}")
         if not tolerance > 0:
             raise InvalidInputError(f"`tolerance` must be positive. Received: tolerance={tolerance}")

@@ -22,8 +22,8 @@ class Learnable(Schedule):
     Args:
         gain: factor from the trained values to the logits, positive. Adam moves a value by about its learning rate
             whatever the size of the gradient, so this is the step sizes' own learning rate. Default 1.
-        entropy: weight of the penalty `sum_l rho_l log(L rho_l)`, at least 0, which is zero for equal steps.
-            Default 0.
+        entropy: weight of the penalty `sum_l rho_l log(L rho_l)`, at least 0, which is zero for equal steps;
+            no ramp. Default 0.
         start_at: the step sizes to start from, positive, scaled to sum to one and within the cap; a warm start from
             another schedule. Default None: equal ones.
         cap: see `Schedule`. Default 0.9.
