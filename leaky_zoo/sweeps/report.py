@@ -38,8 +38,9 @@ def collect_rows(folder: SweepFolder, sweep: Sweep) -> list[dict[str, Any]]:
     Returns:
         In the order of the grid, dicts with `run`, `state`, every swept field by its dotted path, `seed`, `objective`
         (data term plus penalty on the training data: as the second phase reports it, else its mean over the last
-        logged epoch), the metrics as `split/metric`, `seconds` (of all attempts), `attempts`, `threads`, `device`,
-        `host`, the versions as `version/package`, and `message` of what failed. What is not known is None.
+        logged epoch), the metrics as `split/metric`, `seconds` (of all attempts), `attempts`, `threads`, `converged`
+        (of an L-BFGS phase with a residual to reach), `device`, `host`, the versions as `version/package`, and
+        `message` of what failed. What is not known is None.
 
     Raises:
         InvalidInputError: a damaged result; the message names the file.
@@ -98,14 +99,8 @@ def _row(run: Run, sweep: Sweep) -> dict[str, Any]:
     plain = recipe.model_dump(mode="json")
     row: dict[str, Any] = {"run": run.name, "state": run.state().value}
     row |= {path: _lookup(plain, path) for path in sweep.fields}
-    row |= {
-        SEED: recipe.seed,
-        "objective": None,
-        "converged": None,
-        "seconds": status.get("seconds"),
-        "attempts": status.get("attempts"),
-    }
-    row |= {"threads": status.get("threads"), "device": None, "host": status.get("host")}
+    row |= {SEED: recipe.seed, "objective": None, "seconds": status.get("seconds"), "attempts": status.get("attempts")}
+    row |= {"threads": status.get("threads"), "converged": None, "device": None, "host": status.get("host")}
     row |= {f"version/{name}": number for name, number in status.get("versions", {}).items()}
     row["message"] = None if row["state"] == RunState.DONE else status.get("message")
     if row["state"] == RunState.DONE:
@@ -157,7 +152,7 @@ def _lookup(value: Any, path: str) -> Any:
 def _rank(name: str) -> tuple[int, str]:
     """Order of the columns: what a run is, what it found, what it took, what it was done with."""
     first = ("run", "state")
-    last = ("seconds", "attempts", "threads", "device", "host")
+    last = ("seconds", "attempts", "threads", "converged", "device", "host")
     if name in first:
         return 0, str(first.index(name))
     if name.startswith("version/"):

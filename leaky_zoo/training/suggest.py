@@ -11,7 +11,7 @@ from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.layers import get_schedule
 from leaky_zoo.training.recipe import Recipe
 
-SMALL = 5_000  # samples that full-batch L-BFGS in float64 goes through in well under a second at these widths
+SMALL = 5_000  # the most samples for which full batches and L-BFGS are suggested
 # rho L~ = 0.58 for equal steps, and 0.875 for steps of 1.5 / L at the ends: within the cap of 0.9.
 LAYERS_PER_EFFECTIVE_DEPTH = 12 / 7
 ENDS_LARGE = {"name": "irregular", "amplitude": -2.0}

@@ -134,13 +134,15 @@ def test_rows_and_spread_of_a_sweep_that_is_half_done(tmp_path):
     for row, cell in enumerate(sweep.cells()[:3]):
         run = folder.run(cell.name)
         run.folder.mkdir()
-        run.result.write_text(json.dumps({"metrics": {"test": {"loss": 1.0 + row}}, "device": "CPU"}))
+        second = {} if row else {"lbfgs": {"converged": True}}
+        run.result.write_text(json.dumps({"metrics": {"test": {"loss": 1.0 + row}}, "device": "CPU"} | second))
         (run.folder / "log.csv").write_text(f"epoch,step,loss\n1,5,9.0\n2,10,{2.0 + row}\n")
         write_status(run, {"state": "done", "seconds": 3.0, "attempts": 1, "versions": {"numpy": "2"}, "threads": 1})
     rows = collect_rows(folder, sweep)
     assert [row["state"] for row in rows] == ["done", "done", "done", "waiting"]
     assert [row["network.depth"] for row in rows] == [8, 8, 10, 10]
     assert [row["objective"] for row in rows] == [2.0, 3.0, 4.0, None]
+    assert rows[0]["converged"] is True and rows[1]["converged"] is None
     assert rows[0]["version/numpy"] == "2" and rows[3]["test/loss"] is None
     first, second = summarize_rows(rows, sweep)
     assert first["runs"] == 2 and first["test/loss mean"] == 1.5
