@@ -18,9 +18,9 @@ FIELDS = ("preset", "layers", "schedule", "new_layers", "metric", "given", "give
           "fine_tuned")  # fmt: skip
 PRESETS = {
     "leaky_mlp_mnist_l7_equidistant": "mnist",
-    "leaky_mlp_mnist_l3_learnable": "mnist",
     "leaky_mlp_optical_digits_l7_equidistant": "optical_digits/fold_0",
     "leaky_mlp_teacher_k3_l7_equidistant": "bottleneck_teacher/k3",
+    "leaky_mlp_mnist_l3_learnable": "mnist",
 }
 EPOCHS, FITTED_ON = 2, 20_000
 

@@ -134,6 +134,24 @@ def test_sigterm_during_an_export_keeps_the_old_file_and_leaves_nothing_beside(p
     assert [path.name for path in tmp_path.iterdir()] == ["net.onnx"] and target.read_bytes() == b"the old file"
 
 
+def test_sigterm_in_a_finaliser_where_python_drops_exceptions_still_ends_the_command():
+    code = (
+        "import os, signal, time\n"
+        "from leaky_zoo import cli\n"
+        "class Dropping:\n"
+        "    def __del__(self):\n"
+        "        os.kill(os.getpid(), signal.SIGTERM)\n"
+        "        time.sleep(0.1)\n"
+        "def app():\n"
+        "    Dropping()\n"
+        "    time.sleep(30)\n"
+        "cli.app = app\n"
+        "cli.main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=25)
+    assert done.returncode == 143 and "Terminated" in done.stderr and "Traceback" not in done.stderr, done.stderr
+
+
 def test_sigterm_at_any_moment_of_an_export_keeps_the_old_file(preset, tmp_path):
     target = tmp_path / "net.onnx"
     target.write_bytes(b"the old file")

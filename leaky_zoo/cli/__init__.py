@@ -1,7 +1,9 @@
 """The `leaky-zoo` command: one thin module per subcommand, imported when it runs."""
 
+import os
 import signal
 import sys
+import threading
 from types import FrameType
 from typing import NoReturn
 
@@ -45,6 +47,7 @@ def main() -> None:
         if hasattr(stream, "reconfigure"):  # a file's name may be no text; it is shown with escapes
             stream.reconfigure(errors="backslashreplace")
     before = signal.signal(signal.SIGTERM, _terminate)  # an end by an exception removes what is half-written
+    hook, sys.unraisablehook = sys.unraisablehook, _terminate_again
     try:
         app()
     except LeakyZooError as error:
@@ -62,7 +65,18 @@ def main() -> None:
         fail("Out of memory: a smaller batch, or a machine with more, is needed.", 1)
     finally:
         signal.signal(signal.SIGTERM, before)
+        sys.unraisablehook = hook
 
 
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:
     raise Terminated("")
+
+
+def _terminate_again(unraisable: "sys.UnraisableHookArgs") -> None:
+    """Send SIGTERM once more where Python had to drop its exception: in a finaliser, or a callback of the collector."""
+    if not isinstance(unraisable.exc_value, Terminated):
+        sys.__unraisablehook__(unraisable)
+        return
+    later = threading.Timer(0.02, os.kill, (os.getpid(), signal.SIGTERM))  # handlers run in the main thread
+    later.daemon = True
+    later.start()
