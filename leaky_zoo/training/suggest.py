@@ -73,9 +73,9 @@ def suggest(data: Dataset, effective_depth: float = 7.0, family: str = "mlp") ->
     batch = "full" if full else _batch(samples)
     chosen["data.batch_size"] = batch, "the whole objective at each step" if full else f"{samples:,} samples"
     if data.task == "classification" and image:
-        chosen["data.input_dropout"] = 0.2, "pixels dropped at random: better test accuracy, sharper bottleneck"
+        chosen["data.input_dropout"] = 0.2, "of the pixels dropped in each step, as for the presets"
     if full:
-        chosen["network.schedule"] = ENDS_LARGE, "lower objective than equal steps (docs/step_sizes.md)"
+        chosen["network.schedule"] = ENDS_LARGE, "lower objective than equal steps on teachers (docs/step_sizes.md)"
         chosen["objective.weight_decay"] = 1e-3, "the paper's; io_weight_decay is the same"
         chosen["objective.ramp"] = 0.2, "the full weight from the start collapses the rank"
         chosen["optimizer.steps"], rate = (3000, "full batches"), 1e-2
