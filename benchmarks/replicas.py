@@ -27,6 +27,7 @@ def measure(strategy_name: str, replicas: int | None) -> tuple[dict, bool]:
     import keras
     import tensorflow as tf
 
+    from leaky_zoo.data.augmentation import Augmentation
     from leaky_zoo.data.pipeline import BatchOrder
     from leaky_zoo.networks import LeakyMLP
     from leaky_zoo.training import make_strategy
@@ -51,7 +52,8 @@ def measure(strategy_name: str, replicas: int | None) -> tuple[dict, bool]:
             optimizer.build(network.trainable_variables)
             network.compile(optimizer, network.loss_function(), jit_compile=False)
         order = BatchOrder(SAMPLES, BATCH, 1)
-        return TrainingGraph(network, strategy, x, targets, order, micro_batches=micro_batches, input_dropout=0.2)
+        changes = Augmentation(seed=1, input_dropout=0.2)
+        return TrainingGraph(network, strategy, x, targets, order, micro_batches=micro_batches, augmentation=changes)
 
     class Counting:
         """One measure for each sample: the weight with which it was seen."""

@@ -5,24 +5,18 @@
     python benchmarks/paper/figure1.py draw         writes docs/images/figure1.png from them
 
 Teacher 30 -> 3 -> 30, 1000 samples, width 100, 20 equal steps, mu = mu_io = 1e-3: the paper's setting as far as it is
-given. Training is resumable; every net goes on by L-BFGS until its criticality residual is at most 0.05 on every layer
-or the iterations end.
+given. Training is resumable; 2000 steps of Adam, then L-BFGS until the criticality residual is at most 0.05 on every
+layer, or 800 iterations.
 """
 
-import argparse
-import csv
-import os
-import sys
 from itertools import product
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+from runs import BUILD, IMAGES, ROOT, draw_band, parse, read_rows, train_missing, write_rows
 from teachers import teacher_file
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-ROOT = Path(__file__).parent
-RUNS = ROOT.parents[1] / "build" / "figure1"
-EFFECTIVE_DEPTHS = (1.0, 2.0, 3.0, 5.0, 7.0, 9.0, 12.0)
+RUNS = BUILD / "figure1"
+EFFECTIVE_DEPTHS = (1.0, 3.0, 5.0, 7.0, 9.0, 12.0)
 SHOWN = 7.0
 SUMMARY = ("effective_depth", "seed", "rank_median", "rank_least", "rank_largest", "spread_inside", "least_coi",
            "directions", "estimate", "residual_inside", "residual_elsewhere", "form_difference", "inside", "test_loss",
@@ -31,12 +25,12 @@ PATH = ("seed", "layer", "position", "kinetic_energy", "potential_energy", "hami
         "singular_values", "weight_singular_values")  # fmt: skip
 
 
-def folder_of(effective_depth: float, seed: int) -> Path:
+def folder_of(seed: int, effective_depth: float) -> Path:
     """Where a run lives."""
     return RUNS / f"l{effective_depth:g}_seed{seed}"
 
 
-def recipe_of(effective_depth: float, seed: int):
+def recipe_of(seed: int, effective_depth: float):
     """The paper's setting."""
     from leaky_zoo.training import Recipe
 
@@ -47,30 +41,13 @@ def recipe_of(effective_depth: float, seed: int):
             "data": {"name": str(data), "batch_size": "full"},
             "network": {"width": 100, "depth": 20, "effective_depth": effective_depth},
             "objective": {"weight_decay": 1e-3, "ramp": 0.2},
-            "optimizer": {"steps": 3000, "learning_rate": 1e-2},
-            "lbfgs": {"iterations": 4000},
+            "optimizer": {"steps": 2000, "learning_rate": 1e-2},
+            "lbfgs": {"iterations": 800},
             "converge": True,
             "log_every": 500,
             "seed": seed,
         }
     )
-
-
-def train_all(effective_depths: list[float], seeds: range, shard: str) -> None:
-    """Train what is missing, one thread, so that two shards fill two cores."""
-    import tensorflow as tf
-
-    from leaky_zoo.training import train
-
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
-    place, count = map(int, shard.split("/"))
-    for row, (seed, effective_depth) in enumerate(product(seeds, effective_depths)):
-        folder = folder_of(effective_depth, seed)
-        if row % count == place - 1 and not (folder / "result.json").exists():
-            _, result = train(recipe_of(effective_depth, seed), folder, resume=True)
-            worst = max(result.lbfgs["criticality_residuals"])
-            print(folder.name, f"{result.seconds:.0f} s, largest residual {worst:.3f}", flush=True)
 
 
 def measure_all() -> None:
@@ -79,19 +56,16 @@ def measure_all() -> None:
 
     summaries, paths = [], []
     for effective_depth, seed in track("analyzing")(list(product(EFFECTIVE_DEPTHS, range(100)))):
-        if (folder_of(effective_depth, seed) / "result.json").exists():
-            summary, path = measure(effective_depth, seed)
+        if (folder_of(seed, effective_depth) / "result.json").exists():
+            summary, path = measure(seed, effective_depth)
             summaries.append(summary)
             paths += path if effective_depth == SHOWN else []
-    for name, fields, rows in (("figure1", SUMMARY, summaries), ("figure1_path", PATH, paths)):
-        with (ROOT / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, fields, lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
+    write_rows(ROOT / "figure1.csv", SUMMARY, summaries)
+    write_rows(ROOT / "figure1_path.csv", PATH, paths)
     print(f"{len(summaries)} nets")
 
 
-def measure(effective_depth: float, seed: int) -> tuple[dict, list[dict]]:
+def measure(seed: int, effective_depth: float) -> tuple[dict, list[dict]]:
     """The summary of one net, and a row for each of its layers."""
     import numpy as np
 
@@ -101,7 +75,7 @@ def measure(effective_depth: float, seed: int) -> tuple[dict, list[dict]]:
     from leaky_zoo.training import evaluate_network
     from leaky_zoo.zoo import load_model
 
-    folder = folder_of(effective_depth, seed)
+    folder = folder_of(seed, effective_depth)
     net = load_model(folder / "model.keras")
     data = load_data(net.settings["dataset"]["name"])
     audit = analyze(net, *data.select("train"), data=net.settings["dataset"])
@@ -130,37 +104,19 @@ def measure(effective_depth: float, seed: int) -> tuple[dict, list[dict]]:
          **{key: " ".join(f"{value:.4g}" for value in getattr(layer, key)[:12]) for key in PATH[-2:]}}
         for layer in audit.layers
     ]  # fmt: skip
-    return {key: _digits(value) for key, value in summary.items()}, [
-        {key: _digits(value) for key, value in row.items()} for row in rows
-    ]
-
-
-def _digits(value):
-    return f"{value:.5g}" if isinstance(value, float) else value
+    return summary, rows
 
 
 def draw() -> None:
     """The three panels of the paper's figure, mean and 95% interval over seeds."""
     import numpy as np
     from matplotlib.figure import Figure
-    from scipy.stats import t
 
     from leaky_zoo.files import replacing
 
-    with (ROOT / "figure1.csv").open(newline="", encoding="utf-8") as file:
-        nets = list(csv.DictReader(file))
-    with (ROOT / "figure1_path.csv").open(newline="", encoding="utf-8") as file:
-        layers = list(csv.DictReader(file))
-
-    def band(axis, places, groups, label):
-        means = np.array([np.mean(group) for group in groups])
-        halves = [
-            t.ppf(0.975, len(group) - 1) * np.std(group, ddof=1) / np.sqrt(len(group)) if len(group) > 1 else 0.0
-            for group in groups
-        ]
-        (line,) = axis.plot(places, means, marker=".", label=label)
-        axis.fill_between(places, means - halves, means + halves, color=line.get_color(), alpha=0.2)
-
+    nets, layers = read_rows(ROOT / "figure1.csv"), read_rows(ROOT / "figure1_path.csv")
+    if not layers:
+        raise SystemExit(f"figure1_path.csv has no net at L~ = {SHOWN:g}: train and measure one first.")
     figure = Figure(figsize=(15, 4.4), layout="constrained")
     a, b, c = figure.subplots(1, 3)
     depths = sorted({float(net["effective_depth"]) for net in nets})
@@ -169,13 +125,10 @@ def draw() -> None:
         found = [
             [float(net[field]) for net in nets if float(net["effective_depth"]) == d and net[field]] for d in depths
         ]
-        kept = [row for row, group in enumerate(found) if group]
-        band(a, [depths[row] for row in kept], [found[row] for row in kept], label)
+        draw_band(a, depths, found, label)
     a.axhline(3, color="0.6", linewidth=0.8, linestyle="--")
     a.set(xlabel="effective depth L~", ylabel="rank", title="a  rank against effective depth", yscale="symlog")
     a.legend(frameon=False)
-    if not layers:
-        raise SystemExit(f"figure1_path.csv has no net at L~ = {SHOWN:g}: train and measure one first.")
     seeds = sorted({row["seed"] for row in layers}, key=int)
     first = [row for row in layers if row["seed"] == seeds[0]]
     for place in range(6):
@@ -187,23 +140,16 @@ def draw() -> None:
     places = [np.mean([float(row["position"]) for row in layers if int(row["layer"]) == place]) for place in by_layer]
     for field, label in (("kinetic_energy", "kinetic"), ("potential_energy", "potential"), ("hamiltonian", "H")):
         groups = [[float(row[field]) for row in layers if int(row["layer"]) == place] for place in by_layer]
-        band(c, places, groups, label)
+        draw_band(c, places, groups, label)
     c.set(xlabel="p", ylabel="energy", title=f"c  energies at L~ = {SHOWN:g}", yscale="symlog")
     c.legend(frameon=False)
-    with replacing(ROOT.parents[1] / "docs" / "images" / "figure1.png") as aside:
+    with replacing(IMAGES / "figure1.png") as aside:
         figure.savefig(aside, dpi=110)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("step", choices=("train", "measure", "draw"))
-    parser.add_argument("--seeds", default="0-4")
-    parser.add_argument("--effective-depths", default=",".join(f"{depth:g}" for depth in EFFECTIVE_DEPTHS))
-    parser.add_argument("--shard", default="1/1", help="I/N: every N-th net, from the I-th")
-    chosen = parser.parse_args()
+    chosen = parse(__doc__, "effective-depths", EFFECTIVE_DEPTHS, "0-4")
     if chosen.step == "train":
-        first, _, last = chosen.seeds.partition("-")
-        wanted = [float(depth) for depth in chosen.effective_depths.split(",")]
-        train_all(wanted, range(int(first), int(last or first) + 1), chosen.shard)
+        train_missing(product(chosen.seeds, chosen.grid), folder_of, recipe_of, chosen.shard)
     else:
         {"measure": measure_all, "draw": draw}[chosen.step]()

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import tensorflow as tf
 
+from leaky_zoo.data.augmentation import Augmentation
 from leaky_zoo.errors import InvalidInputError
 
 
@@ -62,25 +63,6 @@ def _permutation(count: int, seed: int, which: int) -> np.ndarray:
         return tf.random.experimental.stateless_shuffle(tf.range(count), seed=seeds).numpy()
 
 
-def kept_inputs(seed: int, step: tf.Tensor, shape: tuple[int, ...], rate: float) -> tf.Tensor:
-    """Which inputs of a step survive dropout: booleans drawn from (seed, step) for the whole batch of all replicas.
-
-    Args:
-        seed: integer seed.
-        step: int64 scalar, counted from 0.
-        shape: of the batch.
-        rate: fraction dropped, in [0, 1).
-    """
-    seeds = tf.stack([tf.constant(seed, tf.int64), tf.cast(step, tf.int64)])
-    return tf.random.stateless_uniform(shape, seeds) >= rate
-
-
-def drop_inputs(inputs: tf.Tensor, kept: tf.Tensor, rate: float, fill: tf.Tensor) -> tf.Tensor:
-    """Inputs with the dropped ones replaced by `fill`, the others scaled around `fill` so that the mean stays."""
-    scaled = (inputs - fill) / tf.cast(1 - rate, inputs.dtype)
-    return fill + tf.where(kept, scaled, tf.zeros((), inputs.dtype))
-
-
 def training_pipeline(
     x: np.ndarray,
     y: np.ndarray,
@@ -89,6 +71,7 @@ def training_pipeline(
     *,
     first_step: int = 0,
     input_dropout: float = 0.0,
+    translation: int = 0,
     fill: np.ndarray | float = 0.0,
     dtype: str = "float32",
 ) -> tf.data.Dataset:
@@ -103,22 +86,19 @@ def training_pipeline(
         batch_size: 1..n.
         seed: integer seed.
         first_step: step to start from, for resuming. Default 0.
-        input_dropout: fraction of inputs replaced by `fill` in each step, in [0, 1); the rest is scaled around `fill`
-            to keep the mean. Drawn from (seed, step), not in the model. Default 0.0.
-        fill: a number or one value per feature. Default 0.0.
+        input_dropout, translation, fill: see `Augmentation`; drawn from (seed, step), not in the model. Default none.
         dtype: of the inputs. Default "float32".
 
     Returns:
         A `tf.data.Dataset` of `(x, y)` batches, prefetched.
 
     Raises:
-        InvalidInputError: a batch that is empty or larger than the data, or a dropout outside [0, 1).
+        InvalidInputError: a batch that is empty or larger than the data, or what `Augmentation` refuses.
     """
     order = BatchOrder(len(x), batch_size, seed)
-    check_dropout(input_dropout)
+    changes = Augmentation(seed, input_dropout, translation, fill)
+    changes.check(x.shape[1:])
     samples, targets = tf.constant(x), tf.constant(y)
-    mean = tf.constant(np.asarray(fill), dtype=dtype)
-    shape = (batch_size, *x.shape[1:])
 
     def rows(which: tf.Tensor) -> tf.data.Dataset:
         seeds = tf.stack([tf.constant(seed, tf.int64), which])
@@ -127,21 +107,14 @@ def training_pipeline(
 
     def batch(step: tf.Tensor, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         inputs = tf.cast(tf.gather(samples, rows), dtype)
-        if input_dropout:
-            kept = kept_inputs(seed, step, shape, input_dropout)[: tf.shape(rows)[0]]
-            inputs = drop_inputs(inputs, kept, input_dropout, mean)
-        return inputs, tf.gather(targets, rows)
+        draws = changes.draw(step, batch_size, x.shape[1:])
+        mine = {name: rows_of[: tf.shape(rows)[0]] for name, rows_of in draws.items()}
+        return changes.apply(inputs, mine), tf.gather(targets, rows)
 
     passes = tf.data.Dataset.range(first_step // order.steps_per_pass, tf.int64.max).flat_map(rows)
     steps = tf.data.Dataset.range(first_step, tf.int64.max)
     stream = tf.data.Dataset.zip(steps, passes.skip(first_step % order.steps_per_pass))
     return stream.map(batch, num_parallel_calls=2, deterministic=True).prefetch(2)
-
-
-def check_dropout(rate: float) -> None:
-    """Refuse a fraction of dropped inputs outside [0, 1)."""
-    if not 0 <= rate < 1:
-        raise InvalidInputError(f"`input_dropout` must be in [0, 1). Received: input_dropout={rate}")
 
 
 def check_finite(x: np.ndarray, y: np.ndarray, split: str, dtype: str = "float32") -> None:

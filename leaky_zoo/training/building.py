@@ -5,6 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from leaky_zoo.data import Dataset
+from leaky_zoo.data.augmentation import Augmentation
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.networks import FAMILIES, LeakyNetwork
 from leaky_zoo.training.evaluation import watched_metrics
@@ -18,6 +19,18 @@ def training_arrays(recipe: Recipe, data: Dataset) -> tuple[np.ndarray, np.ndarr
     """Inputs and targets of the recipe's training split; an autoencoder's targets are its inputs."""
     x, y = data.select(recipe.data.train)
     return x, x.astype(np.float32) if recipe.network.task == "autoencoding" else y
+
+
+def augmentation(recipe: Recipe, data: Dataset) -> Augmentation:
+    """What the inputs of each step go through; dropped table cells become their feature's mean, dropped pixels 0.
+
+    Raises:
+        InvalidInputError: a translation of what are no images, or further than they are large.
+    """
+    fill = data.statistics(recipe.data.train)["input_mean"] if data.normalize_features else 0.0
+    changes = Augmentation(recipe.seed, recipe.data.input_dropout, recipe.data.translation, fill)
+    changes.check(tuple(data.input_shape))
+    return changes
 
 
 def build(recipe: Recipe, data: Dataset) -> LeakyNetwork:

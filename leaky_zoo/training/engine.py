@@ -6,12 +6,12 @@ global batch. So the number of replicas, workers and micro-batches changes the o
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from leaky_zoo.data.pipeline import BatchOrder, drop_inputs, kept_inputs
+from leaky_zoo.data.augmentation import Augmentation
+from leaky_zoo.data.pipeline import BatchOrder
 from leaky_zoo.networks import LeakyNetwork
 from leaky_zoo.training.optimizer import LossScale
 from leaky_zoo.training.shares import Measures, Samples, multiple_of, padded_rows, total
@@ -53,8 +53,7 @@ class TrainingGraph:
         y: labels or targets.
         order: which rows each step sees.
         micro_batches: parts that each step's batch is computed in, one after the other, to save memory. Default 1.
-        input_dropout: fraction of inputs dropped in each step. Default 0.
-        fill: what dropped inputs become. Default 0.
+        augmentation: what the inputs of each step go through. Default None: nothing.
         loss_scale: `"dynamic"`, a fixed factor, or None. Default None.
     """
 
@@ -67,18 +66,16 @@ class TrainingGraph:
         order: BatchOrder,
         *,
         micro_batches: int = 1,
-        input_dropout: float = 0.0,
-        fill: Any = 0.0,
+        augmentation: Augmentation | None = None,
         loss_scale: float | str | None = None,
     ) -> None:
         self.network, self.strategy, self.order = network, strategy, order
         self.measures = Measures(network)
         self.loss_scale = LossScale.start(loss_scale)
         self.dynamic_scale, self._scaled = loss_scale == "dynamic", loss_scale is not None
-        self._micro, self._dropout = micro_batches, input_dropout
+        self._micro, self._augmentation = micro_batches, augmentation or Augmentation(order.seed)
         dtype = network.inputs[0].dtype
         self._samples = Samples(x, y, dtype, strategy.num_replicas_in_sync)
-        self._fill = tf.constant(np.asarray(fill), dtype=dtype)
         self._sample_shape = x.shape[1:]
         self._multiple = micro_batches * strategy.num_replicas_in_sync
         self._width = multiple_of(order.batch_size, self._multiple)
@@ -118,15 +115,14 @@ class TrainingGraph:
         return StepValues(taken, losses, sums, samples, int(skipped), bool(failed), bool(measured[:, -1].any()))
 
     def batch(self, step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Inputs (after dropout), targets and rows of a whole step, to look at."""
+        """Inputs (as the network sees them), targets and rows of a whole step, to look at."""
         rows = self.order.rows(step)
         inputs, targets = self._samples.take(tf.constant(rows))
-        if self._dropout:
-            inputs = drop_inputs(inputs, self._kept(tf.constant(step))[: len(rows)], self._dropout, self._fill)
-        return inputs.numpy(), targets.numpy(), rows
+        draws = {name: values[: len(rows)] for name, values in self._draws(tf.constant(step)).items()}
+        return self._augmentation.apply(inputs, draws).numpy(), targets.numpy(), rows
 
-    def _kept(self, number: tf.Tensor) -> tf.Tensor:
-        return kept_inputs(self.order.seed, number, (self.order.batch_size, *self._sample_shape), self._dropout)
+    def _draws(self, number: tf.Tensor) -> dict[str, tf.Tensor]:
+        return self._augmentation.draw(number, self.order.batch_size, self._sample_shape)
 
     def _run(
         self, rows: tf.Tensor, counts: tf.Tensor, numbers: tf.Tensor, stop: tf.Tensor, scale: tf.Tensor, good: tf.Tensor
@@ -166,15 +162,15 @@ class TrainingGraph:
         """
         context = tf.distribute.get_replica_context()
         places = self._samples.positions(self._width, self._micro, context.replica_id_in_sync_group)
-        kept = self._kept(number) if self._dropout else None
+        draws = self._draws(number)
         parts = [tf.zeros(variable.shape, variable.dtype) for variable in self._variables]
         sums = tf.zeros(len(self.measures.names) + 1, tf.float64)
         if self._micro == 1:
-            parts, sums = self._part(places[0], rows, count, kept, scale)
+            parts, sums = self._part(places[0], rows, count, draws, scale)
         else:
             for micro in tf.range(self._micro):  # a loop of the graph: one after the other, or nothing is saved
                 tf.autograph.experimental.set_loop_options(parallel_iterations=1)
-                more, added = self._part(places[micro], rows, count, kept, scale)
+                more, added = self._part(places[micro], rows, count, draws, scale)
                 parts = [part + each for part, each in zip(parts, more, strict=True)]
                 sums += added
         # Once over all replicas, and nothing after that: Keras would clip before it sums.
@@ -186,14 +182,13 @@ class TrainingGraph:
         return parts, tf.concat([sums, [norm]], axis=0)
 
     def _part(
-        self, places: tf.Tensor, rows: tf.Tensor, count: tf.Tensor, kept: tf.Tensor | None, scale: tf.Tensor
+        self, places: tf.Tensor, rows: tf.Tensor, count: tf.Tensor, draws: dict[str, tf.Tensor], scale: tf.Tensor
     ) -> tuple[list[tf.Tensor], tf.Tensor]:
         """One replica's part of one micro-batch: its share of the gradient and of the sums."""
         inputs, targets = self._samples.take(tf.gather(rows, places))
-        if kept is not None:
-            # Places that only fill up lie behind the last row of `kept`; their weight is zero.
-            mine = tf.gather(kept, tf.minimum(places, self.order.batch_size - 1))
-            inputs = drop_inputs(inputs, mine, self._dropout, self._fill)
+        # Places that only fill up lie behind the last row of the draws; their weight is zero.
+        within = tf.minimum(places, self.order.batch_size - 1)
+        inputs = self._augmentation.apply(inputs, {name: tf.gather(values, within) for name, values in draws.items()})
         with tf.GradientTape() as tape:
             outputs = self.network(inputs, training=True)
             values = self.measures(targets, outputs)

@@ -14,11 +14,19 @@ import numpy as np
 import tensorflow as tf
 
 from leaky_zoo.data import Dataset, load_data
+from leaky_zoo.data.augmentation import Augmentation
 from leaky_zoo.data.pipeline import BatchOrder, check_finite
 from leaky_zoo.errors import CheckFailedError
 from leaky_zoo.files import replacing, write_json
 from leaky_zoo.networks import LeakyNetwork
-from leaky_zoo.training.building import batch_size, compiled, probe_samples, training_arrays, variable_dtype
+from leaky_zoo.training.building import (
+    augmentation,
+    batch_size,
+    compiled,
+    probe_samples,
+    training_arrays,
+    variable_dtype,
+)
 from leaky_zoo.training.callbacks import EarlyStopping, PenaltyRamp, StepSizeUpdate
 from leaky_zoo.training.checkpoint import Checkpoint, name_of
 from leaky_zoo.training.engine import EvaluationGraph, TrainingGraph
@@ -94,6 +102,7 @@ def train(
         check_finite(*data.select(split), split, variable_dtype(recipe))
     x, y = training_arrays(recipe, data)
     order = BatchOrder(len(x), batch_size(recipe, len(x)), recipe.seed)
+    changes = augmentation(recipe, data)
     keras.utils.set_random_seed(recipe.seed)
     with out_of_memory(f"building a network of width {recipe.network.width} and depth {recipe.network.depth}"):
         network = compiled(recipe, data, strategy, order.steps_per_pass)
@@ -104,7 +113,7 @@ def train(
         request = stack.enter_context(StopRequest())
         if folder.finished:  # by another process, meanwhile
             return read_run(folder)
-        loop, updates = _loop(recipe, folder, strategy, network, (x, y), data, order, callbacks, request)
+        loop, updates = _loop(recipe, folder, strategy, network, (x, y), data, order, changes, callbacks, request)
         trained = _first_phase(loop, folder, strategy)
         network = network.astype(recipe.network.dtype)  # a copy that is not spread over replicas
         if is_chief(strategy):
@@ -144,6 +153,7 @@ def _loop(
     arrays: tuple[np.ndarray, np.ndarray],
     data: Dataset,
     order: BatchOrder,
+    changes: Augmentation,
     callbacks: Sequence[keras.callbacks.Callback],
     request: StopRequest,
 ) -> tuple[TrainingLoop, StepSizeUpdate]:
@@ -155,8 +165,7 @@ def _loop(
         *arrays,
         order,
         micro_batches=recipe.optimizer.micro_batches,
-        input_dropout=recipe.data.input_dropout,
-        fill=network.settings["input_mean"] if data.normalize_features else 0.0,
+        augmentation=changes,
         loss_scale=recipe.loss_scale,
     )
     validation = None

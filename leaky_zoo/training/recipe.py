@@ -30,6 +30,7 @@ class DataPart(_Part):
         batch_size: samples of one optimiser step, over all replicas and micro-batches together, or "full". The last
             batch of a pass is shorter where it does not divide the samples. Default 256.
         input_dropout: fraction of the inputs dropped at each training step, in [0, 1). Default 0.
+        translation: images move by up to so many pixels along each axis at each training step, at least 0. Default 0.
     """
 
     name: str
@@ -38,6 +39,7 @@ class DataPart(_Part):
     test: str = "test"
     batch_size: Annotated[int, Field(ge=1)] | Literal["full"] = 256
     input_dropout: float = Field(0.0, ge=0, lt=1)
+    translation: int = Field(0, ge=0)
 
 
 class NetworkPart(_Part):
@@ -212,6 +214,12 @@ class Recipe(_Part):
         if self.second_phase is not None and self.objective.weight_decay == 0:
             name = "lbfgs" if self.lbfgs else "converge"
             raise ValueError(f"{name}: needs objective.weight_decay > 0; without it there are no momenta to judge by")
+        return self
+
+    @model_validator(mode="after")
+    def _reconstructions_stay_in_place(self) -> "Recipe":
+        if self.data.translation and self.network.task == "autoencoding":
+            raise ValueError("data.translation: an autoencoder's targets would not move with its inputs")
         return self
 
     @classmethod

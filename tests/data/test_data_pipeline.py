@@ -62,6 +62,39 @@ def test_dropout_keeps_the_mean_around_its_fill():
     np.testing.assert_allclose(batches.mean((0, 1)), [10.0, -3.0], atol=0.3)
 
 
+def test_translated_images_are_windows_of_the_padded_image():
+    images = np.random.default_rng(0).normal(size=(7, 6, 5, 2)).astype("float32")
+    stream = training_pipeline(images, np.arange(7), 7, 0, translation=2)
+    padded = np.pad(images, [(0, 0), (2, 2), (2, 2), (0, 0)])
+    seen = set()
+    for batch, rows in itertools.islice(stream, 60):
+        for image, row in zip(batch.numpy(), rows.numpy(), strict=True):
+            windows = [padded[row, top : top + 6, left : left + 5] for top in range(5) for left in range(5)]
+            (place,) = [number for number, window in enumerate(windows) if np.array_equal(window, image)]
+            seen.add(place)
+    assert len(seen) == 25, "not every shift is drawn"
+
+
+def test_translation_leaves_the_draws_of_dropped_inputs_alone():
+    images = np.ones((4, 3, 3, 1), "float32")
+    plain, moved = (
+        next(iter(training_pipeline(images, np.arange(4), 4, 0, input_dropout=0.5, fill=-1.0, translation=most)))[0]
+        for most in (0, 1)
+    )
+    dropped = plain.numpy() == -1
+    assert 0 < dropped.mean() < 1
+    assert (moved.numpy()[dropped] == -1).all()
+
+
+@pytest.mark.parametrize(
+    ("shape", "most", "message"),
+    [((12, 2), 1, r"samples of shape \(2,\)"), ((12, 3, 4, 1), 3, "translation=3"), ((12, 3, 4, 1), -1, "-1")],
+)
+def test_what_cannot_be_moved_is_refused(shape, most, message):
+    with pytest.raises(InvalidInputError, match=message):
+        training_pipeline(np.zeros(shape, "float32"), np.zeros(12), 4, 0, translation=most)
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, 1e300])
 def test_what_is_no_number_is_refused_with_its_row(value):
     x = np.ones((5000, 2))

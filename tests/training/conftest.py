@@ -7,7 +7,13 @@ import pytest
 
 TOY = {
     "name": "toy",
-    "data": {"name": "optical_digits/fold_0", "train": "train[:400]", "batch_size": 90, "input_dropout": 0.2},
+    "data": {
+        "name": "optical_digits/fold_0",
+        "train": "train[:400]",
+        "batch_size": 90,
+        "input_dropout": 0.2,
+        "translation": 1,
+    },
     "network": {"width": 8, "depth": 4, "effective_depth": 2.0, "schedule": {"name": "hamiltonian", "interval": 4}},
     "optimizer": {"epochs": 5, "learning_rate": 0.01},
     "log_every": 5,

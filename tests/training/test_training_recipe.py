@@ -40,6 +40,7 @@ def test_yaml_round_trip_holds_only_what_differs(tmp_path):
         ("objective.ramp", 2, "objective.ramp"),
         ("data.batch_size", "half", "data.batch_size"),
         ("data.input_dropout", 1.0, "data.input_dropout"),
+        ("data.translation", -1, "data.translation"),
         ("early_stopping", 3, "data.validation"),
         ("name", "../up", "name"),
         ("strategy", "tpu", "strategy"),
@@ -65,6 +66,12 @@ def test_any_bytes_give_one_clear_error(tmp_path_factory, content):
     path.write_bytes(content)
     with pytest.raises(InvalidInputError):
         Recipe.read(path)
+
+
+def test_an_autoencoder_has_no_translation():
+    wrong = {**MINIMAL, "data": {**MINIMAL["data"], "translation": 1}, "network": {"task": "autoencoding"}}
+    with pytest.raises(InvalidInputError, match=r"data\.translation"):
+        Recipe.from_dict(wrong)
 
 
 def test_a_critical_point_needs_a_penalty():
