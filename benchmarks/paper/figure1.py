@@ -9,13 +9,15 @@ given. Training is resumable; 2000 steps of Adam, then L-BFGS until the critical
 layer, or 800 iterations.
 """
 
+import sys
 from itertools import product
 from pathlib import Path
 
-from runs import BUILD, IMAGES, ROOT, draw_band, parse, read_rows, train_missing, write_rows
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from runs import BUILD, IMAGES, draw_band, parse, read_rows, train_missing, write_rows
 from teachers import teacher_file
 
-RUNS = BUILD / "figure1"
+ROOT, RUNS = Path(__file__).parent, BUILD / "figure1"
 EFFECTIVE_DEPTHS = (1.0, 3.0, 5.0, 7.0, 9.0, 12.0)
 SHOWN = 7.0
 SUMMARY = ("effective_depth", "seed", "rank_median", "rank_least", "rank_largest", "spread_inside", "least_coi",
@@ -148,7 +150,7 @@ def draw() -> None:
 
 
 if __name__ == "__main__":
-    chosen = parse(__doc__, "effective-depths", EFFECTIVE_DEPTHS, "0-4")
+    chosen = parse(__doc__, "0-4", "effective-depths", EFFECTIVE_DEPTHS)
     if chosen.step == "train":
         train_missing(product(chosen.seeds, chosen.grid), folder_of, recipe_of, chosen.shard)
     else:

@@ -8,13 +8,15 @@ Teacher: three random ResNets 30 -> 6 -> 3 -> 30, 1000 samples; L~ = 3, width 10
 steps of Adam with cosine decay. The three step sizes of the paper, and large steps at the ends.
 """
 
+import sys
 from itertools import product
 from pathlib import Path
 
-from runs import BUILD, IMAGES, ROOT, draw_band, parse, read_rows, train_missing, write_rows
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from runs import BUILD, IMAGES, draw_band, parse, read_rows, train_missing, write_rows
 from teachers import teacher_file
 
-RUNS = BUILD / "figure2"
+ROOT, RUNS = Path(__file__).parent, BUILD / "figure2"
 DEPTHS = (6.0, 10.0, 18.0)
 SCHEDULES = {
     "equidistant": "equidistant",
@@ -163,7 +165,7 @@ def draw() -> None:
 
 
 if __name__ == "__main__":
-    chosen = parse(__doc__, "depths", DEPTHS, "0-9")
+    chosen = parse(__doc__, "0-9", "depths", DEPTHS)
     if chosen.step == "train":
         train_missing(product(chosen.seeds, chosen.grid, SCHEDULES), folder_of, recipe_of, chosen.shard)
     else:

@@ -23,11 +23,10 @@ from leaky_zoo.geometry import (
     cross_to_next,
     energies,
     hamiltonian_bounds,
+    largest_gap,
     linear_cka,
     squared_length,
 )
-
-LEAST_GAP = 2.0
 
 
 def audit_path(
@@ -159,13 +158,3 @@ def _bounds(layers: list[LayerAudit], gammas: list[float], effective_depth: floa
         step_sizes=column("step_size"),
         effective_depth=effective_depth,
     )
-
-
-def largest_gap(spectrum: np.ndarray) -> tuple[int | None, float | None]:
-    """Where the ratio of neighbouring singular values is largest, in the upper half; no place if it is under 2."""
-    upper = spectrum[: max(2, len(spectrum) // 2 + 1)]
-    if len(upper) < 2 or upper[0] == 0:
-        return None, None
-    ratios = upper[:-1] / np.maximum(upper[1:], 1e-12 * upper[0])
-    place = int(np.argmax(ratios))
-    return place + 1 if ratios[place] >= LEAST_GAP else None, float(ratios[place])

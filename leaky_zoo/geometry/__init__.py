@@ -6,6 +6,7 @@ from leaky_zoo.geometry.identity import Identity, cost_of_identity, cost_of_iden
 from leaky_zoo.geometry.moments import Moments, MomentumMoments, moments
 from leaky_zoo.geometry.plateau import Plateau, find_plateau
 from leaky_zoo.geometry.spectra import (
+    largest_gap,
     linear_cka,
     nuclear_norm_rank,
     participation_ratio,
@@ -32,6 +33,7 @@ __all__ = [
     "find_plateau",
     "hamiltonian_bounds",
     "k_norm_squared",
+    "largest_gap",
     "linear_cka",
     "moments",
     "nuclear_norm_rank",

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+LEAST_GAP = 2.0
+
 
 def singular_values(second_moment: np.ndarray) -> np.ndarray:
     """Singular values of `A`, descending, from `A A^T` of shape `(w, w)`.
@@ -13,6 +15,27 @@ def singular_values(second_moment: np.ndarray) -> np.ndarray:
     array([3., 2.])
     """
     return np.sqrt(np.maximum(np.linalg.eigvalsh(second_moment)[::-1], 0.0))
+
+
+def largest_gap(spectrum: np.ndarray) -> tuple[int | None, float | None]:
+    """How many singular values stand out: the place of the largest ratio of neighbours in the upper half.
+
+    Args:
+        spectrum: singular values, descending, shape `(w,)`.
+
+    Returns:
+        How many come before the gap (None where the ratio is under 2), and the ratio; (None, None) for fewer than two
+        values, or if all are zero. This project.
+
+    >>> largest_gap(np.array([3.0, 2.0, 0.1, 0.08, 0.05]))
+    (2, 20.0)
+    """
+    upper = spectrum[: max(2, len(spectrum) // 2 + 1)]
+    if len(upper) < 2 or upper[0] == 0:
+        return None, None
+    ratios = upper[:-1] / np.maximum(upper[1:], 1e-12 * upper[0])
+    place = int(np.argmax(ratios))
+    return place + 1 if ratios[place] >= LEAST_GAP else None, float(ratios[place])
 
 
 def stable_rank(values: np.ndarray) -> float | None:

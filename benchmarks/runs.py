@@ -1,17 +1,14 @@
-"""What both figures need: trainings in shards, tables, means with their interval."""
+"""What benchmarks of many small trainings need: shards, tables, means with their interval."""
 
 import argparse
 import csv
 import os
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-ROOT = Path(__file__).parent
-sys.path[:0] = [str(ROOT.parent)]
-BUILD = ROOT.parents[1] / "build"
-IMAGES = ROOT.parents[1] / "docs" / "images"
+ROOT = Path(__file__).parents[1]
+BUILD, IMAGES = ROOT / "build", ROOT / "docs" / "images"
 
 
 def train_missing(cases: Iterable[tuple], folder_of, recipe_of, shard: str) -> None:
@@ -63,15 +60,17 @@ def draw_band(axes, places, groups: list[list[float]], label: str) -> None:
     axes.fill_between(positions, means - halves, means + halves, color=line.get_color(), alpha=0.2, linewidth=0)
 
 
-def parse(document: str, grid: str, default: tuple, seeds: str) -> argparse.Namespace:
-    """The command line of a figure, its grid of values as numbers."""
+def parse(document: str, seeds: str, grid: str | None = None, default: tuple = ()) -> argparse.Namespace:
+    """The command line: step, seeds, shard, and a grid of numbers where one is named."""
     parser = argparse.ArgumentParser(description=document, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("step", choices=("train", "measure", "draw"))
     parser.add_argument("--seeds", default=seeds, help=f"first and last, default {seeds}")
-    parser.add_argument(f"--{grid}", default=",".join(f"{value:g}" for value in default))
+    if grid:
+        parser.add_argument(f"--{grid}", default=",".join(f"{value:g}" for value in default))
     parser.add_argument("--shard", default="1/1", help="I/N: every N-th net, from the I-th")
     chosen = parser.parse_args()
     first, _, last = chosen.seeds.partition("-")
     chosen.seeds = range(int(first), int(last or first) + 1)
-    chosen.grid = [float(value) for value in getattr(chosen, grid.replace("-", "_")).split(",")]
+    if grid:
+        chosen.grid = [float(value) for value in getattr(chosen, grid.replace("-", "_")).split(",")]
     return chosen
