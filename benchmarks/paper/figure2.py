@@ -5,7 +5,7 @@
     python benchmarks/paper/figure2.py draw         writes docs/images/figure2.png from them
 
 Teacher: three random ResNets 30 -> 6 -> 3 -> 30, 1000 samples; L~ = 3, width 100, mu = mu_io = 1e-3, full batches, 2000
-steps of Adam with cosine decay. The three step sizes of the paper, and large steps at the ends.
+steps of Adam with cosine decay. The three step sizes of the paper.
 """
 
 import sys
@@ -22,7 +22,6 @@ SCHEDULES = {
     "equidistant": "equidistant",
     "irregular": "irregular",
     "adaptive": "adaptive",
-    "irregular_reversed": {"name": "irregular", "amplitude": -2.0},
 }
 SHOWN, SHOWN_DEPTH, SHOWN_SEED, SHOWN_SAMPLES = "adaptive", 18, 0, 24
 NETS = ("depth", "schedule", "seed", "objective", "train_loss", "test_loss")
