@@ -59,6 +59,28 @@ def comparison(schedule: str, baseline: str = "equidistant") -> str:
     return "\n".join(lines) if len(lines) > 2 else "Not run yet."
 
 
+def parts_table(schedule: str, baseline: str = "equidistant") -> str:
+    """Which part of the objective a change is in: data loss or penalty, in % of the baseline's objective, by pairs."""
+    with DETAILS.open(newline="", encoding="utf-8") as file:
+        rows = {tuple(row[name] for name in ("task", "mu", "phase", "seed", "schedule")): row
+                for row in csv.DictReader(file)}  # fmt: skip
+    changes = defaultdict(list)
+    for (*case, seed, name), new in rows.items():
+        old = rows.get((*case, seed, baseline))
+        if name == schedule and old:
+            whole = float(old["data_loss"]) + float(old["penalty"])
+            changes[tuple(case)].append(
+                [100 * (float(new[k]) - float(old[k])) / whole for k in ("data_loss", "penalty")]
+            )
+    lines = ["| task | mu | after | pairs | data loss | penalty |", "|---" * 6 + "|"]
+    for (task, mu, phase), values in sorted(changes.items()):
+        data, penalty = np.array(values).T
+        lines.append(
+            f"| {task} | {mu} | {PHASES[phase]} | {len(values)} | {shown(data, 2, '%')} | {shown(penalty, 2, '%')} |"
+        )
+    return "\n".join(lines)
+
+
 def depth_table(task: str = "teacher_k3") -> str:
     """Equal steps at other depths, and the best at the task's own, against its equal steps; mean over paired seeds."""
     names = {"equidistant_l8": "8, equal", "irregular_reversed": "12, large at the ends", "learnable": "12, learnable",

@@ -56,36 +56,67 @@ class StepCallback(keras.callbacks.Callback):
 class PenaltyRamp(StepCallback):
     """Raise `mu` geometrically from a fraction of itself; the full weight from step 0 collapses the rank.
 
+    With a `peak` it rises above itself and falls back at once later: a strong `mu` drops directions, and what it cost
+    in accuracy comes back without it while the dropped directions stay away. This project.
+
     Args:
         total_steps: optimiser steps of the whole training.
         fraction: part of training that the ramp takes, in [0, 1]; 0 is no ramp. Default 0.3.
         start: where it begins, as a fraction of `mu`, in (0, 1]. Default 0.01.
+        peak: where the ramp ends, as a multiple of `mu`, at least 1. Default 1.
+        release_at: fraction of training at which `mu` falls from the peak to itself, in [fraction, 1]. Default 0.7.
         first_step: step at which training begins, when resuming. Default 0.
 
     Raises:
         InvalidInputError: an argument is out of its range.
+
+    Example:
+    >>> ramp = PenaltyRamp(100, fraction=0.2, peak=10.0, release_at=0.7)
+    >>> [round(ramp.factor(step), 2) for step in (0, 20, 69, 70)]
+    [0.01, 10.0, 10.0, 1.0]
     """
 
-    def __init__(self, total_steps: int, fraction: float = 0.3, start: float = 0.01, first_step: int = 0) -> None:
+    def __init__(
+        self,
+        total_steps: int,
+        fraction: float = 0.3,
+        start: float = 0.01,
+        *,
+        peak: float = 1.0,
+        release_at: float = 0.7,
+        first_step: int = 0,
+    ) -> None:
         super().__init__(first_step)
         if not 0 <= fraction <= 1 or not 0 < start <= 1:
             raise InvalidInputError(
                 f"`fraction` must be in [0, 1] and `start` in (0, 1]. Received: fraction={fraction}, start={start}"
             )
+        if not peak >= 1 or (peak > 1 and not fraction <= release_at <= 1):
+            raise InvalidInputError(
+                f"`peak` must be at least 1 and `release_at` in [fraction, 1] = [{fraction}, 1]. "
+                f"Received: peak={peak}, release_at={release_at}"
+            )
         self.length = fraction * total_steps
-        self.start = start
+        self.start, self.peak = start, peak
+        self.release = release_at * total_steps if peak > 1 else self.length
         # A hundred levels are smooth enough, and cost nothing.
         self.every = max(1, int(self.length) // 100)
 
     def factor(self, step: int) -> float:
-        """The factor on `mu` at a step, in [start, 1]."""
+        """The factor on `mu` at a step, in [start, peak]."""
         # By level, so that it is a function of the step alone, however many steps one call takes.
         level = step - step % self.every if step < self.length else step
-        return 1.0 if level >= self.length else float(self.start ** (1 - level / self.length))
+        if level >= self.release:
+            return 1.0
+        if level >= self.length:
+            return self.peak
+        return float(self.peak * (self.start / self.peak) ** (1 - level / self.length))
 
     def next_stop(self, step: int) -> int | None:
-        if step >= self.length:
+        if step >= self.release:
             return None
+        if step >= self.length:
+            return int(np.ceil(self.release))
         return min(step - step % self.every + self.every, int(np.ceil(self.length)))
 
     def on_train_begin(self, logs: Any = None) -> None:

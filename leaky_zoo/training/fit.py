@@ -173,8 +173,9 @@ def _loop(
         x, y = data.select(recipe.data.validation)
         validation = EvaluationGraph(network, strategy, x, targets_for(network, x, y))
     updates = StepSizeUpdate(probe_samples(arrays[0]), total, share=partial(from_chief, strategy))
+    part = recipe.objective
     watchers: list[keras.callbacks.Callback] = [
-        PenaltyRamp(total, recipe.objective.ramp, recipe.objective.ramp_from),
+        PenaltyRamp(total, part.ramp, part.ramp_from, peak=part.peak, release_at=part.release_at),
         *([updates] if network.path_layer.schedule.interval else []),
         *([EpochLog(folder.log)] if is_chief(strategy) else []),
         *callbacks,

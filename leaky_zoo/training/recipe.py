@@ -84,12 +84,23 @@ class ObjectivePart(_Part):
         io_weight_decay: `mu_io >= 0` on stem and head; None: equal to `mu`. Default None.
         ramp: fraction of training over which `mu` rises geometrically, in [0, 1]. Default 0.3.
         ramp_from: where it starts, as a fraction of `mu`, in (0, 1]. Default 0.01.
+        peak: where the ramp ends, as a multiple of `mu`, at least 1: a strong `mu` drops directions that do not come
+            back when it falls. Default 1.
+        release_at: fraction of training at which it falls from the peak to `mu`, in [ramp, 1]. Default 0.7.
     """
 
     weight_decay: float = Field(1e-3, ge=0)
     io_weight_decay: float | None = Field(None, ge=0)
     ramp: float = Field(0.3, ge=0, le=1)
     ramp_from: float = Field(0.01, gt=0, le=1)
+    peak: float = Field(1.0, ge=1)
+    release_at: float = Field(0.7, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _ramp_before_release(self) -> "ObjectivePart":
+        if self.peak > 1 and self.release_at < self.ramp:
+            raise ValueError(f"release_at must be at least ramp ({self.ramp:g}). Received: {self.release_at:g}")
+        return self
 
 
 class OptimizerPart(_Part):

@@ -38,6 +38,8 @@ def test_yaml_round_trip_holds_only_what_differs(tmp_path):
         ("optimizer.steps", 5, "`steps` or `epochs`"),
         ("optimizer.learning_rate", -1, "optimizer.learning_rate"),
         ("objective.ramp", 2, "objective.ramp"),
+        ("objective.peak", 0.5, "objective.peak"),
+        ("objective", {"peak": 2, "release_at": 0.1}, r"release_at must be at least ramp \(0.3\)"),
         ("data.batch_size", "half", "data.batch_size"),
         ("data.input_dropout", 1.0, "data.input_dropout"),
         ("data.translation", -1, "data.translation"),

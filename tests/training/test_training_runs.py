@@ -96,6 +96,20 @@ def test_the_ramp_rises_geometrically():
         PenaltyRamp(100, fraction=2)
 
 
+def test_the_penalty_is_released_at_its_step_however_many_steps_a_call_takes():
+    ramp = PenaltyRamp(total_steps=1000, fraction=0.1, peak=20.0, release_at=0.6125)
+    step, seen = 0, []
+    while (stop := ramp.next_stop(step)) is not None:
+        assert all(ramp.factor(between) == ramp.factor(step) for between in range(step, stop))
+        seen.append(ramp.factor(step))
+        step = stop
+    assert seen == sorted(seen)
+    assert (seen[0], seen[-1], step, ramp.factor(step)) == (0.01, 20.0, 613, 1.0)
+    for wrong in ({"peak": 0.5}, {"peak": 2.0, "release_at": 0.2}, {"peak": float("nan")}):
+        with pytest.raises(InvalidInputError, match="`peak` must be at least 1"):
+            PenaltyRamp(100, **wrong)
+
+
 def fitted(schedule, total=40, **changes):
     keras.utils.set_random_seed(0)
     arguments = {"width": 8, "depth": 6, "effective_depth": 3.0, "weight_decay": 1e-3, **changes}
