@@ -39,22 +39,32 @@ def pairs(rows: dict[str, dict[int, tuple[float, float]]], schedule: str, baseli
     return 100 * (new[:, 0] / old[:, 0] - 1), new[:, 1], old[:, 1]
 
 
-def shown(values: np.ndarray, digits: int, unit: str = "") -> str:
-    """Mean ± half width in words."""
+def shown(values: np.ndarray, digits: int, unit: str = "", sign: str = "+") -> str:
+    """Mean ± half width in words; `sign` "-" leaves the plus away."""
     mean, half = interval(values)
-    return f"{mean:+.{digits}f}{unit}" + ("" if half is None else f" ± {half:.{digits}f}")
+    return f"{mean:{sign}.{digits}f}{unit}" + ("" if half is None else f" ± {half:.{digits}f}")
 
 
-def comparison(schedule: str, baseline: str = "equidistant") -> str:
-    """A table with one row for each task, mu and phase that both have."""
+def comparison(schedule: str, baseline: str = "equidistant", tasks: tuple[str, ...] | None = None) -> str:
+    """A table with one row for each task, mu and phase that both have, and one for all of them together."""
     columns = ("task", "mu", "after", "pairs", "objective, change", "lower in", "test error", baseline, "change")
     lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+    together: dict[str, list[np.ndarray]] = {phase: [] for phase in PHASES}
     for (task, mu, phase), rows in sorted(read_results().items()):
-        change, new, old = pairs(rows, schedule, baseline)
+        change, new, old = pairs(rows, schedule, baseline) if not tasks or task in tasks else (np.zeros(0),) * 3
         if len(change):
+            together[phase].append(np.stack([change, 100 * (new / old - 1)]))
             lines.append(
                 f"| {task} | {mu:g} | {PHASES[phase]} | {len(change)} | {shown(change, 2, '%')} | "
                 f"{np.mean(change < 0):.0%} | {new.mean():.4f} | {old.mean():.4f} | {shown(new - old, 4)} |"
+            )
+    for phase, parts in together.items():
+        if len(parts) > 1:
+            change, error = np.concatenate(parts, axis=1)
+            lower = f"{np.mean(change < 0):.0%}"
+            lines.append(
+                f"| all | | {PHASES[phase]} | {len(change)} | {shown(change, 2, '%')} | {lower} | | | "
+                f"{shown(error, 1, '%')} |"
             )
     return "\n".join(lines) if len(lines) > 2 else "Not run yet."
 

@@ -74,14 +74,19 @@ def suggest(data: Dataset, effective_depth: float = 7.0, family: str = "mlp") ->
     chosen["data.batch_size"] = batch, "the whole objective at each step" if full else f"{samples:,} samples"
     if data.task == "classification" and image:
         chosen["data.input_dropout"] = 0.2, "of the pixels dropped in each step, as for the presets"
+    if family == "mlp":
+        chosen["network.schedule"] = (
+            ENDS_LARGE,
+            "lower objective than equal steps in 9 of 10 pairs (docs/step_sizes.md)",
+        )
+    else:
+        chosen["network.schedule"] = "equidistant", "schedules were not compared on convolutional nets"
     if full:
-        chosen["network.schedule"] = ENDS_LARGE, "lower objective than equal steps on teachers (docs/step_sizes.md)"
         chosen["objective.weight_decay"] = 1e-3, "the paper's; io_weight_decay is the same"
         chosen["objective.ramp"] = 0.2, "the full weight from the start collapses the rank"
         chosen["optimizer.steps"], rate = (3000, "full batches"), 1e-2
         chosen["converge"] = True, "small enough for L-BFGS: energies mean something at a critical point only"
     else:
-        chosen["network.schedule"] = "equidistant", "no other is reliably better on classes (docs/step_sizes.md)"
         if data.task == "classification":
             decay = float(f"{1e-3 / max(effective_depth, 1.0):.2g}")
             chosen["objective.weight_decay"] = decay, "mu = lambda / L~ with lambda = 1e-3"
