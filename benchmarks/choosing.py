@@ -1,4 +1,4 @@
-"""One choice at a time around a base: effective depth, layers, width, mu. The curves of docs/choosing.md.
+"""Width and mu, one at a time around a base: curves of docs/choosing.md.
 
     python benchmarks/choosing.py train [--seeds 0-2] [--shard I/N]
     python benchmarks/choosing.py measure      writes choosing.csv
@@ -18,17 +18,15 @@ from teachers import teacher_file
 RUNS, TABLE = BUILD / "choosing", ROOT / "benchmarks" / "choosing.csv"
 TASKS = {"teacher_k3": 1e-3, "digits": 3e-4}  # with the base's mu
 CHOICES = {
-    "effective_depth": (0.0, 1.0, 3.0, 7.0, 12.0),
-    "depth": (8, 12, 20, 30),
     "width": (16, 32, 64, 128),
     "weight_decay": (0.1, 0.3, 1.0, 3.0, 10.0),  # times the base's
 }
-BASE = {"effective_depth": 7.0, "depth": 12, "width": 64, "weight_decay": 1.0}
+BASE = {"width": 64, "weight_decay": 1.0}
 FIELDS = ("task", "choice", "value", "seed", "train_loss", "test_error", "directions", "gap", "seconds")
 
 
 def cases(seeds: range):
-    """Every net once: the base belongs to all four curves."""
+    """Every net once: the base belongs to both curves."""
     seen = set()
     for seed, (choice, values), task in product(seeds, CHOICES.items(), TASKS):
         for value in values:
@@ -44,18 +42,17 @@ def folder_of(seed: int, task: str, settings: tuple) -> Path:
 
 
 def recipe_of(seed: int, task: str, settings: tuple):
-    """The base with one choice changed; more layers where the cap needs them."""
+    """The base with one choice changed."""
     from leaky_zoo.training import Recipe
 
     chosen = dict(settings)
-    depth = chosen["depth"] if chosen["effective_depth"] < 12 else 20
     if task == "digits":
         data = f"optical_digits/fold_{seed % 5}"
     else:
         data = str(teacher_file(RUNS / f"teacher_seed{seed}.npz", (30, 3, 30), seed=seed))
     return Recipe.from_dict({
         "name": f"choosing_{task}", "data": {"name": data, "batch_size": "full"}, "seed": seed, "log_every": 500,
-        "network": {"width": chosen["width"], "depth": depth, "effective_depth": chosen["effective_depth"]},
+        "network": {"width": chosen["width"], "depth": 12, "effective_depth": 7.0},
         "objective": {"weight_decay": TASKS[task] * chosen["weight_decay"], "ramp": 0.2},
         "optimizer": {"steps": 2000, "learning_rate": 1e-2},
     })  # fmt: skip
@@ -98,27 +95,25 @@ def draw() -> None:
     from leaky_zoo.files import replacing
 
     rows = read_rows(TABLE)
-    labels = {"effective_depth": "effective depth L~", "depth": "layers L", "width": "width", "weight_decay": "mu"}
-    figure = Figure(figsize=(15, 9), layout="constrained")
-    panels = figure.subplots(3, 4)
-    for column, choice in enumerate(CHOICES):
+    labels = {"width": "width", "weight_decay": "mu"}
+    figure = Figure(figsize=(13, 7), layout="constrained")
+    panels = figure.subplots(2, 3)
+    for row, choice in enumerate(CHOICES):
         lines = (
             (("teacher_k3",), "test_error", "test error, teacher"),
             (("digits",), "test_error", "errors on digits, %"),
             (tuple(TASKS), "gap", "sharpest gap of the weights"),
         )
-        for axes, (tasks, field, label) in zip(panels[:, column], lines, strict=True):
+        for axes, (tasks, field, label) in zip(panels[row], lines, strict=True):
             for task in tasks:
-                chosen = [row for row in rows if (row["task"], row["choice"]) == (task, choice)]
-                values = sorted({float(row["value"]) for row in chosen})
-                groups = [[float(row[field]) for row in chosen if float(row["value"]) == value] for value in values]
+                chosen = [net for net in rows if (net["task"], net["choice"]) == (task, choice)]
+                values = sorted({float(net["value"]) for net in chosen})
+                groups = [[float(net[field]) for net in chosen if float(net["value"]) == value] for value in values]
                 draw_band(axes, values, groups, task)
-            if choice in ("width", "weight_decay"):
-                axes.set_xscale("log")
             if field == "gap":
                 axes.set_yscale("log")
-            axes.set(xlabel=labels[choice], ylabel=label)
-        panels[2, column].legend(frameon=False, fontsize=8)
+            axes.set(xlabel=labels[choice], ylabel=label, xscale="log")
+        panels[row, 2].legend(frameon=False, fontsize=8)
     with replacing(IMAGES / "choosing.png") as aside:
         figure.savefig(aside, dpi=100)
 

@@ -21,7 +21,6 @@ DIRECTIONS = ROOT / "benchmarks" / "mnist_directions.csv"
 ENDS_LARGE = {"name": "irregular", "amplitude": -2.0}
 # lambda = mu L~ at the end of training, and what differs from the base.
 RECIPES = {
-    "constant_1e-3": {"final": 1e-3},
     "constant_3e-3": {"final": 3e-3},
     "constant_1e-2": {"final": 1e-2},
     "peak_1e-2": {"final": 1e-3, "peak": 10.0},

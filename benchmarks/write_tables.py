@@ -8,7 +8,8 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
-from step_sizes.compare import comparison, depth_table, draw
+from paper import figure1, figure2
+from step_sizes.compare import comparison, depth_table, draw, parts_table
 
 from leaky_zoo.analysis import Audit, plot_audit
 from leaky_zoo.files import replacing, write_text
@@ -120,9 +121,14 @@ def main() -> None:
     steps = ROOT / "docs" / "step_sizes.md"
     for schedule in ("irregular_reversed", "learnable", "adaptive"):
         insert(steps, schedule, comparison(schedule))
+    insert(steps, "against_adaptive", comparison("irregular_reversed", "adaptive", ("teacher_resnet",)))
+    insert(steps, "parts", parts_table("irregular_reversed"))
     insert(steps, "depths", depth_table())
     insert(steps, "resampling", csv_table(ROOT / "benchmarks" / "resampling.csv"))
     draw(ROOT / "docs" / "images" / "step_sizes.png")
+    paper = ROOT / "docs" / "reproduction.md"
+    insert(paper, "figure1", figure1.table())
+    insert(paper, "figure2", figure2.table())
     name = next(preset["name"] for preset in list_presets(PICTURE))
     with replacing(ROOT / "docs" / "images" / "bottleneck.png") as aside:
         plot_audit(Audit.load(preset_folder(name) / "audit.json")).savefig(aside, dpi=110)

@@ -127,18 +127,19 @@ def table() -> str:
             return np.array([float(net[field]) for net in nets if net[field]])
 
         inside, spread = values("residual_inside"), values("spread_inside")
-        lines.append(
-            f"| {depth:g} | {len(nets)} | {shown(values('rank_median'), 2, sign='-')} | {shown(values('least_coi'), 1, sign='-')} | "
-            f"{', '.join(net['directions'] for net in nets)} | {len(inside)} | "
-            f"{f'{inside.max():.3f}' if len(inside) else '-'} | {values('residual_elsewhere').max():.3f} | "
-            f"{f'{spread.max():.1%}' if len(spread) else '-'} | {values('form_difference').mean():.2f} | "
-            f"{shown(values('test_loss'), 4, sign='-')} |"
-        )
+        cells = [
+            f"{depth:g}", str(len(nets)), shown(values("rank_median"), 2, sign="-"),
+            shown(values("least_coi"), 1, sign="-"), ", ".join(net["directions"] for net in nets), str(len(inside)),
+            f"{inside.max():.3f}" if len(inside) else "-", f"{values('residual_elsewhere').max():.3f}",
+            f"{spread.max():.1%}" if len(spread) else "-", f"{values('form_difference').mean():.2f}",
+            shown(values("test_loss"), 4, sign="-"),
+        ]  # fmt: skip
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
 def draw() -> None:
-    """The three panels of the paper's figure, mean and 95% interval over seeds."""
+    """The panels of the paper's figure, mean and 95% interval over seeds; spectra of one."""
     import numpy as np
     from matplotlib.figure import Figure
 
@@ -147,8 +148,8 @@ def draw() -> None:
     nets, layers = read_rows(ROOT / "figure1.csv"), read_rows(ROOT / "figure1_path.csv")
     if not layers:
         raise SystemExit(f"figure1_path.csv has no net at L~ = {SHOWN:g}: train and measure one first.")
-    figure = Figure(figsize=(15, 4.4), layout="constrained")
-    a, b, c = figure.subplots(1, 3)
+    figure = Figure(figsize=(13, 9), layout="constrained")
+    (a, c), (b, d) = figure.subplots(2, 2)
     depths = sorted({float(net["effective_depth"]) for net in nets})
     for field, label in (("rank_median", "-2H/L~, median over layers"), ("least_coi", "least COI"),
                          ("directions", "directions of the weights")):  # fmt: skip
@@ -156,16 +157,26 @@ def draw() -> None:
             [float(net[field]) for net in nets if float(net["effective_depth"]) == d and net[field]] for d in depths
         ]
         draw_band(a, depths, found, label)
+    by_depth = [[net for net in nets if float(net["effective_depth"]) == depth] for depth in depths]
+    extremes = [[np.mean([float(net[field]) for net in group]) for group in by_depth]
+                for field in ("rank_least", "rank_largest")]  # fmt: skip
+    a.vlines(depths, *extremes, color="C0", alpha=0.35, linewidth=4, label="-2H/L~, least to largest of the layers")
     a.axhline(3, color="0.6", linewidth=0.8, linestyle="--")
     a.set(xlabel="effective depth L~", ylabel="rank", title="a  rank against effective depth", yscale="symlog")
     a.legend(frameon=False)
     seeds = sorted({row["seed"] for row in layers}, key=int)
     first = [row for row in layers if row["seed"] == seeds[0]]
-    for place in range(6):
-        spectrum = [float(row["weight_singular_values"].split()[place]) / SHOWN for row in first]
-        b.semilogy([float(row["position"]) for row in first], spectrum, marker=".", label=f"{place + 1}")
-    b.set(xlabel="p", ylabel="singular values of W_l / L~", title=f"b  spectra at L~ = {SHOWN:g}, seed {seeds[0]}")
-    b.legend(frameon=False, ncols=2)
+    positions = [float(row["position"]) for row in first]
+    spectra = (
+        (b, "weight_singular_values", SHOWN, "singular values of W_l / L~"),
+        (d, "singular_values", 1.0, "singular values of A_l / sqrt(N)"),
+    )
+    for axes, field, scale, label in spectra:
+        for place in range(8):
+            spectrum = [float(row[field].split()[place]) / scale for row in first]
+            axes.semilogy(positions, spectrum, marker=".", label=f"{place + 1}")
+        axes.set(xlabel="p", ylabel=label, title=f"b  spectra at L~ = {SHOWN:g}, seed {seeds[0]}")
+        axes.legend(frameon=False, ncols=2, fontsize=8)
     by_layer = sorted({int(row["layer"]) for row in layers})
     places = [np.mean([float(row["position"]) for row in layers if int(row["layer"]) == place]) for place in by_layer]
     for field, label in (("kinetic_energy", "kinetic"), ("potential_energy", "potential"), ("hamiltonian", "H")):

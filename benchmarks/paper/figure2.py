@@ -97,7 +97,7 @@ def path_rows(folder: Path) -> list[dict]:
     return rows
 
 
-def comparison() -> str:
+def table() -> str:
     """A line for each number of layers and schedule: test error, and its change from equal steps, paired."""
     import numpy as np
     from step_sizes.compare import shown
