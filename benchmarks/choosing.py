@@ -113,6 +113,9 @@ def draw() -> None:
             if field == "gap":
                 axes.set_yscale("log")
             axes.set(xlabel=labels[choice], ylabel=label, xscale="log")
+            if choice == "width":
+                axes.set_xticks(values, [f"{value:g}" for value in values], minor=False)
+                axes.minorticks_off()
         panels[row, 2].legend(frameon=False, fontsize=8)
     with replacing(IMAGES / "choosing.png") as aside:
         figure.savefig(aside, dpi=100)

@@ -8,6 +8,7 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
+import mnist_rank
 from paper import figure1, figure2
 from step_sizes.compare import comparison, depth_table, draw, parts_table
 
@@ -126,6 +127,7 @@ def main() -> None:
     insert(steps, "depths", depth_table())
     insert(steps, "resampling", csv_table(ROOT / "benchmarks" / "resampling.csv"))
     draw(ROOT / "docs" / "images" / "step_sizes.png")
+    insert(ROOT / "docs" / "choosing.md", "mnist_rank", mnist_rank.table())
     paper = ROOT / "docs" / "reproduction.md"
     insert(paper, "figure1", figure1.table())
     insert(paper, "figure2", figure2.table())
