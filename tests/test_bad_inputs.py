@@ -27,16 +27,16 @@ pytestmark = pytest.mark.tensorflow_only
 ROOT = Path(__file__).parent.parent
 
 
-def test_four_hundred_bad_inputs_are_refused_clearly(tmp_path):
+def test_bad_inputs_are_refused_clearly(tmp_path):
     script, table = ROOT / "benchmarks" / "bad_inputs.py", tmp_path / "table.csv"
     done = subprocess.run(
-        [sys.executable, str(script), "--count", "400", "--seed", "7", "--processes", "2", "--out", str(table)],
+        [sys.executable, str(script), "--count", "240", "--seed", "7", "--processes", "2", "--out", str(table)],
         capture_output=True, text=True, check=False, timeout=500, env=os.environ | {"PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-1000:]
     *readers, whole = csv.DictReader(table.read_text().splitlines())
-    assert len(readers) == 17 and int(whole["inputs"]) > 390
-    assert int(whole["refused"]) > 280 and all(int(row["refused"]) for row in readers)
+    assert len(readers) == 17 and int(whole["inputs"]) > 230
+    assert int(whole["refused"]) > 165 and all(int(row["refused"]) for row in readers)
 
 
 # YAML and JSON

@@ -42,7 +42,7 @@ def one_replica(tmp_path_factory):
     return measured(tmp_path_factory.mktemp("one"), 1)
 
 
-@pytest.mark.parametrize("replicas", [1, 2, 4])
+@pytest.mark.parametrize("replicas", [1, 4])
 def test_replicas_see_every_sample_once_and_train_as_one(tmp_path, one_replica, replicas):
     each = one_replica if replicas == 1 else measured(tmp_path, replicas)
     # Batches of 7, 7, 7 and 2 in two micro-batches, on up to 4 replicas: each sample once in each of two passes.
@@ -54,11 +54,10 @@ def test_replicas_see_every_sample_once_and_train_as_one(tmp_path, one_replica, 
     assert each["held"] == pytest.approx(one_replica["held"], rel=1e-4)
 
 
-@pytest.mark.parametrize("parts", [4, 7])
-def test_micro_batches_are_the_whole_batch(tmp_path, recipe, parts):
+def test_micro_batches_are_the_whole_batch(tmp_path, recipe):
     """Adam steps on batches of 90 and 40 that 7 parts cannot share evenly, dropout included; to float64 rounding."""
     weights = []
-    for count in (1, parts):
+    for count in (1, 7):
         plan = recipe(optimizer={"micro_batches": count, "epochs": 3}, network={"dtype": "float64"})
         weights.append(train(plan, tmp_path / str(count))[0].get_weights())
     for one, many in zip(*weights, strict=True):
