@@ -113,7 +113,7 @@ def main() -> None:
     insert(ROOT / "docs" / "presets.md", "selection", selection_table())
     for marker in ("onnx_latency", "step_size_overhead"):
         insert(ROOT / "docs" / "performance.md", marker, csv_table(ROOT / "benchmarks" / f"{marker}.csv"))
-    for marker in ("replicas", "soak", "loop_speed"):
+    for marker in ("replicas", "soak", "loop_speed", "convergence_time"):
         insert(ROOT / "docs" / "training.md", marker, csv_table(ROOT / "benchmarks" / f"{marker}.csv"))
     analysis = ROOT / "docs" / "analysis.md"
     insert(analysis, "bottleneck_rank", rank_table())
