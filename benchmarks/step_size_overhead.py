@@ -1,6 +1,6 @@
 """What updating the step sizes costs: share of training time spent in the update callback, default interval.
 
-    python benchmarks/step_size_overhead.py [--repeats 3]
+    python benchmarks/step_size_overhead.py [--repeats 3] [--schedules adaptive,...]
 
 Writes step_size_overhead.csv. The share is measured inside one run, so a busy machine shifts both parts alike.
 """
@@ -24,6 +24,8 @@ CASES = {
     "digits-sized conv, 16 channels, 10 layers, batch 64": (LeakyConvNet, (8, 8, 1), {"width": 16, "depth": 10}, 64),
 }
 STEPS = 1000
+SCHEDULES = ("adaptive", "hamiltonian", "equidistributing", "local_error")
+FIELDS = ("case", "schedule", "share_median", "share_min", "share_max", "repeats")
 
 
 def share(case: str, schedule: str, seed: int) -> float:
@@ -44,16 +46,22 @@ def share(case: str, schedule: str, seed: int) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--schedules", default=",".join(SCHEDULES), help="the others' rows stay")
     arguments = parser.parse_args()
+    rows = {}
+    if RESULTS.exists():
+        with RESULTS.open(newline="") as file:
+            rows = {(row["case"], row["schedule"]): row for row in csv.DictReader(file)}
+    for case in CASES:
+        for schedule in arguments.schedules.split(","):
+            shares = [share(case, schedule, seed) for seed in range(arguments.repeats)]
+            values = [f"{value:.4f}" for value in (np.median(shares), min(shares), max(shares))]
+            rows[case, schedule] = dict(zip(FIELDS, (case, schedule, *values, arguments.repeats), strict=True))
+            print(case, schedule, *values, flush=True)
     with RESULTS.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["case", "schedule", "share_median", "share_min", "share_max", "repeats"])
-        for case in CASES:
-            for schedule in ("adaptive", "hamiltonian"):
-                shares = [share(case, schedule, seed) for seed in range(arguments.repeats)]
-                row = [f"{value:.4f}" for value in (np.median(shares), min(shares), max(shares))]
-                writer.writerow([case, schedule, *row, arguments.repeats])
-                print(case, schedule, *row, flush=True)
+        writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows[case, schedule] for case in CASES for schedule in SCHEDULES if (case, schedule) in rows)
 
 
 if __name__ == "__main__":
