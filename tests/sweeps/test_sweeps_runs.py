@@ -114,16 +114,17 @@ def test_invalid_cells_are_skipped_when_told(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_signal_stops_the_trainers_and_leaves_a_folder_to_go_on_with(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_the_trainers_and_leaves_a_folder_to_go_on_with(tmp_path, number):
     file, out = write_sweep(tmp_path / "sweep.yaml", ENDLESS, {"seed": [0, 1, 2]}), tmp_path / "out"
     folder = SweepFolder(out)
     with process(command(file, "--out", out, "--no-build", "--jobs", 2)) as sweep:
         wait_for(lambda: at_work(folder))
         busy = call(file, "--out", out, "--no-build", code=2)
         assert "Another sweep is at work" in busy.stderr
-        os.kill(sweep.pid, signal.SIGTERM)
+        os.kill(sweep.pid, number)
         _, words = sweep.communicate(timeout=60)
-        assert sweep.returncode == 128 + signal.SIGTERM, words
+        assert sweep.returncode == 128 + number, words
     assert not trainers(out)
     assert "goes on with" in words and "Traceback" not in words
     states = [run.state() for run in folder.runs()]
