@@ -59,6 +59,16 @@ def state_of(network, x, y, test) -> dict:
     }  # fmt: skip
 
 
+def start_like_equal_steps(network) -> None:
+    """Scale the first weights to the variance that equal steps would have started with."""
+    from leaky_zoo.layers.initializers import LeakyVariance
+
+    depth = network.settings["depth"]
+    for block, rho in zip(network.blocks, network.step_sizes, strict=True):
+        equal, own = (LeakyVariance(network.effective_depth, r).standard_deviation(1) for r in (1 / depth, float(rho)))
+        block.kernel.assign(block.kernel * (equal / own))
+
+
 def train_one(task: str, schedule: str, seed: int, mu: float) -> None:
     """One run, with a record after each phase."""
     import keras
@@ -75,6 +85,10 @@ def train_one(task: str, schedule: str, seed: int, mu: float) -> None:
     (x, y), test = data.select(recipe.data.train), data.select(recipe.data.test)
 
     class Record(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            if schedule.endswith("_same_start"):  # a checkpoint, if there is one, is restored after this
+                start_like_equal_steps(self.model)
+
         def on_train_end(self, logs=None):
             write_json(folder / "adam.json", state_of(self.model, x, y, test))
 

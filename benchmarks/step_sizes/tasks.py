@@ -3,13 +3,21 @@
 import sys
 from pathlib import Path
 
+from ablations import CHANGES, VARIANTS, schedule_of
+
 from leaky_zoo.training import Recipe
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from teachers import teacher_file
 
 # Weaker and stronger, for each task; mu_io is the same.
-MUS = {"teacher_k3": (1e-3, 2e-3), "teacher_resnet": (1e-3, 2e-3), "digits": (2e-4, 5e-4)}
+MUS = {
+    "teacher_k3": (1e-3, 2e-3),
+    "teacher_resnet": (1e-3, 2e-3),
+    "digits": (2e-4, 5e-4),
+    "digits_conv": (2e-4, 5e-4),
+    "mnist_10k": (2e-4, 5e-4),
+}
 TASKS = tuple(MUS)
 NETWORKS = {
     # The paper's figure 1 with the coarse steps that its depth bound allows: rho Lt = 0.58.
@@ -17,19 +25,19 @@ NETWORKS = {
     # Figure 2: Lt = 3, few layers, where a step size matters most.
     "teacher_resnet": {"width": 64, "depth": 8, "effective_depth": 3},
     "digits": {"width": 64, "depth": 12, "effective_depth": 7},
+    "digits_conv": {"family": "conv", "width": 16, "depth": 12, "effective_depth": 7},
+    "mnist_10k": {"width": 64, "depth": 12, "effective_depth": 7},
+}
+# Adam on batches and fewer iterations of L-BFGS, where a full batch costs too much.
+SHORTER = {
+    "data": {"batch_size": 250},
+    "optimizer": {"steps": 2000, "learning_rate": 5e-3},
+    "lbfgs": {"iterations": 150, "criticality": 0.03},
 }
 SCHEDULES = {
     "equidistant": "equidistant",
-    "irregular": "irregular",
-    "adaptive": "adaptive",
-    "hamiltonian": "hamiltonian",
-    "learnable": "learnable",
-    "learnable_fast": {"name": "learnable", "gain": 5.0},
-    "equidistributing": "equidistributing",
-    "local_error": "local_error",
-    # Large steps at both ends, where the path jumps, and no learning: the paper's rule with the sign reversed, and
-    # the steps that learnable nets end with.
-    "irregular_reversed": {"name": "irregular", "amplitude": -2.0},
+    **{name: schedule for name, (_, schedule) in VARIANTS.items()},
+    # The steps that learnable nets end with on the first teacher, by eye.
     "ends_large": {"name": "fixed", "step_sizes": [1.45, 1.15, 0.9, 0.8, 0.8, 0.8, 0.8, 0.8, 0.8, 0.9, 1.35, 1.45]},
     # Other depths: fewer layers than the task's, down to what the cap allows, and more.
     **{f"equidistant_l{depth}": "equidistant" for depth in (4, 8, 20, 40)},
@@ -39,27 +47,33 @@ SCHEDULES = {
 
 def recipe_of(task: str, schedule: str, seed: int, mu: float, folder: Path) -> Recipe:
     """The recipe of a run; a teacher's samples are written to `folder` when first asked for."""
-    network = NETWORKS[task] | {"schedule": SCHEDULES[schedule]}
+    chosen = schedule_of(task, schedule, seed, mu) if schedule in VARIANTS else SCHEDULES[schedule]
+    network = NETWORKS[task] | {"schedule": chosen}
     name, _, depth = schedule.rpartition("_l")
     if name and depth.isdigit():
         network["depth"] = int(depth)
-    return Recipe.from_dict(
-        {
-            "name": f"{task}_{schedule}_seed{seed}",
-            "data": {"name": data_name(task, seed, folder), "batch_size": "full"},
-            "network": network,
-            "objective": {"weight_decay": mu, "ramp": 0.2},
-            "optimizer": {"steps": 3000, "learning_rate": 1e-2},
-            "lbfgs": {"iterations": 600, "criticality": 0.03},
-            "log_every": 500,
-            "seed": seed,
-        }
-    )
+    recipe = {
+        "name": f"{task}_{schedule}_seed{seed}",
+        "data": {"name": data_name(task, seed, folder), "batch_size": "full"},
+        "network": network,
+        "objective": {"weight_decay": mu, "ramp": 0.2},
+        "optimizer": {"steps": 3000, "learning_rate": 1e-2},
+        "lbfgs": {"iterations": 600, "criticality": 0.03},
+        "log_every": 500,
+        "seed": seed,
+    } | CHANGES.get(schedule, {})
+    if task in ("digits_conv", "mnist_10k"):
+        recipe |= SHORTER | {"data": recipe["data"] | SHORTER["data"]}
+    if task == "mnist_10k":
+        recipe["data"]["train"] = "train[:10000]"
+    return Recipe.from_dict(recipe)
 
 
 def data_name(task: str, seed: int, folder: Path) -> str:
     """A registry name, or the file of this seed's teacher."""
-    if task == "digits":
+    if task == "mnist_10k":
+        return "mnist"
+    if task in ("digits", "digits_conv"):
         return f"optical_digits/fold_{seed % 5}"
     residual = task == "teacher_resnet"
     dimensions = (30, 6, 3, 30) if residual else (30, 3, 30)

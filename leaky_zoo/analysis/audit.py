@@ -144,7 +144,8 @@ class Audit:
 
     Attributes:
         model: `name`, `class`, `effective_depth`, `depth`, `width`, `task`, `schedule`, `weights_sha256`; what a model
-            that is not ours does not have is None.
+            that is not ours does not have is None. With `step_size_trace`, as `LeakyNetwork` has it, where training
+            moved the steps.
         data: `name`, `split` and whether it is the training split (`is_training_split`).
         n: number of samples `N`.
         columns: columns of the paper's `A`: `N`, times the positions of a convolution.

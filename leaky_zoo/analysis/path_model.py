@@ -64,6 +64,7 @@ def describe_path(network: LeakyNetwork) -> PathModel:
             **{key: settings[key] for key in ("effective_depth", "depth", "width", "task")},
             "schedule": settings["schedule"]["name"],
             "weights_sha256": weights_sha256(network),
+            **({"step_size_trace": network.step_size_trace} if network.step_size_trace else {}),
         },
         names=[block.name for block in network.blocks],
         kind=type(network.blocks[0]).__name__,

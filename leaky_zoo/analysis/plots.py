@@ -47,7 +47,8 @@ def plot_panel(audit: Audit, panel: str, theme: Theme = LIGHT) -> Figure:
     Args:
         audit: what `analyze` returned.
         panel: one of `PANELS`: "dimension", "energies", "gamma_sweep", "representation_spectra", "weight_spectra",
-            "weight_directions", "projection", "step_sizes", "criticality", "intrinsic_dimensions", "similarity".
+            "weight_directions", "projection", "step_sizes", "step_size_trace", "criticality", "intrinsic_dimensions",
+            "similarity".
         theme: colours. Default `LIGHT`.
 
     Raises:
@@ -71,6 +72,8 @@ def panels_of(audit: Audit) -> list[str]:
     if audit.projection:
         found.append("projection")
     found.append("step_sizes")
+    if audit.model.get("step_size_trace"):
+        found.append("step_size_trace")
     if any(layer.criticality_residual is not None for layer in measured):
         found.append("criticality")
     if any(layer.cka_with_previous is not None for layer in measured):
@@ -214,6 +217,19 @@ def draw_step_sizes(axes: Axes, audit: Audit, theme: Theme) -> None:
     theme.legend(axes)
 
 
+def draw_step_size_trace(axes: Axes, audit: Audit, theme: Theme) -> None:
+    """How training moved the step sizes, a line for each layer; crosses where an update was refused."""
+    trace = audit.model["step_size_trace"]
+    steps, sizes = [entry["step"] for entry in trace], np.array([entry["step_sizes"] for entry in trace])
+    for row, colour in enumerate(theme.sequence(sizes.shape[1])):
+        axes.plot(steps, sizes[:, row], "-", color=colour, lw=1)
+    refused = [place for place, entry in enumerate(trace) if not entry["accepted"]]
+    for place in refused:
+        axes.plot([steps[place]] * sizes.shape[1], sizes[place], "x", color=theme.warm, ms=4)
+    title = "Step sizes in training (dark: first layers)" + (f", updates refused: {len(refused)}" if refused else "")
+    theme.label(axes, xlabel="training step", ylabel="step size rho", title=title)
+
+
 def draw_criticality(axes: Axes, audit: Audit, theme: Theme) -> None:
     """Criticality residual of each step, and what the verdict asks for."""
     from leaky_zoo.analysis.verdict import CRITICAL
@@ -268,6 +284,7 @@ PANELS: dict[str, Any] = {
     "weight_spectra": lambda axes, audit, theme: draw_spectra(axes, audit, "weights", theme),
     "projection": draw_projection,
     "step_sizes": draw_step_sizes,
+    "step_size_trace": draw_step_size_trace,
     "criticality": draw_criticality,
     "intrinsic_dimensions": draw_intrinsic_dimensions,
     "similarity": draw_similarity,

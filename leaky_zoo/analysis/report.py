@@ -57,6 +57,7 @@ CAPTIONS = {
     "weight_spectra": "The same for the weights of each step.",
     "projection": "Jump in, slow drift, jump out: each line is one sample from A_0 to A_L.",
     "step_sizes": "How far each step goes along the path.",
+    "step_size_trace": "How the schedule moved the steps; lines that have gone flat have arrived.",
     "criticality": "Above the line the energies of that layer are not conserved.",
     "intrinsic_dimensions": "Soft ranks are no integers; intrinsic dimensions see a curved sheet as what it is.",
     "similarity": "CKA near 1: the layer changes little. Variance within classes near 0: neural collapse.",

@@ -36,8 +36,13 @@ class LeakyNetwork(keras.Model):
         output_variance: outputs are multiplied by its square root, the loss divided by it. Default 1.0.
         class_names: names of the classes, in order. Default None.
         dataset: what the net was trained on, as `{"name", "split"}`. Default None.
+        step_size_trace: see the attribute. Default None: nothing was recorded.
         dtype: Keras dtype policy: `"float32"`, `"mixed_bfloat16"`, `"float64"`, ... Default None: the global one.
         name: model name. Default None.
+
+    Attributes:
+        step_size_trace: how its training moved the step sizes: one dict for each update, with `step`, `step_sizes`,
+            `output_change` and `accepted`, as `leaky_zoo.training.StepSizeUpdate` records it; it goes into every audit.
 
     Raises:
         InvalidInputError: an argument is out of its range; the message says what is accepted.
@@ -62,6 +67,7 @@ class LeakyNetwork(keras.Model):
         output_variance: Any = 1.0,
         class_names: list[str] | None = None,
         dataset: dict[str, Any] | None = None,
+        step_size_trace: list[dict[str, Any]] | None = None,
         dtype: Any = None,
         name: str | None = None,
         **family: Any,
@@ -110,6 +116,7 @@ class LeakyNetwork(keras.Model):
             "output_variance": _plain(output_variance),
             "class_names": class_names,
             "dataset": dataset,
+            "step_size_trace": step_size_trace or None,
             **family,
         }
         common = {
@@ -183,6 +190,15 @@ class LeakyNetwork(keras.Model):
     def step_sizes(self) -> np.ndarray:
         """Current `rho`, float64, shape `(depth,)`."""
         return self.path_layer.rho
+
+    @property
+    def step_size_trace(self) -> list[dict[str, Any]] | None:
+        """How training moved the step sizes; None where nothing was recorded."""
+        return self._settings["step_size_trace"]
+
+    @step_size_trace.setter
+    def step_size_trace(self, trace: list[dict[str, Any]] | None) -> None:
+        self._settings["step_size_trace"] = trace or None
 
     @property
     def blocks(self) -> list[LeakyBlock]:

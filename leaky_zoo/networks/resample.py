@@ -65,7 +65,7 @@ def resample(
     if depth < 1:
         raise InvalidInputError(f"`depth` must be at least 1. Received: depth={depth}")
     chosen = get_schedule(_stretched(network, depth) if schedule is None else schedule)
-    config = {**network.get_config(), "depth": int(depth), "schedule": chosen}
+    config = {**network.get_config(), "depth": int(depth), "schedule": chosen, "step_size_trace": None}
     twin = type(network).from_config(config)
     own = {twin.path_layer.name, *(block.name for block in twin.blocks)}
     for layer in twin.layers:

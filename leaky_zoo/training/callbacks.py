@@ -138,7 +138,9 @@ class PenaltyRamp(StepCallback):
 
 
 class StepSizeUpdate(StepCallback):
-    """Let the schedule move the step sizes every `schedule.interval` training steps, until it freezes.
+    """Let the schedule move the step sizes every `schedule.interval` training steps, until it freezes; record it.
+
+    Learnable step sizes move by themselves; they are recorded, at most a hundred times.
 
     The path is measured on one fixed probe batch. With `schedule.keeps_function` the weights are corrected so that the
     function stays, `W_new = r W_old + Lt (1 - r) W_id`, `r = rho_old / rho_new`; an update that changes the output by
@@ -153,6 +155,7 @@ class StepSizeUpdate(StepCallback):
 
     Attributes:
         trace: one dict for each update: `step`, `step_sizes`, `output_change` (None without correction), `accepted`.
+            The network keeps it as its `step_size_trace`.
         seconds: time spent in updates.
     """
 
@@ -200,6 +203,14 @@ class StepSizeUpdate(StepCallback):
             self.update()
         self.seconds += time.perf_counter() - begin
 
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        last = self.trace[-1]["step"] if self.trace else 0
+        if self.model.path_layer.schedule.trainable and self.step - last >= self.total_steps / 100:
+            self._record(None, True)
+
+    def on_train_end(self, logs: Any = None) -> None:
+        self.model.step_size_trace = self.trace
+
     def update(self) -> None:
         """Measure the path and move the step sizes once."""
         layer, blocks = self.model.path_layer, self.model.blocks
@@ -225,10 +236,11 @@ class StepSizeUpdate(StepCallback):
                 layer.assign(old)
         else:
             layer.assign(new)
-        accepted = change is None or change <= layer.schedule.tolerance
-        self.trace.append(
-            {"step": self.step, "step_sizes": layer.rho.tolist(), "output_change": change, "accepted": accepted}
-        )
+        self._record(change, change is None or change <= layer.schedule.tolerance)
+
+    def _record(self, change: float | None, accepted: bool) -> None:
+        steps = self.model.step_sizes.tolist()
+        self.trace.append({"step": self.step, "step_sizes": steps, "output_change": change, "accepted": accepted})
 
 
 def measure_path(

@@ -176,7 +176,7 @@ def _loop(
     part = recipe.objective
     watchers: list[keras.callbacks.Callback] = [
         PenaltyRamp(total, part.ramp, part.ramp_from, peak=part.peak, release_at=part.release_at),
-        *([updates] if network.path_layer.schedule.interval else []),
+        *([updates] if network.path_layer.schedule.interval or network.path_layer.schedule.trainable else []),
         *([EpochLog(folder.log)] if is_chief(strategy) else []),
         *callbacks,
     ]

@@ -10,6 +10,7 @@ from leaky_zoo.analysis import (
     COMPARISONS,
     DARK,
     PANELS,
+    Audit,
     analyze,
     plot_comparison,
     plot_panel,
@@ -32,6 +33,10 @@ def audits():
     for depth in (0.0, 2.0, 4.0):
         keras.utils.set_random_seed(0)
         net = LeakyMLP((4,), 3, width=8, depth=6, effective_depth=depth, weight_decay=1e-3, name=f"net_{depth:g}")
+        if depth == 2.0:
+            first, last = [1 / 6] * 6, [0.3, 0.2, 0.1, 0.1, 0.1, 0.2]
+            net.step_size_trace = [{"step": 10, "step_sizes": first, "output_change": None, "accepted": True},
+                                   {"step": 20, "step_sizes": last, "output_change": 0.2, "accepted": False}]  # fmt: skip
         found.append(analyze(net, x, y, data={"name": "<b>data</b> & more", "split": "train"}))
     inputs = keras.Input((4,))
     other = keras.Model(inputs, keras.layers.Dense(5, name="<i>")(inputs), name="other")
@@ -44,6 +49,12 @@ def test_every_panel_is_labelled(audits):
             axes = plot_panel(audit, name).axes[0]
             assert axes.get_xlabel() and axes.get_ylabel() and axes.get_title(), name
     assert set(panels_of(audits[1])) == set(PANELS)
+    assert "updates refused: 1" in plot_panel(audits[1], "step_size_trace").axes[0].get_title()
+    for wrong in ([{"step": 1, "step_sizes": [1.0], "accepted": True}], [3], {}, [{"step_sizes": [0.1] * 6}]):
+        value = audits[1].to_dict()
+        value["model"]["step_size_trace"] = wrong
+        with pytest.raises(InvalidInputError, match="model.step_size_trace"):
+            Audit.from_dict(value)
     with pytest.raises(InvalidInputError, match="'nothing'"):
         plot_panel(audits[0], "nothing")
     with pytest.raises(InvalidInputError, match="energies"):

@@ -7,11 +7,12 @@ import keras
 import numpy as np
 import pytest
 
+from leaky_zoo.analysis import Audit, analyze
 from leaky_zoo.data.pipeline import training_pipeline
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.layers import Path as LayerPath
 from leaky_zoo.layers import Schedule
-from leaky_zoo.networks import LeakyConvNet, LeakyMLP
+from leaky_zoo.networks import LeakyConvNet, LeakyMLP, resample
 from leaky_zoo.training import PenaltyRamp, StepSizeUpdate, make_strategy, train
 from leaky_zoo.zoo import load_model
 
@@ -38,6 +39,11 @@ def test_a_run_leaves_its_files(tmp_path, recipe):
     assert network.settings["dataset"] == {"name": "optical_digits/fold_0", "split": "train[:400]"}
     assert all(float(block.penalty_factor) == 1.0 for block in network.blocks)
     assert [entry["step"] for entry in result.step_size_trace] == [4, 8, 12, 16, 20]
+    # The saved net carries it, and so does every audit of the net.
+    assert loaded.step_size_trace == result.step_size_trace
+    audit = analyze(loaded, np.zeros((20, 8, 8, 1), "float32"), np.zeros(20, int))
+    assert Audit.from_dict(audit.to_dict()).model["step_size_trace"] == result.step_size_trace
+    assert resample(loaded, 5).step_size_trace is None  # it is about other layers
 
 
 def test_a_folder_holds_one_run(tmp_path, recipe):
@@ -130,6 +136,14 @@ def test_steps_move_at_the_interval_and_freeze(name):
     assert [entry["step"] for entry in updates.trace] == [5, 10, 15, 20]
     assert not np.allclose(network.step_sizes, 1 / 6)
     np.testing.assert_allclose(network.step_sizes, updates.trace[-1]["step_sizes"])
+
+
+def test_learnable_steps_are_recorded_at_most_a_hundred_times(tmp_path, recipe):
+    changes = {"network": {"schedule": "learnable"}, "optimizer": {"epochs": None, "steps": 220}, "log_every": 1}
+    network, result = train(recipe(data={"batch_size": 20}, **changes), tmp_path / "run")
+    steps = [entry["step"] for entry in result.step_size_trace]
+    assert steps == list(range(3, 220, 3))  # every third: the first at least a hundredth of the run apart
+    assert result.step_size_trace[-1]["step_sizes"] != result.step_size_trace[0]["step_sizes"]
 
 
 def test_an_update_can_keep_the_function():

@@ -1,0 +1,91 @@
+"""What each part of a schedule does: variants of the study's schedules, one thing changed in each.
+
+Their runs are the study's (`study.py train --schedules adaptive_every_50,...`) and go to the same tables; `table`
+writes them beside equal steps.
+"""
+
+import csv
+from pathlib import Path
+
+from leaky_zoo.layers.schedules import Irregular, Learnable
+
+DETAILS = Path(__file__).parent / "details.csv"
+
+
+class LearnableBeyondOne(Learnable):
+    """Learnable steps that may overshoot the leak, `rho Lt` up to 1.5: what the library's cap costs."""
+
+    name = "learnable_beyond_one"
+
+    def __init__(self, **arguments) -> None:
+        super().__init__(**(arguments | {"cap": 0.9}))
+        self.cap = 1.5
+
+
+class IrregularBeyondOne(Irregular):
+    """The paper's irregular steps with `rho Lt` up to 1.5, which 8 layers at Lt = 7 have in the middle alone."""
+
+    name = "irregular_beyond_one"
+
+    def __init__(self, **arguments) -> None:
+        super().__init__(**(arguments | {"cap": 0.9}))
+        self.cap = 1.5
+
+
+# Name in the tables, what it says in the page, and the schedule.
+VARIANTS = {
+    "adaptive": ("adaptive (paper), every 200 steps", "adaptive"),
+    "adaptive_every_50": ("every 50", {"name": "adaptive", "interval": 50}),
+    "adaptive_every_1000": ("every 1000", {"name": "adaptive", "interval": 1000}),
+    "adaptive_frozen_20": ("frozen after 20% of training", {"name": "adaptive", "freeze_at": 0.2}),
+    "hamiltonian": ("hamiltonian", "hamiltonian"),
+    "hamiltonian_corrected": ("weights corrected", {"name": "hamiltonian", "keeps_function": True}),
+    "hamiltonian_frozen_20": ("frozen after 20% of training", {"name": "hamiltonian", "freeze_at": 0.2}),
+    "hamiltonian_low_floor": ("floor 0.1 for 0.5", {"name": "hamiltonian", "floor": 0.1}),
+    "local_error": ("local error", "local_error"),
+    "equidistributing": ("equidistributing, beta 0.5, K norm", "equidistributing"),
+    "equidistributing_euclidean": ("Euclidean norm", {"name": "equidistributing", "norm": "euclidean"}),
+    "fast_large": ("beta -0.5, K norm", {"name": "equidistributing", "beta": -0.5}),
+    "fast_large_euclidean": ("beta -0.5, Euclidean norm",
+                             {"name": "equidistributing", "beta": -0.5, "norm": "euclidean"}),
+    "fast_large_frozen_20": ("beta -0.5, K norm, frozen after 20%",
+                             {"name": "equidistributing", "beta": -0.5, "freeze_at": 0.2}),
+    "learnable": ("learnable", "learnable"),
+    "learnable_fast": ("gain 5", {"name": "learnable", "gain": 5.0}),
+    "learnable_slow": ("gain 0.2", {"name": "learnable", "gain": 0.2}),
+    "learnable_entropy": ("entropy penalty 0.1", {"name": "learnable", "entropy": 0.1}),
+    "learnable_from_hamiltonian": ("from the last steps of hamiltonian", {"name": "learnable"}),
+    "learnable_beyond_one": ("rho L~ up to 1.5", {"name": "learnable_beyond_one"}),
+    "irregular": ("irregular (paper)", "irregular"),
+    "irregular_reversed": ("amplitude -2", {"name": "irregular", "amplitude": -2.0}),
+    "irregular_reversed_same_start": ("amplitude -2, weights start with the variance of equal steps",
+                                      {"name": "irregular", "amplitude": -2.0}),
+    "adaptive_final": ("the last steps of adaptive, fixed", {"name": "fixed"}),
+    "learnable_final": ("the last steps of learnable, fixed", {"name": "fixed"}),
+    "equidistant_l8": ("8 equal steps", "equidistant"),
+    "irregular_beyond_one_l8": ("8 steps, paper's irregular, rho L~ up to 1.2",
+                                {"name": "irregular_beyond_one", "amplitude": 2.0}),
+    "equidistant_l40": ("40 equal steps", "equidistant"),
+    "equidistant_long": ("equal steps, twice as much Adam", "equidistant"),
+}  # fmt: skip
+# Steps taken over from the end of another schedule's run of the same seed, and the argument that takes them.
+TAKEN_FROM = {
+    "learnable_from_hamiltonian": ("hamiltonian", "start_at"),
+    "adaptive_final": ("adaptive", "step_sizes"),
+    "learnable_final": ("learnable", "step_sizes"),
+}
+CHANGES = {"equidistant_long": {"optimizer": {"steps": 6000, "learning_rate": 1e-2}}}
+
+
+def schedule_of(task: str, name: str, seed: int, mu: float) -> str | dict:
+    """The schedule of a variant; what it takes over must be in details.csv."""
+    schedule = VARIANTS[name][1]
+    if name not in TAKEN_FROM:
+        return schedule
+    source, argument = TAKEN_FROM[name]
+    with DETAILS.open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            wanted = (task, source, str(seed), f"{mu:g}", "adam")
+            if tuple(row[key] for key in ("task", "schedule", "seed", "mu", "phase")) == wanted:
+                return schedule | {argument: [float(step) for step in row["step_sizes"].split()]}
+    raise SystemExit(f"{name} takes its steps from {source}: train and collect that first, {task}, seed {seed}.")
