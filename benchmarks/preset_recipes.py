@@ -17,7 +17,9 @@ def preset_recipe(task: str, effective_depth: int, schedule: str, seed: int = 0)
     depth, chosen = DEPTHS[task][effective_depth], SCHEDULE_ARGUMENTS.get((task, schedule), schedule)
     path = {"depth": depth, "effective_depth": effective_depth, "schedule": chosen}
     common = {"name": f"leaky_mlp_{task}_l{effective_depth}_{schedule}", "seed": seed, "network": path}
-    return Recipe.from_dict(_merge(_merge(common, PARTS[task]), SPECIAL.get((task, effective_depth), {})))
+    special = LOW_RANK if (task, effective_depth, schedule) == ("mnist", 7, "irregular") else {}
+    special = special or SPECIAL.get((task, effective_depth), {})
+    return Recipe.from_dict(_merge(_merge(common, PARTS[task]), special))
 
 
 def _merge(first: dict, second: dict) -> dict:
@@ -52,6 +54,13 @@ PARTS = {
 SCHEDULE_ARGUMENTS = {
     # H is conserved to first order in rho: where neighbouring steps differ much, -2H/Lt differs too.
     ("teacher_k3", "hamiltonian"): {"name": "hamiltonian", "floor": 0.9},
+}
+# "constant 3e-3" of mnist_rank.py: layers that can be cut to few directions at no cost (docs/choosing.md).
+LOW_RANK = {
+    "data": {"input_dropout": 0.0, "translation": 2},
+    "network": {"schedule": {"name": "irregular", "amplitude": -2.0}},
+    "objective": {"weight_decay": 4.286e-4, "io_weight_decay": 3e-4},
+    "optimizer": {"epochs": 40, "learning_rate": 2e-3},
 }
 SPECIAL = {
     # At Lt = 7 what is left of the inputs decays by exp(-7) only over the whole path. A large mu_io keeps the ends
