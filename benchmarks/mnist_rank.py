@@ -4,7 +4,8 @@
     python benchmarks/mnist_rank.py measure      writes mnist_rank.csv and mnist_directions.csv
     python benchmarks/mnist_rank.py draw         writes docs/images/mnist_rank.png from them
 
-MLPs of width 256, 12 layers, batches of 256, images moved by up to two pixels, 40 epochs, cosine decay. A layer has two
+MLPs of width 256, 12 layers, batches of 256, images moved by up to two pixels, 40 epochs, cosine decay, large steps at
+both ends; the last recipes change one of these. A layer has two
 spectra: of its weights W_l, and of what it writes, W_l s(A) over the training samples: the singular values of
 W_l E[s s^T]^(1/2). The rank of each is where its singular values have their largest ratio, the gap, among the first
 twenty; "from the third layer" takes the largest rank and the least gap of layers 3 to 12. The cut leaves layers 1 and 2
@@ -26,6 +27,13 @@ RECIPES = {
     "constant_1e-2": {"final": 1e-2},
     "peak_1e-2": {"final": 1e-3, "peak": 10.0},
     "peak_2e-2": {"final": 1e-3, "peak": 20.0},
+    "peak_2e-2_to_3e-3": {"final": 3e-3, "peak": 20 / 3},
+    # One thing at a time, from the first.
+    "constant_3e-3_equal_steps": {"final": 3e-3, "network": {"schedule": "equidistant"}},
+    "constant_3e-3_l3": {"final": 3e-3, "network": {"effective_depth": 3.0}},
+    "constant_3e-3_l12": {"final": 3e-3, "network": {"effective_depth": 12.0, "depth": 20}},
+    "constant_3e-3_width_128": {"final": 3e-3, "network": {"width": 128}},
+    "constant_3e-3_15_epochs": {"final": 3e-3, "epochs": 15},
 }
 SHOWN, MOST, FIRST = "peak_2e-2", 8, 3
 FIELDS = ("recipe", "seed", "lambda", "peak", "accuracy", "train_accuracy", "rank_from_third", "least_gap_from_third",
@@ -43,13 +51,14 @@ def recipe_of(seed: int, name: str):
     from leaky_zoo.training import Recipe
 
     chosen = RECIPES[name]
+    network = {"width": 256, "depth": 12, "effective_depth": 7.0, "schedule": ENDS_LARGE} | chosen.get("network", {})
+    mu = float(f"{chosen['final'] / network['effective_depth']:.4g}")
     return Recipe.from_dict({
         "name": f"mnist_rank_{name}_seed{seed}", "seed": seed,
         "data": {"name": "mnist", "batch_size": 256, "translation": 2},
-        "network": {"width": 256, "depth": 12, "effective_depth": 7.0, "schedule": ENDS_LARGE},
-        "objective": {"weight_decay": float(f"{chosen['final'] / 7:.4g}"), "io_weight_decay": 3e-4,
-                      "peak": chosen.get("peak", 1.0), "release_at": 0.65},
-        "optimizer": {"epochs": 40, "learning_rate": 2e-3},
+        "network": network,
+        "objective": {"weight_decay": mu, "io_weight_decay": 3e-4, "peak": chosen.get("peak", 1.0), "release_at": 0.65},
+        "optimizer": {"epochs": chosen.get("epochs", 40), "learning_rate": 2e-3},
     })  # fmt: skip
 
 

@@ -124,6 +124,7 @@ def main() -> None:
         insert(steps, schedule, comparison(schedule))
     insert(steps, "against_adaptive", comparison("irregular_reversed", "adaptive", ("teacher_resnet",)))
     insert(steps, "parts", parts_table("irregular_reversed"))
+    insert(steps, "ablations", ablations.table())
     insert(steps, "depths", depth_table())
     insert(steps, "resampling", csv_table(ROOT / "benchmarks" / "resampling.csv"))
     draw(ROOT / "docs" / "images" / "step_sizes.png")

@@ -89,3 +89,20 @@ def schedule_of(task: str, name: str, seed: int, mu: float) -> str | dict:
             if tuple(row[key] for key in ("task", "schedule", "seed", "mu", "phase")) == wanted:
                 return schedule | {argument: [float(step) for step in row["step_sizes"].split()]}
     raise SystemExit(f"{name} takes its steps from {source}: train and collect that first, {task}, seed {seed}.")
+
+
+def table(task: str = "teacher_k3", mu: float = 1e-3) -> str:
+    """Every variant against equal steps on one task, paired by seed: objective and test error after both phases."""
+    from step_sizes.compare import pairs, read_results, shown
+
+    columns = ("schedule", "pairs", "objective after Adam", "after L-BFGS", "test error after Adam", "after L-BFGS")
+    lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+    results = read_results()
+    for name, (words, _) in VARIANTS.items():
+        found = [pairs(results[task, mu, phase], name, "equidistant") for phase in ("adam", "lbfgs")]
+        if not len(found[0][0]):
+            continue
+        objectives = [shown(change, 2, "%") for change, _, _ in found]
+        errors = [shown(new - old, 4) for _, new, old in found]
+        lines.append(f"| {words} | {len(found[0][0])} | {' | '.join(objectives + errors)} |")
+    return "\n".join(lines)

@@ -42,6 +42,7 @@ SCHEDULES = {
     # Other depths: fewer layers than the task's, down to what the cap allows, and more.
     **{f"equidistant_l{depth}": "equidistant" for depth in (4, 8, 20, 40)},
     **{f"learnable_l{depth}": "learnable" for depth in (4, 20)},
+    "irregular_reversed_l40": {"name": "irregular", "amplitude": -2.0},
 }
 
 

@@ -162,8 +162,8 @@ class LeakyBlock(keras.layers.Layer):
 
 
 def with_ones(rows: np.ndarray, use_bias: bool) -> np.ndarray:
-    """Append the column of ones that multiplies the bias."""
-    return np.hstack([rows, np.ones((rows.shape[0], 1))]) if use_bias else rows
+    """Append the column of ones that multiplies the bias, in the dtype of the rows."""
+    return np.hstack([rows, np.ones((rows.shape[0], 1), rows.dtype)]) if use_bias else rows
 
 
 def _to_numpy(variable: Any) -> np.ndarray:

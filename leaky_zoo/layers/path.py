@@ -1,7 +1,8 @@
 """The path `A_0..A_L` that a probe batch takes through the network, and the lengths a schedule may ask for."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 
@@ -10,6 +11,8 @@ from leaky_zoo.geometry import Identity, cost_of_identity, k_norm_squared, momen
 
 class Path:
     """Representations of one batch along the path, with the geometry a step-size rule needs, computed when asked for.
+
+    The arrays stay in the dtype they come in; what is computed from them is in float64, one layer at a time.
 
     Args:
         representations: `A_0..A_L` as matrices with one row per column of the paper's `A`, each of shape `(n, w)`.
@@ -32,8 +35,8 @@ class Path:
         effective_depth: float,
         weighted: Callable[[int, np.ndarray], np.ndarray] | None = None,
     ) -> None:
-        self.representations = [np.asarray(a, dtype=np.float64) for a in representations]
-        self.features = [np.asarray(s, dtype=np.float64) for s in features]
+        self.representations = [np.asarray(a) for a in representations]
+        self.features = [np.asarray(s) for s in features]
         self.effective_depth = float(effective_depth)
         self._weighted = weighted
         self._identity = cache(self._solve_identity)
@@ -44,13 +47,13 @@ class Path:
 
     def norms(self) -> np.ndarray:
         """`||A_l||_F` for `l = 1..L`."""
-        return np.array([np.linalg.norm(a) for a in self.representations[1:]])
+        return np.array([np.linalg.norm(_exact(a)) for a in self.representations[1:]])
 
     def k_distances(self, gamma_0: float) -> np.ndarray:
         """`||A_l - A_{l-1}||_K` for `l = 1..L`, with `K` and gamma of the step's input."""
         lengths = []
         for row, (before, after) in enumerate(self._steps()):
-            squared = k_norm_squared(after - before, self.features[row], self.identity(row, gamma_0))
+            squared = k_norm_squared(after - before, _exact(self.features[row]), self.identity(row, gamma_0))
             lengths.append(np.sqrt(squared))
         return np.array(lengths)
 
@@ -67,7 +70,7 @@ class Path:
         if self._weighted is None:
             raise ValueError("Half steps need the weights: give `weighted`.")
         errors = []
-        for row, before in enumerate(self.representations[:-1]):
+        for row, before in enumerate(map(_exact, self.representations[:-1])):
             # Both ways in float64: the network's own step may have been taken in 16 bits.
             move = step_sizes[row] * (self._weighted(row, before) - self.effective_depth * before)
             half = before + move / 2
@@ -80,7 +83,11 @@ class Path:
         return self._identity(row, gamma_0)
 
     def _solve_identity(self, row: int, gamma_0: float) -> Identity:
-        return cost_of_identity(moments(self.representations[row], self.features[row]), gamma_0)
+        return cost_of_identity(moments(_exact(self.representations[row]), _exact(self.features[row])), gamma_0)
 
-    def _steps(self) -> zip:
-        return zip(self.representations[:-1], self.representations[1:], strict=True)
+    def _steps(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        return pairwise(map(_exact, self.representations))
+
+
+def _exact(array: np.ndarray) -> np.ndarray:
+    return np.asarray(array, dtype=np.float64)

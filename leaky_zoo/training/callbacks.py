@@ -10,6 +10,7 @@ from threadpoolctl import threadpool_limits
 
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.layers import LeakyBlock, Path
+from leaky_zoo.layers.block import with_ones
 from leaky_zoo.networks import LeakyNetwork
 
 MAX_CONV_COLUMNS = 1024
@@ -253,8 +254,12 @@ def measure_path(
         probe = probe[: max(1, MAX_CONV_COLUMNS // positions)]
     arrays = [keras.ops.convert_to_numpy(a) for a in model(probe, training=False)]
     blocks = network.blocks
-    columns = [blocks[0].columns(a) for a in arrays]
-    features = [block.features(a) for block, a in zip(blocks, arrays[:-1], strict=True)]
+    # Float32 holds what the layers wrote; float64 copies of the whole path would double the memory of an update.
+    dtype = np.float64 if arrays[0].dtype == np.float64 else np.float32
+    columns = [blocks[0].columns(a, dtype) for a in arrays]
+    features = [
+        with_ones(block.activations(a, dtype), block.use_bias) for block, a in zip(blocks, arrays[:-1], strict=True)
+    ]
     weights = [block.weight_matrix.T for block in blocks]
 
     def weighted(row: int, at: np.ndarray) -> np.ndarray:
