@@ -10,6 +10,7 @@ from pathlib import Path
 
 import mnist_rank
 from paper import figure1, figure2
+from step_sizes import ablations
 from step_sizes.compare import comparison, depth_table, draw, parts_table
 
 from leaky_zoo.analysis import Audit, plot_audit

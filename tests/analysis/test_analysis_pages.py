@@ -34,9 +34,9 @@ def audits():
         keras.utils.set_random_seed(0)
         net = LeakyMLP((4,), 3, width=8, depth=6, effective_depth=depth, weight_decay=1e-3, name=f"net_{depth:g}")
         if depth == 2.0:
-            first, last = [1 / 6] * 6, [0.3, 0.2, 0.1, 0.1, 0.1, 0.2]
-            net.step_size_trace = [{"step": 10, "step_sizes": first, "output_change": None, "accepted": True},
-                                   {"step": 20, "step_sizes": last, "output_change": 0.2, "accepted": False}]  # fmt: skip
+            seen = ((10, [1 / 6] * 6, None, True), (20, [0.3, 0.2, 0.1, 0.1, 0.1, 0.2], 0.2, False))
+            names = ("step", "step_sizes", "output_change", "accepted")
+            net.step_size_trace = [dict(zip(names, values, strict=True)) for values in seen]
         found.append(analyze(net, x, y, data={"name": "<b>data</b> & more", "split": "train"}))
     inputs = keras.Input((4,))
     other = keras.Model(inputs, keras.layers.Dense(5, name="<i>")(inputs), name="other")
@@ -53,7 +53,7 @@ def test_every_panel_is_labelled(audits):
     for wrong in ([{"step": 1, "step_sizes": [1.0], "accepted": True}], [3], {}, [{"step_sizes": [0.1] * 6}]):
         value = audits[1].to_dict()
         value["model"]["step_size_trace"] = wrong
-        with pytest.raises(InvalidInputError, match="model.step_size_trace"):
+        with pytest.raises(InvalidInputError, match=r"model\.step_size_trace"):
             Audit.from_dict(value)
     with pytest.raises(InvalidInputError, match="'nothing'"):
         plot_panel(audits[0], "nothing")

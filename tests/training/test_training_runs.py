@@ -140,7 +140,7 @@ def test_steps_move_at_the_interval_and_freeze(name):
 
 def test_learnable_steps_are_recorded_at_most_a_hundred_times(tmp_path, recipe):
     changes = {"network": {"schedule": "learnable"}, "optimizer": {"epochs": None, "steps": 220}, "log_every": 1}
-    network, result = train(recipe(data={"batch_size": 20}, **changes), tmp_path / "run")
+    _, result = train(recipe(data={"batch_size": 20}, **changes), tmp_path / "run")
     steps = [entry["step"] for entry in result.step_size_trace]
     assert steps == list(range(3, 220, 3))  # every third: the first at least a hundredth of the run apart
     assert result.step_size_trace[-1]["step_sizes"] != result.step_size_trace[0]["step_sizes"]
