@@ -106,13 +106,13 @@ def export_all(data_dir: str | None) -> None:
         key=lambda preset: preset["metrics"]["test"]["accuracy"],
         default=None,
     )
-    for preset in presets:
-        if "mnist" not in preset["name"] or preset is best:
-            path = EXPORT / preset["name"] / "model.onnx"
-            report = export_model(preset["name"], path, data_dir=data_dir)
-            print(path, report["bytes"], flush=True)
+    chosen = [preset for preset in presets if "mnist" not in preset["name"] or preset is best]
+    for preset in chosen:
+        path = EXPORT / preset["name"] / "model.onnx"
+        report = export_model(preset["name"], path, data_dir=data_dir)
+        print(path, report["bytes"], flush=True)
     for folder in EXPORT.glob("leaky_*"):
-        if folder.name not in {preset["name"] for preset in presets}:
+        if folder.name not in {preset["name"] for preset in chosen}:
             shutil.rmtree(folder)
 
 
