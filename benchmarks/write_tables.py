@@ -112,7 +112,7 @@ def insert(path: Path, marker: str, text: str) -> None:
 def main() -> None:
     insert(ROOT / "README.md", "presets", presets_table())
     insert(ROOT / "docs" / "presets.md", "selection", selection_table())
-    for marker in ("onnx_latency", "step_size_overhead"):
+    for marker in ("onnx_latency", "step_size_overhead", "step_size_memory"):
         insert(ROOT / "docs" / "performance.md", marker, csv_table(ROOT / "benchmarks" / f"{marker}.csv"))
     for marker in ("replicas", "soak", "loop_speed", "convergence_time"):
         insert(ROOT / "docs" / "training.md", marker, csv_table(ROOT / "benchmarks" / f"{marker}.csv"))
@@ -126,6 +126,7 @@ def main() -> None:
     insert(steps, "against_adaptive", comparison("irregular_reversed", "adaptive", ("teacher_resnet",)))
     insert(steps, "parts", parts_table("irregular_reversed"))
     insert(steps, "ablations", ablations.table())
+    insert(steps, "limit", comparison("irregular_reversed_l40", "equidistant_l40", ("teacher_k3",)))
     insert(steps, "depths", depth_table())
     insert(steps, "resampling", csv_table(ROOT / "benchmarks" / "resampling.csv"))
     draw(ROOT / "docs" / "images" / "step_sizes.png")

@@ -245,6 +245,21 @@ def test_equidistributing_shares_out_its_monitor(norm):
     np.testing.assert_allclose(schedule.update(rho, path), rho + 0.05 * (monitor / monitor.sum() - rho), rtol=1e-9)
 
 
+def test_a_path_in_float32_is_measured_in_float64():
+    exact = random_path(3)
+    arrays, features = ([a.astype("float32") for a in part] for part in (exact.representations, exact.features))
+    single = Path(arrays, features, 3.0, lambda row, a: a**2)
+    widened = ([a.astype("float64") for a in part] for part in (arrays, features))
+    double = Path(*widened, 3.0, lambda row, a: a**2)
+    assert single.representations[0].dtype == single.features[0].dtype == np.float32
+    rho = np.full(8, 1 / 8)
+    for measure in (
+        Path.distances, Path.norms, lambda p: p.k_distances(1e-5), lambda p: p.costs_of_identity(1e-5),
+        lambda p: p.half_step_errors(rho),
+    ):  # fmt: skip
+        np.testing.assert_array_equal(measure(single), measure(double))
+
+
 def test_half_steps_by_hand():
     """`A' = -2 A + w relu(A)`, one sample of width 1: from 1 at rho = 0.25 with w = 6 to 2; by halves to 2.25."""
     path = Path([np.ones((1, 1)), np.full((1, 1), 2.0)], [np.ones((1, 1))], 2.0, lambda row, a: 6 * np.maximum(a, 0))
