@@ -260,10 +260,9 @@ def measure_path(
     features = [
         with_ones(block.activations(a, dtype), block.use_bias) for block, a in zip(blocks, arrays[:-1], strict=True)
     ]
-    weights = [block.weight_matrix.T for block in blocks]
 
     def weighted(row: int, at: np.ndarray) -> np.ndarray:
-        return blocks[row].features(blocks[row].restore(at, arrays[row].shape)) @ weights[row]
+        return blocks[row].features(blocks[row].restore(at, arrays[row].shape)) @ blocks[row].weight_matrix.T
 
     return arrays, Path(columns, features, network.effective_depth, weighted)
 
