@@ -31,7 +31,6 @@ RECIPES = {
     # One thing at a time, from the first.
     "constant_3e-3_equal_steps": {"final": 3e-3, "network": {"schedule": "equidistant"}},
     "constant_3e-3_l3": {"final": 3e-3, "network": {"effective_depth": 3.0}},
-    "constant_3e-3_l12": {"final": 3e-3, "network": {"effective_depth": 12.0, "depth": 20}},
     "constant_3e-3_width_128": {"final": 3e-3, "network": {"width": 128}},
     "constant_3e-3_15_epochs": {"final": 3e-3, "epochs": 15},
 }
