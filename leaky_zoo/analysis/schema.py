@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from leaky_zoo.analysis.audit import SCHEMA_VERSION, Audit
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.files import write_json
+from leaky_zoo.layers.step_sizes import is_trace
 from leaky_zoo.reading import shown
 
 SCHEMA_FILE = Path(__file__).with_name("audit_schema.json")
@@ -57,7 +58,7 @@ def read_audit(value: dict[str, Any]) -> Audit:
             if not isinstance(audit.model.get(key), kind):
                 raise InvalidInputError(f"The audit's field model.{key} is wrong: {shown(audit.model.get(key))}")
         trace = audit.model.get("step_size_trace")
-        if not (trace is None or _is_trace(trace, len(audit.layers))):
+        if not (trace is None or is_trace(trace, len(audit.layers))):
             raise InvalidInputError(f"The audit's field model.step_size_trace is wrong: {shown(trace)}")
         for row, layer in enumerate(audit.layers):
             if layer.step_size is None or layer.position is None or not layer.weight_singular_values:
@@ -65,19 +66,6 @@ def read_audit(value: dict[str, Any]) -> Audit:
                     f"The audit's field layers.{row} lacks its step or the weights' singular values."
                 )
     return audit
-
-
-def _is_trace(value: Any, depth: int) -> bool:
-    """Whether it is a list of updates with a step, as many step sizes as layers, and whether each was accepted."""
-    return isinstance(value, list) and all(
-        isinstance(entry, dict)
-        and isinstance(entry.get("step"), int)
-        and isinstance(entry.get("accepted"), bool)
-        and isinstance(sizes := entry.get("step_sizes"), list)
-        and len(sizes) == depth
-        and all(isinstance(size, int | float) for size in sizes)
-        for entry in value
-    )
 
 
 if __name__ == "__main__":

@@ -9,7 +9,9 @@ from keras import ops
 
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.layers import LeakyBlock, StepSizes, get_schedule
+from leaky_zoo.layers.step_sizes import is_trace
 from leaky_zoo.networks.losses import TASKS, loss_for
+from leaky_zoo.reading import shown
 
 
 class LeakyNetwork(keras.Model):
@@ -116,7 +118,7 @@ class LeakyNetwork(keras.Model):
             "output_variance": _plain(output_variance),
             "class_names": class_names,
             "dataset": dataset,
-            "step_size_trace": step_size_trace or None,
+            "step_size_trace": _checked_trace(step_size_trace, depth),
             **family,
         }
         common = {
@@ -194,11 +196,12 @@ class LeakyNetwork(keras.Model):
     @property
     def step_size_trace(self) -> list[dict[str, Any]] | None:
         """How training moved the step sizes; None where nothing was recorded."""
-        return self._settings["step_size_trace"]
+        trace = self._settings["step_size_trace"]
+        return None if trace is None else [dict(entry) for entry in trace]  # plain data, not Keras's tracked lists
 
     @step_size_trace.setter
     def step_size_trace(self, trace: list[dict[str, Any]] | None) -> None:
-        self._settings["step_size_trace"] = trace or None
+        self._settings["step_size_trace"] = _checked_trace(trace, self._settings["depth"])
 
     @property
     def blocks(self) -> list[LeakyBlock]:
@@ -330,6 +333,15 @@ def _normalization(mean: Any, variance: Any, dtype: str, name: str, invert: bool
     return keras.layers.Normalization(
         axis=axis, mean=_plain(mean), variance=_plain(variance), invert=invert, dtype=dtype, name=name
     )
+
+
+def _checked_trace(trace: Any, depth: int) -> list[dict[str, Any]] | None:
+    if trace is not None and not is_trace(trace, depth):
+        raise InvalidInputError(
+            f"`step_size_trace` is a list of dicts with `step`, {depth} `step_sizes` and `accepted`, as StepSizeUpdate "
+            f"records it. Received: step_size_trace={shown(trace)}"
+        )
+    return trace or None
 
 
 def _plain(value: Any) -> Any:

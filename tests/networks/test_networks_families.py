@@ -167,6 +167,7 @@ def test_golden_order_of_weights(family):
         ({"weight_decay": -1.0}, "weight_decay=-1.0"),
         ({"depth": 3, "effective_depth": 7.0}, "depth >= 8"),
         ({"class_names": ["one"]}, "class_names"),
+        ({"step_size_trace": [{"step": 1, "step_sizes": [0.5, 0.5], "accepted": True}]}, "6 `step_sizes`"),
     ],
 )
 def test_bad_arguments_are_named(arguments, message):
