@@ -178,7 +178,7 @@ class StepSizeUpdate(StepCallback):
             raise InvalidInputError(
                 f"StepSizeUpdate needs a LeakyMLP or LeakyConvNet. Received: model={type(self.model).__name__}"
             )
-        self._representations, self._head = self.model.representations, self.model.head
+        self._stem = keras.Model(self.model.input, self.model.representations.outputs[0])
 
     def next_stop(self, step: int) -> int | None:
         schedule = self.model.path_layer.schedule
@@ -215,12 +215,12 @@ class StepSizeUpdate(StepCallback):
     def update(self) -> None:
         """Measure the path and move the step sizes once."""
         layer, blocks = self.model.path_layer, self.model.blocks
-        arrays, path = measure_path(self.model, self.probe, self._representations)
+        path = measure_path(self.model, self.probe, self._stem)
         old = layer.rho
         new = self._share(np.asarray(layer.schedule.update(old, path), np.float64))
         change = None
         if layer.schedule.keeps_function:
-            before = keras.ops.convert_to_numpy(self._head(arrays[-1])).astype(np.float64)
+            before = self._outputs()
             weights = [block.weight_matrix for block in blocks]
             ratio = old / new
             for row, block in enumerate(blocks):
@@ -228,8 +228,7 @@ class StepSizeUpdate(StepCallback):
                 kept = ratio[row] * weights[row] + layer.effective_depth * (1 - ratio[row]) * identity
                 block.assign_weight_matrix(self._share(kept))
             layer.assign(new)
-            after = keras.ops.convert_to_numpy(self.model(self.probe[: len(before)])).astype(np.float64)
-            change = float(np.linalg.norm(after - before)) / max(float(np.linalg.norm(before)), 1e-300)
+            change = float(np.linalg.norm(self._outputs() - before)) / max(float(np.linalg.norm(before)), 1e-300)
             change = float(self._share(np.array([change]))[0])
             if change > layer.schedule.tolerance:
                 for block, weight in zip(blocks, weights, strict=True):
@@ -239,32 +238,43 @@ class StepSizeUpdate(StepCallback):
             layer.assign(new)
         self._record(change, change is None or change <= layer.schedule.tolerance)
 
+    def _outputs(self) -> np.ndarray:
+        return keras.ops.convert_to_numpy(self.model(self.probe, training=False)).astype(np.float64)
+
     def _record(self, change: float | None, accepted: bool) -> None:
         steps = self.model.step_sizes.tolist()
         self.trace.append({"step": self.step, "step_sizes": steps, "output_change": change, "accepted": accepted})
 
 
-def measure_path(
-    network: LeakyNetwork, probe: np.ndarray, representations: keras.Model | None = None
-) -> tuple[list[np.ndarray], Path]:
-    """The representations of a probe batch, as the layers have them and as a `Path`."""
-    model = network.representations if representations is None else representations
-    positions = int(np.prod(model.outputs[0].shape[1:])) // network.settings["width"]
+def measure_path(network: LeakyNetwork, probe: np.ndarray, stem: keras.Model | None = None) -> Path:
+    """The path of a probe batch, stepped in numpy: outside a graph, Keras's layers take longer than the products.
+
+    Args:
+        network: the network.
+        probe: raw inputs; of images as many as have `MAX_CONV_COLUMNS` positions.
+        stem: a model from raw inputs to `A_0`. Default None: made from the network.
+
+    Returns:
+        The `Path`, in float32, or in float64 for a float64 network; float64 copies would double its memory.
+    """
+    stem = keras.Model(network.input, network.representations.outputs[0]) if stem is None else stem
+    positions = int(np.prod(stem.output.shape[1:])) // network.settings["width"]
     if positions > 1:  # a convolution has a column for each position: fewer samples have as many
         probe = probe[: max(1, MAX_CONV_COLUMNS // positions)]
-    arrays = [keras.ops.convert_to_numpy(a) for a in model(probe, training=False)]
-    blocks = network.blocks
-    # Float32 holds what the layers wrote; float64 copies of the whole path would double the memory of an update.
-    dtype = np.float64 if arrays[0].dtype == np.float64 else np.float32
-    columns = [blocks[0].columns(a, dtype) for a in arrays]
-    features = [
-        with_ones(block.activations(a, dtype), block.use_bias) for block, a in zip(blocks, arrays[:-1], strict=True)
-    ]
+    first = keras.ops.convert_to_numpy(stem(probe, training=False))
+    dtype = np.dtype(network.dtype_policy.variable_dtype)
+    blocks, current = network.blocks, first
+    columns, features = [blocks[0].columns(first, dtype)], []
+    for block, rho in zip(blocks, network.step_sizes, strict=True):
+        features.append(with_ones(block.activations(current, dtype), block.use_bias))
+        leak, weights = dtype.type(1 - rho * network.effective_depth), (rho * block.weight_matrix).astype(dtype)
+        columns.append(leak * columns[-1] + features[-1] @ weights.T)
+        current = block.restore(columns[-1], first.shape)
 
     def weighted(row: int, at: np.ndarray) -> np.ndarray:
-        return blocks[row].features(blocks[row].restore(at, arrays[row].shape)) @ blocks[row].weight_matrix.T
+        return blocks[row].features(blocks[row].restore(at, first.shape)) @ blocks[row].weight_matrix.T
 
-    return arrays, Path(columns, features, network.effective_depth, weighted)
+    return Path(columns, features, network.effective_depth, weighted)
 
 
 class EarlyStopping(keras.callbacks.EarlyStopping):

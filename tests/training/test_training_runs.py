@@ -14,6 +14,7 @@ from leaky_zoo.layers import Path as LayerPath
 from leaky_zoo.layers import Schedule
 from leaky_zoo.networks import LeakyConvNet, LeakyMLP, resample
 from leaky_zoo.training import PenaltyRamp, StepSizeUpdate, make_strategy, train
+from leaky_zoo.training.callbacks import measure_path
 from leaky_zoo.zoo import load_model
 
 pytestmark = pytest.mark.tensorflow_only
@@ -183,6 +184,19 @@ def test_updates_measure_the_path_of_a_convolution():
     updates.on_train_begin()
     updates.update()
     assert network.step_sizes.sum() == pytest.approx(1.0, abs=1e-6) and not np.allclose(network.step_sizes, 0.2)
+
+
+@pytest.mark.parametrize("family", ["mlp", "conv"])
+def test_the_measured_path_is_the_networks(family):
+    arguments = {"width": 3, "depth": 5, "effective_depth": 2.0, "schedule": "irregular", "dtype": "float64"}
+    if family == "mlp":
+        network, x = LeakyMLP((7,), 3, **arguments), np.random.default_rng(0).normal(size=(8, 7))
+    else:
+        network = LeakyConvNet((6, 6, 1), 3, data_format="channels_last", **arguments)
+        x = np.random.default_rng(0).normal(size=(8, 6, 6, 1))
+    expected = [keras.ops.convert_to_numpy(a) for a in network.representations(x)]
+    for ours, theirs in zip(measure_path(network, x).representations, expected, strict=True):
+        np.testing.assert_allclose(ours, network.blocks[0].columns(theirs), rtol=1e-12, atol=1e-12)
 
 
 def test_step_size_updates_need_one_of_our_networks():
