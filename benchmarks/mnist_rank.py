@@ -197,7 +197,7 @@ def draw() -> None:
     from leaky_zoo.files import replacing
 
     nets, directions = read_rows(TABLE), read_rows(DIRECTIONS)
-    figure = Figure(figsize=(16, 4.8), layout="constrained")
+    figure = Figure(figsize=(16, 5.2), layout="constrained")
     left, middle, right = figure.subplots(1, 3)
     for name in RECIPES:
         chosen = [net for net in nets if net["recipe"] == name]
@@ -215,7 +215,9 @@ def draw() -> None:
     middle.axhline(98.6, color="0.6", linestyle="--", linewidth=0.8)
     middle.set(xticks=range(4, 13), xlabel="largest rank of layers 3 to 12", ylabel="test accuracy, %",
                title=f"layers 3 to 12 cut to their rank, at most {MOST}")  # fmt: skip
-    left.legend(frameon=False, fontsize=8, title="lambda")
+    left.set_xticks([2, 3, 5, 10, 20], ["2", "3", "5", "10", "20"])
+    left.minorticks_off()
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower left", ncols=5, frameon=False, fontsize=8)
     means = np.array([np.array(row["class_means"].split(), float) for row in directions])
     bound = np.abs(means).max()
     image = right.imshow(means, cmap="RdBu_r", vmin=-bound, vmax=bound, aspect="auto")
