@@ -2,7 +2,7 @@
 
 from leaky_zoo.geometry.bounds import HamiltonianBounds, hamiltonian_bounds
 from leaky_zoo.geometry.energies import Energies, energies
-from leaky_zoo.geometry.identity import Identity, cost_of_identity, cost_of_identity_sweep, k_norm_squared
+from leaky_zoo.geometry.identity import Identity, cost_of_identity, cost_of_identity_sweep, k_norms_squared
 from leaky_zoo.geometry.moments import Moments, MomentumMoments, moments
 from leaky_zoo.geometry.plateau import Plateau, find_plateau
 from leaky_zoo.geometry.spectra import (
@@ -32,7 +32,7 @@ __all__ = [
     "energies",
     "find_plateau",
     "hamiltonian_bounds",
-    "k_norm_squared",
+    "k_norms_squared",
     "largest_gap",
     "linear_cka",
     "moments",

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
-from itertools import pairwise
+from typing import Self
 
 import numpy as np
 
-from leaky_zoo.geometry import Identity, cost_of_identity, k_norm_squared, moments
+from leaky_zoo.geometry import Identity, cost_of_identity, k_norms_squared, moments
+
+Walk = Callable[[], Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]]
 
 
 class Path:
@@ -35,31 +37,54 @@ class Path:
         effective_depth: float,
         weighted: Callable[[int, np.ndarray], np.ndarray] | None = None,
     ) -> None:
-        self.representations = [np.asarray(a) for a in representations]
-        self.features = [np.asarray(s) for s in features]
-        self.effective_depth = float(effective_depth)
-        self._weighted = weighted
-        self._identity = cache(self._solve_identity)
+        steps = list(zip(representations[:-1], features, representations[1:], strict=True))
+        self._set(lambda: iter(steps), effective_depth, weighted)
+
+    @classmethod
+    def walked(
+        cls, walk: Walk, effective_depth: float, weighted: Callable[[int, np.ndarray], np.ndarray] | None = None
+    ) -> Self:
+        """A path that is stepped anew whenever a length is asked for, so that two layers of it are in memory.
+
+        Args:
+            walk: gives an iterator of `(A_{l-1}, s(A_{l-1}), A_l)` for `l = 1..L`.
+            effective_depth: `Lt` of the network.
+            weighted: see `Path`. Default None.
+
+        Returns:
+            The `Path`.
+        """
+        path = cls.__new__(cls)
+        path._set(walk, effective_depth, weighted)
+        return path
+
+    def _set(self, walk: Walk, effective_depth: float, weighted: Callable | None) -> None:
+        self._walk, self.effective_depth, self._weighted = walk, float(effective_depth), weighted
+        # A rule that asks for both of a pair walks the path once.
+        self._lengths = cache(self._measure_lengths)
+        self._k_lengths = cache(self._measure_k_lengths)
+
+    @property
+    def representations(self) -> list[np.ndarray]:
+        """`A_0..A_L`, each of shape `(n, w)`: all of the path in memory."""
+        steps = [(before, after) for before, _, after in self._walk()]
+        return [np.asarray(a) for a in (steps[0][0], *(after for _, after in steps))]
 
     def distances(self) -> np.ndarray:
         """`||A_l - A_{l-1}||_F` for `l = 1..L`."""
-        return np.array([np.linalg.norm(after - before) for before, after in self._steps()])
+        return self._lengths()[0]
 
     def norms(self) -> np.ndarray:
         """`||A_l||_F` for `l = 1..L`."""
-        return np.array([np.linalg.norm(_exact(a)) for a in self.representations[1:]])
+        return self._lengths()[1]
 
     def k_distances(self, gamma_0: float) -> np.ndarray:
         """`||A_l - A_{l-1}||_K` for `l = 1..L`, with `K` and gamma of the step's input."""
-        lengths = []
-        for row, (before, after) in enumerate(self._steps()):
-            squared = k_norm_squared(after - before, _exact(self.features[row]), self.identity(row, gamma_0))
-            lengths.append(np.sqrt(squared))
-        return np.array(lengths)
+        return self._k_lengths(gamma_0)[0]
 
     def costs_of_identity(self, gamma_0: float) -> np.ndarray:
         """`COI_l = ||A_{l-1}||_K^2` for `l = 1..L`."""
-        return np.array([self.identity(row, gamma_0).cost for row in range(len(self.features))])
+        return self._k_lengths(gamma_0)[1]
 
     def half_step_errors(self, step_sizes: np.ndarray) -> np.ndarray:
         """`||A_l - A'_l||_F`, `A'_l` reached from `A_{l-1}` by two half steps with the same weights.
@@ -70,23 +95,33 @@ class Path:
         if self._weighted is None:
             raise ValueError("Half steps need the weights: give `weighted`.")
         errors = []
-        for row, before in enumerate(map(_exact, self.representations[:-1])):
+        for row, (before, _, _) in enumerate(self._walk()):
             # Both ways in float64: the network's own step may have been taken in 16 bits.
-            move = step_sizes[row] * (self._weighted(row, before) - self.effective_depth * before)
-            half = before + move / 2
+            exact = _exact(before)
+            move = step_sizes[row] * (self._weighted(row, exact) - self.effective_depth * exact)
+            half = exact + move / 2
             second = step_sizes[row] / 2 * (self._weighted(row, half) - self.effective_depth * half)
-            errors.append(np.linalg.norm(half + second - (before + move)))
+            errors.append(np.linalg.norm(half + second - (exact + move)))
         return np.array(errors)
 
-    def identity(self, row: int, gamma_0: float) -> Identity:
-        """Least-squares identity at the input of step `row + 1`."""
-        return self._identity(row, gamma_0)
+    def identities(self, gamma_0: float) -> Iterator[Identity]:
+        """Least-squares identity at the input of each step, in turn."""
+        for before, features, _ in self._walk():
+            yield cost_of_identity(moments(before, features), gamma_0)
 
-    def _solve_identity(self, row: int, gamma_0: float) -> Identity:
-        return cost_of_identity(moments(_exact(self.representations[row]), _exact(self.features[row])), gamma_0)
+    def _measure_lengths(self) -> tuple[np.ndarray, np.ndarray]:
+        exact = ((_exact(before), _exact(after)) for before, _, after in self._walk())
+        found = [(np.linalg.norm(after - before), np.linalg.norm(after)) for before, after in exact]
+        distances, norms = np.array(found).T
+        return distances, norms
 
-    def _steps(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        return pairwise(map(_exact, self.representations))
+    def _measure_k_lengths(self, gamma_0: float) -> tuple[np.ndarray, np.ndarray]:
+        found = []
+        for before, features, after in self._walk():
+            exact = _exact(before)
+            found.append(k_norms_squared([_exact(after) - exact, exact], features, gamma_0))
+        squares, costs = np.array(found).T
+        return np.sqrt(squares), costs
 
 
 def _exact(array: np.ndarray) -> np.ndarray:

@@ -1,7 +1,7 @@
 """What moves during training: the ramp of `mu`, the step sizes; when it stops early; what must survive a restart."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -223,9 +223,9 @@ class StepSizeUpdate(StepCallback):
             before = self._outputs()
             weights = [block.weight_matrix for block in blocks]
             ratio = old / new
+            identities = [identity.weights for identity in path.identities(layer.schedule.gamma_0)]
             for row, block in enumerate(blocks):
-                identity = path.identity(row, layer.schedule.gamma_0).weights
-                kept = ratio[row] * weights[row] + layer.effective_depth * (1 - ratio[row]) * identity
+                kept = ratio[row] * weights[row] + layer.effective_depth * (1 - ratio[row]) * identities[row]
                 block.assign_weight_matrix(self._share(kept))
             layer.assign(new)
             change = float(np.linalg.norm(self._outputs() - before)) / max(float(np.linalg.norm(before)), 1e-300)
@@ -249,6 +249,8 @@ class StepSizeUpdate(StepCallback):
 def measure_path(network: LeakyNetwork, probe: np.ndarray, stem: keras.Model | None = None) -> Path:
     """The path of a probe batch, stepped in numpy: outside a graph, Keras's layers take longer than the products.
 
+    It is walked when a length is asked for, with the network's weights of that moment.
+
     Args:
         network: the network.
         probe: raw inputs; of images as many as have `MAX_CONV_COLUMNS` positions.
@@ -263,18 +265,21 @@ def measure_path(network: LeakyNetwork, probe: np.ndarray, stem: keras.Model | N
         probe = probe[: max(1, MAX_CONV_COLUMNS // positions)]
     first = keras.ops.convert_to_numpy(stem(probe, training=False))
     dtype = np.dtype(network.dtype_policy.variable_dtype)
-    blocks, current = network.blocks, first
-    columns, features = [blocks[0].columns(first, dtype)], []
-    for block, rho in zip(blocks, network.step_sizes, strict=True):
-        features.append(with_ones(block.activations(current, dtype), block.use_bias))
-        leak, weights = dtype.type(1 - rho * network.effective_depth), (rho * block.weight_matrix).astype(dtype)
-        columns.append(leak * columns[-1] + features[-1] @ weights.T)
-        current = block.restore(columns[-1], first.shape)
+    blocks = network.blocks
+
+    def walk() -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        before = blocks[0].columns(first, dtype)
+        for block, rho in zip(blocks, network.step_sizes, strict=True):
+            features = with_ones(block.activations(block.restore(before, first.shape), dtype), block.use_bias)
+            leak, weights = dtype.type(1 - rho * network.effective_depth), (rho * block.weight_matrix).astype(dtype)
+            after = leak * before + features @ weights.T
+            yield before, features, after
+            before = after
 
     def weighted(row: int, at: np.ndarray) -> np.ndarray:
         return blocks[row].features(blocks[row].restore(at, first.shape)) @ blocks[row].weight_matrix.T
 
-    return Path(columns, features, network.effective_depth, weighted)
+    return Path.walked(walk, network.effective_depth, weighted)
 
 
 class EarlyStopping(keras.callbacks.EarlyStopping):

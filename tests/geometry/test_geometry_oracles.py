@@ -11,7 +11,7 @@ from leaky_zoo.geometry import (
     cost_of_identity_sweep,
     energies,
     hamiltonian_bounds,
-    k_norm_squared,
+    k_norms_squared,
     moments,
     participation_ratio,
     singular_values,
@@ -49,8 +49,9 @@ def test_cost_of_identity_is_the_kernel_norm(shape, gamma_0):
 def test_any_matrix_has_its_kernel_norm(shape):
     a, s, random = draw(shape)
     x = random.normal(size=a.shape)
-    identity = cost_of_identity(moments(a.T, s.T), 1e-4)
-    assert k_norm_squared(x.T, s.T, identity) == pytest.approx(kernel_norm(x, x, s, identity.gamma), rel=1e-9)
+    gamma = cost_of_identity(moments(a.T, s.T), 1e-4).gamma
+    expected = [kernel_norm(m, m, s, gamma) for m in (x, a)]
+    np.testing.assert_allclose(k_norms_squared([x.T, a.T], s.T, 1e-4), expected, rtol=1e-9)
 
 
 @given(shapes, st.sampled_from([0.0, 0.5, 3.0, 12.0]))
@@ -84,7 +85,7 @@ def test_gamma_identity(shape, gamma_0, depth):
     momentum = MomentumMoments(p @ s.T, float(np.vdot(p, a)), float(np.vdot(p, p)))
     energy = energies(sums, identity, p @ s.T, depth, momentum)
     shifted = (p @ s.T @ s - depth * a) / depth + identity.gamma * b
-    terms = (identity.cost, k_norm_squared(shifted.T, s.T, identity), identity.gamma * np.vdot(b, b))
+    terms = (identity.cost, k_norms_squared([shifted.T], s.T, gamma_0)[0], identity.gamma * np.vdot(b, b))
     expected = terms[0] - terms[1] + terms[2]
     assert energy.rank_from_hamiltonian == pytest.approx(expected, abs=1e-10 * max(map(abs, terms)))
     assert energy.criticality_residual == pytest.approx(0.0, abs=1e-14)
