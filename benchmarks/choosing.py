@@ -84,7 +84,7 @@ def measure_all() -> None:
                 "test_error": 100 * (1 - test["accuracy"]) if "accuracy" in test else test["loss"],
                 "seconds": run["seconds"],
             })  # fmt: skip
-    write_rows(TABLE, FIELDS, rows)
+    write_rows(TABLE, FIELDS, rows, ("task", "choice", "value", "seed"))
     print(f"{len(rows)} rows")
 
 

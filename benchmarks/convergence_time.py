@@ -1,30 +1,32 @@
-"""Time from where Adam stops to a critical point: plain L-BFGS against Kronecker-factored coordinates.
+"""Time from where Adam stops to a critical point: plain L-BFGS, Kronecker-factored coordinates, means of iterates.
 
-    python benchmarks/convergence_time.py [--seeds 0-1]    writes convergence_time.csv; needs a quiet machine
+    python benchmarks/convergence_time.py [--seeds 0-2]    writes convergence_time.csv; needs a quiet machine
 
-Teacher 30 -> 3 -> 30, L~ = 7, 12 equal steps, width 64, mu = mu_io = 1e-3: 3000 or 1000 steps of Adam, then L-BFGS in
-float64 from the same weights, once with each preconditioner, until every layer of the middle half of the path has a
-criticality residual of at most 0.05. It is looked at every 100 iterations, when the factors are renewed, and every 500
-without them (a round starts with an empty history); the looks are in the time of both. Plain L-BFGS gets 4000
-iterations. `ratio` is to the factors from the same weights; `ratio_with_adam` is of the sum with Adam's time, to the
-least sum of the seed.
+The nets of figure 1 at L~ = 7 (teacher 30 -> 3 -> 30, 20 equal steps, width 100, mu = mu_io = 1e-3): 2000 steps of
+Adam, as there, or 1000, then L-BFGS in float64 from the same weights, until every layer of the middle half of the path
+has a criticality residual of at most 0.05. It is looked at in every evaluation, of iterates and of means alike. `plain`
+is scipy's L-BFGS without a restart. `ratio` is to the last method from the same weights; `ratio_with_adam` is of the sum
+with Adam's time, to the least such sum of the seed.
 """
 
 import argparse
 import csv
 import os
+import sys
 import time
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 ROOT = Path(__file__).parent
 TABLE, RUNS = Path(__file__).with_suffix(".csv"), ROOT.parent / "build" / "convergence_time"
-FIELDS = ("seed", "adam_steps", "preconditioner", "reached", "seconds", "iterations", "objective", "residual_middle",
+FIELDS = ("seed", "adam_steps", "method", "reached", "seconds", "iterations", "objective", "residual_middle",
           "residual_elsewhere", "adam_seconds", "ratio", "ratio_with_adam")  # fmt: skip
-WANTED, ADAM_STEPS = 0.05, (3000, 1000)
-SETTINGS = {
-    "kronecker": {"iterations": 3000, "round": 100},
-    "none": {"iterations": 4000, "round": 500},
+WANTED, EFFECTIVE_DEPTH, ADAM_STEPS = 0.05, 7.0, (2000, 1000)
+METHODS = {
+    "plain": {"preconditioner": "none", "iterations": 4000},
+    "plain, means of 10": {"preconditioner": "none", "iterations": 4000, "round": 4000, "average": 10},
+    "factors": {"preconditioner": "kronecker", "iterations": 2000, "round": 100},
+    "factors, means of 10": {"preconditioner": "kronecker", "iterations": 2000, "round": 100, "average": 10},
 }
 
 
@@ -32,34 +34,43 @@ class ReachedError(Exception):
     """The residual is small enough."""
 
 
-def run(network, x, y, preconditioner: str) -> dict:
+def run(network, x, y, method: str) -> dict:
     """One phase from the weights of `network`, which is changed."""
     import numpy as np
 
-    from leaky_zoo.training.lbfgs import criticality_residuals, minimize_objective
+    from leaky_zoo.training import lbfgs
     from leaky_zoo.training.recipe import LBFGSPart
 
-    part = LBFGSPart(preconditioner=preconditioner, criticality=1e-9, **SETTINGS[preconditioner])
-    started, found = time.perf_counter(), {}
-    depth = network.settings["depth"]
+    depth, found, done = network.settings["depth"], {}, 0
     middle = np.zeros(depth, bool)
     middle[depth // 4 : depth - depth // 4] = True
-    criticality_residuals(network, x, y)  # the first call traces
 
-    def look(progress) -> None:
-        nonlocal found
-        residuals = np.array(progress.criticality_residuals)
-        found = {"seconds": time.perf_counter() - started, "iterations": progress.iterations,
-                 "objective": progress.objective, "residual_middle": residuals[middle].max(),
-                 "residual_elsewhere": residuals[~middle].max()}  # fmt: skip
-        if found["residual_middle"] <= WANTED:
-            raise ReachedError
+    class Watched(lbfgs.Objective):
+        def __call__(self, vector):
+            value, gradient = super().__call__(vector)
+            residuals = np.array(self.criticality_residuals(gradient))
+            found.update(objective=value, residual_middle=residuals[middle].max(),
+                         residual_elsewhere=residuals[~middle].max())  # fmt: skip
+            if found["residual_middle"] <= WANTED:
+                raise ReachedError
+            return value, gradient
 
+    def count(iteration: int, objective: float) -> None:
+        nonlocal done
+        done = iteration
+
+    own = METHODS[method]
+    part = LBFGSPart(**own, criticality=1e-9 if "average" in own else None)
+    plain, lbfgs.Objective = lbfgs.Objective, Watched
+    plain(network, x, y)(plain(network, x, y).get())  # the first call traces the layers
+    started, reached = time.perf_counter(), False
     try:
-        minimize_objective(network, x, y, part, on_round=look)
+        lbfgs.minimize_objective(network, x, y, part, count)
     except ReachedError:
-        return {"reached": True, **found}
-    return {"reached": False, **found}
+        reached = True
+    finally:
+        lbfgs.Objective = plain
+    return {"reached": reached, "seconds": time.perf_counter() - started, "iterations": done, **found}
 
 
 def main(seeds: range) -> None:
@@ -76,29 +87,27 @@ def main(seeds: range) -> None:
 
 
 def one_seed(seed: int) -> list[dict]:
-    """Both preconditioners from both starts."""
-    from teachers import teacher_file
+    """All methods from both starts."""
+    sys.path.insert(0, str(ROOT / "paper"))
+    import figure1
 
     from leaky_zoo.data import load_data
-    from leaky_zoo.training import Recipe, train
+    from leaky_zoo.training import train
 
     rows = []
-    data = teacher_file(RUNS / f"teacher_seed{seed}.npz", (30, 3, 30), seed=seed)
     for steps in ADAM_STEPS:
-        recipe = Recipe.from_dict({
-            "name": f"convergence_seed{seed}", "seed": seed, "data": {"name": str(data), "batch_size": "full"},
-            "network": {"width": 64, "depth": 12, "effective_depth": 7.0},
-            "objective": {"weight_decay": 1e-3, "ramp": 0.2}, "optimizer": {"steps": steps, "learning_rate": 1e-2},
-            "log_every": 500,
-        })  # fmt: skip
+        whole = figure1.recipe_of(seed, EFFECTIVE_DEPTH)
+        recipe = whole.model_copy(
+            update={"optimizer": whole.optimizer.model_copy(update={"steps": steps}), "lbfgs": None, "converge": False}
+        )
         network, result = train(recipe, RUNS / f"seed{seed}_{steps}", resume=True)
-        x, y = load_data(str(data)).select("train")
-        both = {name: run(network.astype("float64"), x, y, name) for name in SETTINGS}
-        for name, found in both.items():
-            found |= {"seed": seed, "adam_steps": steps, "preconditioner": name, "adam_seconds": result.seconds,
-                      "ratio": found["seconds"] / both["kronecker"]["seconds"]}  # fmt: skip
-            rows.append(found)
-            print(found, flush=True)
+        x, y = load_data(recipe.data.name).select("train")
+        found = {name: run(network.astype("float64"), x, y, name) for name in METHODS}
+        for name, row in found.items():
+            row |= {"seed": seed, "adam_steps": steps, "method": name, "adam_seconds": result.seconds,
+                    "ratio": row["seconds"] / found["factors, means of 10"]["seconds"]}  # fmt: skip
+            rows.append(row)
+            print(row, flush=True)
     least = min(row["seconds"] + row["adam_seconds"] for row in rows)
     for row in rows:
         row["ratio_with_adam"] = (row["seconds"] + row["adam_seconds"]) / least
@@ -107,6 +116,6 @@ def one_seed(seed: int) -> list[dict]:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", default="0-1")
+    parser.add_argument("--seeds", default="0-2")
     first, _, last = parser.parse_args().seeds.partition("-")
     main(range(int(first), int(last or first) + 1))

@@ -132,7 +132,7 @@ def measure_all() -> None:
             "parameters": count, "seconds": run["seconds"],
         })  # fmt: skip
         print(rows[-1], flush=True)
-    write_rows(TABLE, FIELDS, rows)
+    write_rows(TABLE, FIELDS, rows, ("recipe", "seed"))
 
 
 def write_directions(net, test, layer: int = 8) -> None:
@@ -161,7 +161,7 @@ def write_directions(net, test, layer: int = 8) -> None:
             "probe_accuracy": 100 * float(probe.score(scaled[half:], labels[half:])),
             "class_means": " ".join(f"{mean * np.sqrt(len(x)) / scales[count - 1]:.3f}" for mean in means),
         })  # fmt: skip
-    write_rows(DIRECTIONS, tuple(rows[0]), rows)
+    write_rows(DIRECTIONS, tuple(rows[0]), rows, ("direction",))
 
 
 def table() -> str:

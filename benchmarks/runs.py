@@ -28,15 +28,19 @@ def train_missing(cases: Iterable[tuple], folder_of, recipe_of, shard: str) -> N
             print(f"{folder.name} {result.seconds:.0f} s, test {result.metrics['test']['loss']:.4f}{worst}", flush=True)
 
 
-def write_rows(path: Path, fields: tuple[str, ...], rows: list[dict]) -> None:
-    """A table; floats in five digits."""
+def write_rows(path: Path, fields: tuple[str, ...], rows: list[dict], keys: tuple[str, ...]) -> None:
+    """Bring a table up to date, a row for each value of `keys`; rows of runs made elsewhere stay."""
     from leaky_zoo.files import replacing
 
+    found = {tuple(row[key] for key in keys): row for row in (read_rows(path) if path.exists() else [])}
+    for row in rows:
+        texts = {key: f"{value:.5g}" if isinstance(value, float) else str(value) for key, value in row.items()}
+        texts |= {key: "" for key, value in row.items() if value is None}
+        found[tuple(texts[key] for key in keys)] = texts
     with replacing(path) as aside, aside.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, fields, lineterminator="\n")
         writer.writeheader()
-        for row in rows:
-            writer.writerow({key: f"{value:.5g}" if isinstance(value, float) else value for key, value in row.items()})
+        writer.writerows(found.values())
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:

@@ -66,8 +66,8 @@ def measure_all() -> None:
             summary, path = measure(seed, effective_depth)
             summaries.append(summary)
             paths += path if effective_depth == SHOWN else []
-    write_rows(ROOT / "figure1.csv", SUMMARY, summaries)
-    write_rows(ROOT / "figure1_path.csv", PATH, paths)
+    write_rows(ROOT / "figure1.csv", SUMMARY, summaries, ("effective_depth", "seed"))
+    write_rows(ROOT / "figure1_path.csv", PATH, paths, ("seed", "layer"))
     print(f"{len(summaries)} nets")
 
 

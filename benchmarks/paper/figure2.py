@@ -65,8 +65,10 @@ def measure_all() -> None:
             objective = dict(zip(last[0].split(","), last[-1].split(","), strict=True))["loss"]
             rows.append({"depth": int(depth), "schedule": schedule, "seed": seed, "objective": float(objective),
                          "train_loss": metrics["train"]["loss"], "test_loss": metrics["test"]["loss"]})  # fmt: skip
-    write_rows(ROOT / "figure2.csv", NETS, rows)
-    write_rows(ROOT / "figure2_path.csv", PATH, path_rows(folder_of(SHOWN_SEED, SHOWN_DEPTH, SHOWN)))
+    write_rows(ROOT / "figure2.csv", NETS, rows, ("depth", "schedule", "seed"))
+    shown = folder_of(SHOWN_SEED, SHOWN_DEPTH, SHOWN)
+    if (shown / "result.json").exists():
+        write_rows(ROOT / "figure2_path.csv", PATH, path_rows(shown), ("layer",))
     print(f"{len(rows)} nets")
 
 

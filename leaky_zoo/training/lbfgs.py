@@ -9,7 +9,6 @@ import tensorflow as tf
 from scipy.optimize import minimize
 from threadpoolctl import threadpool_limits
 
-from leaky_zoo.analysis.streaming import collect
 from leaky_zoo.errors import CheckFailedError
 from leaky_zoo.networks import LeakyNetwork
 from leaky_zoo.training.curvature import KroneckerCoordinates
@@ -28,6 +27,8 @@ class Objective:
     def __init__(self, network: LeakyNetwork, x: np.ndarray, y: np.ndarray) -> None:
         self.network = network
         self.variables = [variable.value for variable in network.trainable_variables]
+        place = {id(variable): row for row, variable in enumerate(network.trainable_variables)}
+        self._blocks = [[place[id(v)] for v in (block.kernel, block.bias) if v is not None] for block in network.blocks]
         self.shapes = [tuple(variable.shape) for variable in self.variables]
         self.sizes = [int(np.prod(shape, dtype=int)) for shape in self.shapes]
         self.x, self.y = tf.constant(x.astype(np.float64)), tf.constant(y)
@@ -48,6 +49,22 @@ class Objective:
         self.set(vector)
         value, gradients = self._graph()
         return float(value), np.concatenate([gradient.numpy().ravel() for gradient in gradients])
+
+    def criticality_residuals(self, gradient: np.ndarray) -> list[float]:
+        """`||W_l - P_l s^T|| / ||W_l||` for `l = 1..L` at the present weights; 0 at a critical point.
+
+        Since `mu rho_l (W_l - P_l s^T)` is the gradient with respect to `W_l`, it costs nothing beside that.
+
+        Args:
+            gradient: of the objective at the present weights, as a call gives it.
+        """
+        parts, weight_decay = self._split(gradient), self.network.settings["weight_decay"]
+        found = []
+        for block, rho, places in zip(self.network.blocks, self.network.step_sizes, self._blocks, strict=True):
+            slope = np.sqrt(sum(np.vdot(parts[place], parts[place]) for place in places)) / block.scale
+            scale = weight_decay * rho * np.linalg.norm(block.weight_matrix)
+            found.append(float(slope / max(scale, 1e-300)))
+        return found
 
     def _value_and_gradient(self) -> tuple[tf.Tensor, list[tf.Tensor]]:
         with tf.GradientTape() as tape:
@@ -86,10 +103,12 @@ def minimize_objective(
     progress: LBFGSProgress | None = None,
     on_round: Callable[[LBFGSProgress], None] | None = None,
 ) -> dict[str, Any]:
-    """Run L-BFGS (scipy) from the network's weights; the network keeps the last point, which is the best.
+    """Run L-BFGS (scipy) from the network's weights; the network keeps the last point.
 
-    A round is a function of the weights it starts from and of the iterations before it: a phase that goes on from the
-    weights and the `LBFGSProgress` after some round ends in the same bits as one that was not interrupted.
+    That is the one of least objective, or, with `settings.average`, the mean of the iterates before it where that is
+    nearer to a critical point. A round is a function of the weights it starts from and of the iterations before it: a
+    phase that goes on from the weights and the `LBFGSProgress` after some round ends in the same bits as one that was
+    not interrupted.
 
     Args:
         network: float64 network, changed in place; step sizes that are not learnable stay.
@@ -110,37 +129,17 @@ def minimize_objective(
     """
     objective = Objective(network, x, y)
     progress = progress or LBFGSProgress()
-    done = progress.iterations
-
-    def report(intermediate_result: Any) -> None:
-        nonlocal done
-        done += 1
-        if on_iteration:
-            on_iteration(done, float(intermediate_result.fun))
-
     by_rounds = settings.preconditioner == "kronecker" or settings.criticality is not None
     rounds = settings.round if by_rounds else settings.iterations
-    while done < settings.iterations and not progress.ended:
-        before = done
-        coordinates = KroneckerCoordinates(network, x, seed=done) if settings.preconditioner == "kronecker" else None
-        here = objective.get()
-        limits = {"maxiter": min(rounds, settings.iterations - done), "maxfun": 2 * rounds, "ftol": 0.0, "gtol": 0.0}
+    while progress.iterations < settings.iterations and not progress.ended:
+        before = progress.iterations
+        coordinates = KroneckerCoordinates(network, x, before) if settings.preconditioner == "kronecker" else None
+        iterations = min(rounds, settings.iterations - before)
         with threadpool_limits(1):  # small matrices: BLAS threads would only get into the way of TensorFlow's
-            result = minimize(
-                _in_coordinates(objective, coordinates),
-                coordinates.coordinates(here) if coordinates else here,
-                jac=True,
-                method="L-BFGS-B",
-                callback=report,
-                options={**limits, "maxcor": settings.history},
-            )
-        if not np.isfinite(result.fun):
-            raise CheckFailedError(f"The objective became {result.fun} in L-BFGS iteration {done}.")
-        objective.set(coordinates.weights(result.x) if coordinates else result.x)
-        residuals = criticality_residuals(network, x, y)
-        progress.evaluations += int(result.nfev)
-        progress.iterations, progress.objective, progress.criticality_residuals = done, float(result.fun), residuals
-        progress.ended = done == before or bool(_critical(residuals, settings.criticality))
+            point, done, evaluations = _round(objective, coordinates, settings, iterations, before, on_iteration)
+        progress.iterations, progress.evaluations = done, progress.evaluations + evaluations
+        progress.objective, progress.criticality_residuals = point.objective, point.residuals
+        progress.ended = done == before or bool(_critical(point.residuals, settings.criticality))
         if on_round:
             on_round(progress)
     return {
@@ -152,15 +151,70 @@ def minimize_objective(
     }
 
 
+@dataclass(frozen=True)
+class _Point:
+    """Weights, and how good they are."""
+
+    weights: np.ndarray
+    objective: float
+    residuals: list[float]
+
+
+def _round(
+    objective: Objective,
+    coordinates: KroneckerCoordinates | None,
+    settings: LBFGSPart,
+    iterations: int,
+    start: int,
+    on_iteration: Callable[[int, float], None] | None,
+) -> tuple[_Point, int, int]:
+    """One round from the present weights: the point that it ends at, set; iterations in all, and its evaluations."""
+    mean: _Point | None = None
+    here, done, evaluations = objective.get(), start, 0
+    total, averaged = np.zeros_like(here), 1 if settings.criticality is None else settings.average or 1
+
+    def at(vector: np.ndarray) -> _Point:
+        nonlocal evaluations
+        evaluations += 1
+        weights = coordinates.weights(vector) if coordinates else vector
+        value, gradient = objective(weights)
+        return _Point(weights, value, objective.criticality_residuals(gradient))
+
+    def report(intermediate_result: Any) -> None:
+        nonlocal done, mean
+        done += 1
+        if on_iteration:
+            on_iteration(done, float(intermediate_result.fun))
+        if averaged == 1:
+            return
+        # The iterates go to and fro across the kinks of the ReLUs: at their mean the gradient is several times less.
+        np.add(total, intermediate_result.x, out=total)
+        if (done - start) % averaged == 0:
+            mean = at(total / averaged)
+            total.fill(0)
+            if _critical(mean.residuals, settings.criticality):
+                raise StopIteration
+
+    limits = {"maxiter": iterations, "maxfun": 2 * iterations, "ftol": 0.0, "gtol": 0.0}
+    result = minimize(
+        _in_coordinates(objective, coordinates),
+        coordinates.coordinates(here) if coordinates else here,
+        jac=True,
+        method="L-BFGS-B",
+        callback=report,
+        options={**limits, "maxcor": settings.history},
+    )
+    if not np.isfinite(result.fun):
+        raise CheckFailedError(f"The objective became {result.fun} in L-BFGS iteration {done}.")
+    point = at(result.x)
+    if mean is not None and max(mean.residuals) < max(point.residuals):
+        point = mean
+    objective.set(point.weights)
+    return point, done, evaluations + int(result.nfev)
+
+
 def _critical(residuals: list[float], wanted: float | None) -> bool | None:
     return None if wanted is None else bool(residuals) and max(residuals) <= wanted
-
-
-def criticality_residuals(network: LeakyNetwork, x: np.ndarray, y: np.ndarray) -> list[float]:
-    """`||W_l - P_l s^T|| / ||W_l||` for `l = 1..L` on these samples; 0 at a critical point."""
-    momenta = collect(network, x, y).momenta(network.settings["weight_decay"])
-    pairs = zip((block.weight_matrix for block in network.blocks), momenta, strict=True)
-    return [float(np.linalg.norm(w - p.features)) / max(float(np.linalg.norm(w)), 1e-300) for w, p in pairs]
 
 
 def _in_coordinates(

@@ -12,6 +12,7 @@ from leaky_zoo.reading import read_yaml, validation_words
 
 # What `converge` takes where a recipe does not say: a residual at which energies are conserved to a few percent.
 CRITICALITY = 0.05
+AVERAGE = 10
 MOST_ITERATIONS = 20_000
 
 
@@ -148,8 +149,11 @@ class LBFGSPart(_Part):
         preconditioner: "kronecker" works in coordinates scaled by the Kronecker-factored curvature, renewed every
             `round` iterations; "none" is plain L-BFGS. Default "kronecker".
         round: iterations between two renewals, and between two looks at `criticality`, at least 1. Default 200.
-        criticality: stop after a round once `||W_l - P_l s^T|| / ||W_l||` is at most this on every layer; None: use all
-            iterations. Default None.
+        criticality: stop once `||W_l - P_l s^T|| / ||W_l||` is at most this on every layer; None: use all iterations.
+            Default None.
+        average: with `criticality`, look at the mean of so many successive iterates as well, each time that so many
+            have passed; a round ends at it where its worst residual is the lower. In 1..200; 1: at none. Default None:
+            10 with the recipe's `converge`, else 1.
     """
 
     iterations: int = Field(1000, ge=1)
@@ -157,6 +161,7 @@ class LBFGSPart(_Part):
     preconditioner: Literal["kronecker", "none"] = "kronecker"
     round: int = Field(200, ge=1)
     criticality: float | None = Field(None, gt=0)
+    average: int | None = Field(None, ge=1, le=200)
 
 
 class Recipe(_Part):
@@ -218,7 +223,9 @@ class Recipe(_Part):
         if not self.converge:
             return self.lbfgs
         part = self.lbfgs or LBFGSPart(iterations=MOST_ITERATIONS)
-        return part if part.criticality else part.model_copy(update={"criticality": CRITICALITY})
+        return part.model_copy(
+            update={"criticality": part.criticality or CRITICALITY, "average": part.average or AVERAGE}
+        )
 
     @model_validator(mode="after")
     def _critical_point_needs_a_penalty(self) -> "Recipe":

@@ -85,9 +85,9 @@ def test_a_critical_point_needs_a_penalty():
 def test_converge_is_an_lbfgs_phase_that_ends_by_its_residual():
     assert Recipe.from_dict(MINIMAL).second_phase is None
     plain = Recipe.from_dict(changed("converge", True)).second_phase
-    assert (plain.iterations, plain.criticality) == (20_000, 0.05)
-    own = Recipe.from_dict({**MINIMAL, "converge": True, "lbfgs": {"iterations": 7, "criticality": 0.1}})
-    assert (own.second_phase.iterations, own.second_phase.criticality) == (7, 0.1)
+    assert (plain.iterations, plain.criticality, plain.average) == (20_000, 0.05, 10)
+    own = Recipe.from_dict({**MINIMAL, "converge": True, "lbfgs": {"iterations": 7, "criticality": 0.1, "average": 1}})
+    assert (own.second_phase.iterations, own.second_phase.criticality, own.second_phase.average) == (7, 0.1, 1)
     loose = Recipe.from_dict({**MINIMAL, "lbfgs": {"iterations": 7}})
     assert loose.second_phase == loose.lbfgs and loose.lbfgs.criticality is None
     with pytest.raises(InvalidInputError, match=r"converge: needs objective\.weight_decay"):
