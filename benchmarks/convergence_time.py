@@ -5,8 +5,8 @@
 The nets of figure 1 at L~ = 7 (teacher 30 -> 3 -> 30, 20 equal steps, width 100, mu = mu_io = 1e-3): 2000 steps of
 Adam, as there, or 1000, then L-BFGS in float64 from the same weights, until every layer of the middle half of the path
 has a criticality residual of at most 0.05. It is looked at in every evaluation, of iterates and of means alike. `plain`
-is scipy's L-BFGS without a restart. `ratio` is to the last method from the same weights; `ratio_with_adam` is of the sum
-with Adam's time, to the least such sum of the seed.
+is scipy's L-BFGS without a restart. `ratio` is to the last method from the same weights; `ratio_with_adam` is of the
+sum with Adam's time, to the least such sum of the seed.
 """
 
 import argparse
