@@ -181,7 +181,10 @@ def table() -> str:
                 name.replace("_", " "), str(len(nets)), shown(accuracy, 2, sign="-"),
                 ", ".join(net["rank_from_third"] for net in nets),
                 ", ".join(f"{float(net['least_gap_from_third']):.1f}" for net in nets),
-                ", ".join(f"{net['weights_rank_from_third']} ({net['weights_least_gap_from_third']})" for net in nets),
+                ", ".join(
+                    f"{net['weights_rank_from_third']} ({float(net['weights_least_gap_from_third']):.1f})"
+                    for net in nets
+                ),
                 shown(after, 2, sign="-"),
                 ", ".join(f"{int(net['cut_parameters']) / int(net['parameters']):.0%}" for net in nets),
             ]  # fmt: skip

@@ -1,6 +1,6 @@
 """Figure 2 of the paper, with seeds: test error against the number of layers, spectra and paths with adaptive steps.
 
-    python benchmarks/paper/figure2.py train [--seeds 0-9] [--depths 6,18] [--shard I/N]
+    python benchmarks/paper/figure2.py train [--seeds 0-9] [--depths 6,10,18] [--shard I/N]
     python benchmarks/paper/figure2.py measure      writes figure2.csv and figure2_path.csv
     python benchmarks/paper/figure2.py draw         writes docs/images/figure2.png from them
 
@@ -17,7 +17,7 @@ from runs import BUILD, IMAGES, draw_band, parse, read_rows, train_missing, writ
 from teachers import teacher_file
 
 ROOT, RUNS = Path(__file__).parent, BUILD / "figure2"
-DEPTHS = (6.0, 18.0)
+DEPTHS = (6.0, 10.0, 18.0)
 SCHEDULES = {
     "equidistant": "equidistant",
     "irregular": "irregular",
