@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ablations import CHANGES, VARIANTS, schedule_of
 
+from leaky_zoo.layers import Irregular
 from leaky_zoo.training import Recipe
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -39,6 +40,8 @@ SCHEDULES = {
     **{name: schedule for name, (_, schedule) in VARIANTS.items()},
     # The steps that learnable nets end with on the first teacher, by eye.
     "ends_large": {"name": "fixed", "step_sizes": [1.45, 1.15, 0.9, 0.8, 0.8, 0.8, 0.8, 0.8, 0.8, 0.9, 1.35, 1.45]},
+    # Large steps at the ends, as large as the cap allows: -2.6 on the nets of 12 layers, -3.5 on those of 8.
+    "ends_at_cap": "irregular",
     # Other depths: fewer layers than the task's, down to what the cap allows, and more.
     **{f"equidistant_l{depth}": "equidistant" for depth in (4, 8, 20, 40)},
     **{f"learnable_l{depth}": "learnable" for depth in (4, 20)},
@@ -50,6 +53,8 @@ def recipe_of(task: str, schedule: str, seed: int, mu: float, folder: Path) -> R
     """The recipe of a run; a teacher's samples are written to `folder` when first asked for."""
     chosen = schedule_of(task, schedule, seed, mu) if schedule in VARIANTS else SCHEDULES[schedule]
     network = NETWORKS[task] | {"schedule": chosen}
+    if schedule == "ends_at_cap":
+        network["schedule"] = ends_at_cap(network["depth"], network["effective_depth"])
     name, _, depth = schedule.rpartition("_l")
     if name and depth.isdigit():
         network["depth"] = int(depth)
@@ -68,6 +73,15 @@ def recipe_of(task: str, schedule: str, seed: int, mu: float, folder: Path) -> R
     if task == "mnist_10k":
         recipe["data"]["train"] = "train[:10000]"
     return Recipe.from_dict(recipe)
+
+
+def ends_at_cap(depth: int, effective_depth: float, most: float = 3.5) -> dict:
+    """Irregular steps whose ends are as large as the cap allows, in tenths; beyond -4 the middle would be negative."""
+    tenths = range(round(-10 * most), 1)
+    amplitudes = [tenth / 10 for tenth in tenths]
+    steps = {amplitude: Irregular(amplitude) for amplitude in amplitudes}
+    allowed = [a for a, rule in steps.items() if rule.within_cap(rule.initial(depth, effective_depth), effective_depth)]
+    return {"name": "irregular", "amplitude": allowed[0]}
 
 
 def data_name(task: str, seed: int, folder: Path) -> str:
