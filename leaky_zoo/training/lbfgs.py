@@ -187,7 +187,7 @@ def _round(
             on_iteration(done, float(intermediate_result.fun))
         if averaged == 1:
             return
-        # The iterates go to and fro across the kinks of the ReLUs: at their mean the gradient is several times less.
+        # The iterates go to and fro: at their mean the gradient is several times less (docs/training.md).
         np.add(total, intermediate_result.x, out=total)
         if (done - start) % averaged == 0:
             mean = at(total / averaged)
