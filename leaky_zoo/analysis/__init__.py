@@ -7,9 +7,10 @@ from leaky_zoo.analysis.comparison import COMPARISONS, plot_comparison
 from leaky_zoo.analysis.difference import AuditDifference
 from leaky_zoo.analysis.parts import AuditPart, analyze_part, merge_parts
 from leaky_zoo.analysis.path_model import weights_sha256
+from leaky_zoo.analysis.path_stream import PathStream, PathSums
 from leaky_zoo.analysis.plots import PANELS, plot_audit, plot_panel
 from leaky_zoo.analysis.report import write_comparison, write_report
-from leaky_zoo.analysis.streaming import PathStream, PathSums, collect
+from leaky_zoo.analysis.streaming import collect
 from leaky_zoo.analysis.theme import DARK, LIGHT, Theme
 
 __all__ = [

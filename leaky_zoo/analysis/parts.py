@@ -17,8 +17,9 @@ from leaky_zoo.analysis.analyze import check_settings, collect_path
 from leaky_zoo.analysis.audit import Audit
 from leaky_zoo.analysis.path_audit import audit_path
 from leaky_zoo.analysis.path_model import PathModel, describe_path
+from leaky_zoo.analysis.path_stream import PathSums
 from leaky_zoo.analysis.representation import SUBSAMPLE, ClassSums, LayerSums, Subsample
-from leaky_zoo.analysis.streaming import BATCH, PathSums
+from leaky_zoo.analysis.streaming import BATCH
 from leaky_zoo.archives import read_npz
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.files import replacing

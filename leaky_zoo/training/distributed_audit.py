@@ -9,8 +9,9 @@ from leaky_zoo.analysis import Audit, additive
 from leaky_zoo.analysis.analyze import check_settings, collect_path
 from leaky_zoo.analysis.path_audit import audit_path
 from leaky_zoo.analysis.path_model import describe_path
+from leaky_zoo.analysis.path_stream import PathSums
 from leaky_zoo.analysis.representation import SUBSAMPLE, Subsample
-from leaky_zoo.analysis.streaming import BATCH, PathSums
+from leaky_zoo.analysis.streaming import BATCH
 from leaky_zoo.errors import InvalidInputError, PeerLostError
 from leaky_zoo.networks import LeakyNetwork
 from leaky_zoo.training.strategy import PEER_ERRORS
