@@ -121,10 +121,10 @@ def main() -> None:
     insert(analysis, "bottleneck_codes", codes_table())
     insert(analysis, "audit_cost", csv_table(ROOT / "benchmarks" / "audit_cost.csv"))
     steps = ROOT / "docs" / "step_sizes.md"
-    for schedule in ("irregular_reversed", "learnable", "adaptive"):
+    for schedule in ("irregular_reversed", "ends_at_cap", "learnable", "adaptive"):
         insert(steps, schedule, comparison(schedule))
     insert(steps, "against_adaptive", comparison("irregular_reversed", "adaptive", ("teacher_resnet",)))
-    insert(steps, "parts", parts_table("irregular_reversed"))
+    insert(steps, "parts", parts_table("ends_at_cap"))
     insert(steps, "ablations", ablations.table())
     insert(steps, "limit", comparison("irregular_reversed_l40", "equidistant_l40", ("teacher_k3",)))
     insert(steps, "depths", depth_table())

@@ -58,6 +58,9 @@ VARIANTS = {
     "irregular_reversed": ("irregular, amplitude -2", {"name": "irregular", "amplitude": -2.0}),
     "irregular_reversed_same_start": ("irregular, amplitude -2, weights start with the variance of equal steps",
                                       {"name": "irregular", "amplitude": -2.0}),
+    # On the nets of 8 layers the amplitude is another: tasks.py.
+    "ends_at_cap": ("irregular, as large at the ends as the cap allows, amplitude -2.6",
+                    {"name": "irregular", "amplitude": -2.6}),
     "fast_large": ("equidistributing, beta -0.5: K norm", {"name": "equidistributing", "beta": -0.5}),
     "fast_large_euclidean": ("equidistributing, beta -0.5: Euclidean norm",
                              {"name": "equidistributing", "beta": -0.5, "norm": "euclidean"}),

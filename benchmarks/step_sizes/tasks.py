@@ -40,8 +40,6 @@ SCHEDULES = {
     **{name: schedule for name, (_, schedule) in VARIANTS.items()},
     # The steps that learnable nets end with on the first teacher, by eye.
     "ends_large": {"name": "fixed", "step_sizes": [1.45, 1.15, 0.9, 0.8, 0.8, 0.8, 0.8, 0.8, 0.8, 0.9, 1.35, 1.45]},
-    # Large steps at the ends, as large as the cap allows: -2.6 on the nets of 12 layers, -3.5 on those of 8.
-    "ends_at_cap": "irregular",
     # Other depths: fewer layers than the task's, down to what the cap allows, and more.
     **{f"equidistant_l{depth}": "equidistant" for depth in (4, 8, 20, 40)},
     **{f"learnable_l{depth}": "learnable" for depth in (4, 20)},
