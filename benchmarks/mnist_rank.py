@@ -207,23 +207,27 @@ def draw() -> None:
     nets, directions = read_rows(TABLE), read_rows(DIRECTIONS)
     figure = Figure(figsize=(16, 5.2), layout="constrained")
     left, middle, right = figure.subplots(1, 3)
-    for name in RECIPES:
+    for place, name in enumerate(RECIPES):
         chosen = [net for net in nets if net["recipe"] == name]
+        marker = "os"[place // 10]  # matplotlib has ten colours
         accuracy, gap, after = (
             [float(net[field]) for net in chosen] for field in ("accuracy", "least_gap_from_third", "cut_accuracy")
         )
         words = name.replace("_", " ")
-        left.plot(gap, accuracy, "o", alpha=0.8, label=words)
-        middle.plot([float(net["rank_from_third"]) for net in chosen], after, "o", alpha=0.8, label=words)
+        left.plot(gap, accuracy, marker, alpha=0.8, label=words)
+        middle.plot([float(net["rank_from_third"]) for net in chosen], after, marker, alpha=0.8, label=words)
     left.axvline(10, color="0.6", linestyle="--", linewidth=0.8)
     left.axhline(98.6, color="0.6", linestyle="--", linewidth=0.8)
     left.set(
-        xscale="log", xlabel="least gap of what layers 3 to 12 write", ylabel="test accuracy, %", title="before any cut"
+        xscale="log",
+        xlabel="least gap of what layers write, from the third on",
+        ylabel="test accuracy, %",
+        title="before any cut",
     )
     middle.axhline(98.6, color="0.6", linestyle="--", linewidth=0.8)
-    middle.set(xticks=range(4, 13), xlabel="largest rank of layers 3 to 12", ylabel="test accuracy, %",
-               title=f"layers 3 to 12 cut to their rank, at most {MOST}")  # fmt: skip
-    left.set_xticks([2, 3, 5, 10, 20], ["2", "3", "5", "10", "20"])
+    middle.set(xticks=range(4, 13), xlabel="largest rank from the third layer on", ylabel="test accuracy, %",
+               title=f"cut to its rank from the third layer on, at most {MOST}")  # fmt: skip
+    left.set_xticks([2, 3, 5, 10, 20, 40], ["2", "3", "5", "10", "20", "40"])
     left.minorticks_off()
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower left", ncols=5, frameon=False, fontsize=8)
     means = np.array([np.array(row["class_means"].split(), float) for row in directions])

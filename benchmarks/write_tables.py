@@ -11,7 +11,7 @@ from pathlib import Path
 import mnist_rank
 from paper import figure1, figure2
 from step_sizes import ablations
-from step_sizes.compare import comparison, depth_table, draw, parts_table
+from step_sizes.compare import comparison, depth_table, draw, errors_table, parts_table
 
 from leaky_zoo.analysis import Audit, plot_audit
 from leaky_zoo.files import replacing, write_text
@@ -123,11 +123,13 @@ def main() -> None:
     steps = ROOT / "docs" / "step_sizes.md"
     for schedule in ("irregular_reversed", "ends_at_cap", "learnable", "adaptive"):
         insert(steps, schedule, comparison(schedule))
-    insert(steps, "against_adaptive", comparison("irregular_reversed", "adaptive", ("teacher_resnet",)))
+    insert(steps, "against_adaptive", comparison("ends_at_cap", "adaptive", ("teacher_resnet",)))
+    insert(steps, "errors", errors_table("ends_at_cap"))
     insert(steps, "parts", parts_table("ends_at_cap"))
     insert(steps, "ablations", ablations.table())
     insert(steps, "limit", comparison("irregular_reversed_l40", "equidistant_l40", ("teacher_k3",)))
-    insert(steps, "depths", depth_table())
+    insert(steps, "depths", depth_table("teacher_k3", 12))
+    insert(steps, "depths_resnet", depth_table("teacher_resnet", 8))
     insert(steps, "resampling", csv_table(ROOT / "benchmarks" / "resampling.csv"))
     draw(ROOT / "docs" / "images" / "step_sizes.png")
     insert(ROOT / "docs" / "choosing.md", "mnist_rank", mnist_rank.table())

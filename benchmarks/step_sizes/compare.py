@@ -69,6 +69,21 @@ def comparison(schedule: str, baseline: str = "equidistant", tasks: tuple[str, .
     return "\n".join(lines) if len(lines) > 2 else "Not run yet."
 
 
+def errors_table(schedule: str, baseline: str = "equidistant") -> str:
+    """Change of the test error of each seed, mean over both mu: they share data and draws and are one observation."""
+    groups = {"teacher_k3": ("teacher_k3",), "teacher_resnet": ("teacher_resnet",),
+              "both teachers": ("teacher_k3", "teacher_resnet"), "digits": ("digits",)}  # fmt: skip
+    lines = ["| task | after | seeds | test error, change | lower in |", "|---" * 5 + "|"]
+    results = read_results()
+    for words, tasks in groups.items():
+        for phase, name in PHASES.items():
+            found = [pairs(rows, schedule, baseline) for (task, _, at), rows in results.items()
+                     if task in tasks and at == phase]  # fmt: skip
+            change = np.mean([new - old for _, new, old in found], axis=0)
+            lines.append(f"| {words} | {name} | {len(change)} | {shown(change, 4)} | {np.mean(change < 0):.0%} |")
+    return "\n".join(lines)
+
+
 def parts_table(schedule: str, baseline: str = "equidistant") -> str:
     """Which part of the objective a change is in: data loss or penalty, in % of the baseline's objective, by pairs."""
     with DETAILS.open(newline="", encoding="utf-8") as file:
@@ -91,11 +106,13 @@ def parts_table(schedule: str, baseline: str = "equidistant") -> str:
     return "\n".join(lines)
 
 
-def depth_table(task: str = "teacher_k3") -> str:
+def depth_table(task: str, depth: int) -> str:
     """Equal steps at other depths, and the best at the task's own, against its equal steps; mean over paired seeds."""
-    names = {"equidistant_l8": "8, equal", "irregular_reversed": "12, large at the ends", "learnable": "12, learnable",
-             "equidistant_l20": "20, equal", "equidistant_l40": "40, equal"}  # fmt: skip
-    lines = ["| layers, steps | mu | after | pairs | objective against 12 equal steps | test error |", "|---" * 6 + "|"]
+    names = {"equidistant_l4": "4, equal", "equidistant_l8": "8, equal", "ends_at_cap": f"{depth}, large at the ends",
+             "learnable": f"{depth}, learnable", "equidistant_l20": "20, equal",
+             "equidistant_l40": "40, equal"}  # fmt: skip
+    title = f"objective against {depth} equal steps"
+    lines = [f"| layers, steps | mu | after | pairs | {title} | test error |", "|---" * 6 + "|"]
     for (found, mu, phase), rows in sorted(read_results().items()):
         for name, words in names.items():
             change, new, old = pairs(rows, name, "equidistant") if found == task else (np.zeros(0),) * 3
@@ -133,9 +150,9 @@ def draw(path: Path) -> None:
     labels = []
     for place, ((task, mu, phase), rows) in enumerate(sorted(read_results().items())):
         labels.append(f"{task}, {mu:g}, {PHASES[phase]}")
-        for row, name in enumerate(("learnable", "irregular_reversed")):
+        for row, name in enumerate(("learnable", "irregular_reversed", "ends_at_cap")):
             change = pairs(rows, name, "equidistant")[0]
-            right.plot(change, np.full(len(change), place + 0.25 * row), ".", color=f"C{row}", alpha=0.7,
+            right.plot(change, np.full(len(change), place + 0.25 * (row - 1)), ".", color=f"C{row}", alpha=0.7,
                        label=name.replace("_", " ") if not place else None)  # fmt: skip
     right.axvline(0, color="0.5", linewidth=0.8)
     right.set_yticks(range(len(labels)), labels, fontsize=8)
