@@ -3,14 +3,13 @@
     python benchmarks/convergence_time.py [--seeds 0-2]    writes convergence_time.csv; needs a quiet machine
 
 The nets of figure 1 at L~ = 7 (teacher 30 -> 3 -> 30, 20 equal steps, width 100, mu = mu_io = 1e-3): 2000 steps of
-Adam, as there, or 1000, then L-BFGS in float64 from the same weights, until every layer of the middle half of the path
+Adam, as there, then L-BFGS in float64 from the same weights, until every layer of the middle half of the path
 has a criticality residual of at most 0.05. It is looked at in every evaluation, of iterates and of means alike. `plain`
-is scipy's L-BFGS without a restart. `ratio` is to the last method from the same weights; `ratio_with_adam` is of the
-sum with Adam's time, to the least such sum of the seed.
+is scipy's L-BFGS without a restart. `ratio` is to the last method; `ratio_with_adam` is of
+the sums with Adam's time.
 """
 
 import argparse
-import csv
 import os
 import sys
 import time
@@ -19,9 +18,9 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 ROOT = Path(__file__).parent
 TABLE, RUNS = Path(__file__).with_suffix(".csv"), ROOT.parent / "build" / "convergence_time"
-FIELDS = ("seed", "adam_steps", "method", "reached", "seconds", "iterations", "objective", "residual_middle",
+FIELDS = ("seed", "method", "reached", "seconds", "iterations", "objective", "residual_middle",
           "residual_elsewhere", "adam_seconds", "ratio", "ratio_with_adam")  # fmt: skip
-WANTED, EFFECTIVE_DEPTH, ADAM_STEPS = 0.05, 7.0, (2000, 1000)
+WANTED, EFFECTIVE_DEPTH = 0.05, 7.0
 METHODS = {
     "plain": {"preconditioner": "none", "iterations": 4000},
     "plain, means of 10": {"preconditioner": "none", "iterations": 4000, "round": 4000, "average": 10},
@@ -74,44 +73,37 @@ def run(network, x, y, method: str) -> dict:
 
 
 def main(seeds: range) -> None:
-    """Measure, and write the table."""
-    from leaky_zoo.cli.console import track
+    """Measure, and bring the table up to date after each seed."""
+    from runs import write_rows
 
-    rows = []
-    for seed in track("seeds")(list(seeds)):
-        rows += one_seed(seed)
-    with TABLE.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    for seed in seeds:
+        write_rows(TABLE, FIELDS, one_seed(seed), ("seed", "method"))
 
 
 def one_seed(seed: int) -> list[dict]:
-    """All methods from both starts."""
+    """All methods from the same weights."""
     sys.path.insert(0, str(ROOT / "paper"))
     import figure1
 
+    from leaky_zoo.cli.console import track
     from leaky_zoo.data import load_data
     from leaky_zoo.training import train
 
-    rows = []
-    for steps in ADAM_STEPS:
-        whole = figure1.recipe_of(seed, EFFECTIVE_DEPTH)
-        recipe = whole.model_copy(
-            update={"optimizer": whole.optimizer.model_copy(update={"steps": steps}), "lbfgs": None, "converge": False}
-        )
-        network, result = train(recipe, RUNS / f"seed{seed}_{steps}", resume=True)
-        x, y = load_data(recipe.data.name).select("train")
-        found = {name: run(network.astype("float64"), x, y, name) for name in METHODS}
-        for name, row in found.items():
-            row |= {"seed": seed, "adam_steps": steps, "method": name, "adam_seconds": result.seconds,
-                    "ratio": row["seconds"] / found["factors, means of 10"]["seconds"]}  # fmt: skip
-            rows.append(row)
-            print(row, flush=True)
-    least = min(row["seconds"] + row["adam_seconds"] for row in rows)
-    for row in rows:
-        row["ratio_with_adam"] = (row["seconds"] + row["adam_seconds"]) / least
-    return [{key: f"{value:.4g}" if isinstance(value, float) else value for key, value in row.items()} for row in rows]
+    recipe = figure1.recipe_of(seed, EFFECTIVE_DEPTH).model_copy(update={"lbfgs": None, "converge": False})
+    network, result = train(recipe, RUNS / f"seed{seed}_2000", resume=True)
+    x, y = load_data(recipe.data.name).select("train")
+    found = {name: run(network.astype("float64"), x, y, name) for name in track(f"seed {seed}")(list(METHODS))}
+    return compared(seed, result.seconds, found)
+
+
+def compared(seed: int, adam_seconds: float, found: dict[str, dict]) -> list[dict]:
+    """Rows of the table, with their ratios to the last method."""
+    rows, best = [], list(found.values())[-1]["seconds"]
+    for name, row in found.items():
+        with_adam = (row["seconds"] + adam_seconds) / (best + adam_seconds)
+        rows.append(row | {"seed": seed, "method": name, "adam_seconds": float(adam_seconds),
+                           "ratio": row["seconds"] / best, "ratio_with_adam": with_adam})  # fmt: skip
+    return rows
 
 
 if __name__ == "__main__":
