@@ -106,6 +106,25 @@ def compared(seed: int, adam_seconds: float, found: dict[str, dict]) -> list[dic
     return rows
 
 
+def table() -> str:
+    """A line for each method, its seeds side by side."""
+    from runs import read_rows
+
+    columns = {"seconds": ("seconds", ".0f"), "iterations": ("iterations", ".0f"), "objective": ("objective", ".4f"),
+               "residual elsewhere": ("residual_elsewhere", ".2f"), "times the last": ("ratio", ".1f"),
+               "with Adam's time": ("ratio_with_adam", ".1f")}  # fmt: skip
+    lines = [f"| method | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
+    rows = read_rows(TABLE)
+    for method in METHODS:
+        own = [row for row in rows if row["method"] == method]
+        cells = [
+            ", ".join(format(float(row[field]), digits) if row["reached"] == "True" else "not reached" for row in own)
+            for field, digits in columns.values()
+        ]
+        lines.append(f"| {method} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", default="0-2")

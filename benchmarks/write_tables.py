@@ -8,6 +8,7 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
+import convergence_time
 import mnist_rank
 from paper import figure1, figure2
 from step_sizes import ablations
@@ -114,7 +115,8 @@ def main() -> None:
     insert(ROOT / "docs" / "presets.md", "selection", selection_table())
     for marker in ("onnx_latency", "step_size_overhead", "step_size_memory"):
         insert(ROOT / "docs" / "performance.md", marker, csv_table(ROOT / "benchmarks" / f"{marker}.csv"))
-    for marker in ("replicas", "soak", "loop_speed", "convergence_time"):
+    insert(ROOT / "docs" / "training.md", "convergence_time", convergence_time.table())
+    for marker in ("replicas", "soak", "loop_speed"):
         insert(ROOT / "docs" / "training.md", marker, csv_table(ROOT / "benchmarks" / f"{marker}.csv"))
     analysis = ROOT / "docs" / "analysis.md"
     insert(analysis, "bottleneck_rank", rank_table())
