@@ -249,7 +249,7 @@ class StepSizeUpdate(StepCallback):
 def measure_path(network: LeakyNetwork, probe: np.ndarray, stem: keras.Model | None = None) -> Path:
     """The path of a probe batch, stepped in numpy: outside a graph, Keras's layers take longer than the products.
 
-    It is walked when a length is asked for, with the network's weights of that moment.
+    It is walked when a length is first asked for, with the network's weights of that moment; ask before they change.
 
     Args:
         network: the network.

@@ -152,8 +152,8 @@ class LBFGSPart(_Part):
         criticality: stop once `||W_l - P_l s^T|| / ||W_l||` is at most this on every layer; None: use all iterations.
             Default None.
         average: with `criticality`, look at the mean of so many successive iterates as well, each time that so many
-            have passed; a round ends at it where its worst residual is the lower. In 1..200; 1: at none. Default None:
-            10 with the recipe's `converge`, else 1.
+            have passed; a round ends at it where its worst residual is the lower. In 1..200, at most `round`; 1: at
+            none. Default None: 10 (at most `round`) with the recipe's `converge`, else 1.
     """
 
     iterations: int = Field(1000, ge=1)
@@ -162,6 +162,12 @@ class LBFGSPart(_Part):
     round: int = Field(200, ge=1)
     criticality: float | None = Field(None, gt=0)
     average: int | None = Field(None, ge=1, le=200)
+
+    @model_validator(mode="after")
+    def _means_within_a_round(self) -> "LBFGSPart":
+        if self.average is not None and self.average > self.round:
+            raise ValueError(f"average must be at most round ({self.round}). Received: {self.average}")
+        return self
 
 
 class Recipe(_Part):
@@ -224,7 +230,10 @@ class Recipe(_Part):
             return self.lbfgs
         part = self.lbfgs or LBFGSPart(iterations=MOST_ITERATIONS)
         return part.model_copy(
-            update={"criticality": part.criticality or CRITICALITY, "average": part.average or AVERAGE}
+            update={
+                "criticality": part.criticality or CRITICALITY,
+                "average": part.average or min(AVERAGE, part.round),
+            }
         )
 
     @model_validator(mode="after")
@@ -232,6 +241,16 @@ class Recipe(_Part):
         if self.second_phase is not None and self.objective.weight_decay == 0:
             name = "lbfgs" if self.lbfgs else "converge"
             raise ValueError(f"{name}: needs objective.weight_decay > 0; without it there are no momenta to judge by")
+        return self
+
+    @model_validator(mode="after")
+    def _means_are_for_critical_points(self) -> "Recipe":
+        phase = self.second_phase
+        if phase is not None and phase.criticality is None and phase.average not in (None, 1):
+            raise ValueError(
+                f"lbfgs.average: needs lbfgs.criticality or converge: true, or means are not looked at. "
+                f"Received: {phase.average}"
+            )
         return self
 
     @model_validator(mode="after")

@@ -88,7 +88,13 @@ def test_converge_is_an_lbfgs_phase_that_ends_by_its_residual():
     assert (plain.iterations, plain.criticality, plain.average) == (20_000, 0.05, 10)
     own = Recipe.from_dict({**MINIMAL, "converge": True, "lbfgs": {"iterations": 7, "criticality": 0.1, "average": 1}})
     assert (own.second_phase.iterations, own.second_phase.criticality, own.second_phase.average) == (7, 0.1, 1)
+    short = Recipe.from_dict({**MINIMAL, "converge": True, "lbfgs": {"round": 4}})
+    assert short.second_phase.average == 4
     loose = Recipe.from_dict({**MINIMAL, "lbfgs": {"iterations": 7}})
     assert loose.second_phase == loose.lbfgs and loose.lbfgs.criticality is None
+    with pytest.raises(InvalidInputError, match=r"average must be at most round \(4\). Received: 5"):
+        Recipe.from_dict({**MINIMAL, "converge": True, "lbfgs": {"round": 4, "average": 5}})
+    with pytest.raises(InvalidInputError, match=r"lbfgs\.average: needs lbfgs\.criticality"):
+        Recipe.from_dict({**MINIMAL, "lbfgs": {"average": 5}})
     with pytest.raises(InvalidInputError, match=r"converge: needs objective\.weight_decay"):
         Recipe.from_dict({**MINIMAL, "converge": True, "objective": {"weight_decay": 0.0}})
