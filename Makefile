@@ -9,8 +9,8 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 # What the API pages document; the lazy top level only points at these.
 API := leaky_zoo.geometry leaky_zoo.layers leaky_zoo.networks leaky_zoo.data leaky_zoo.analysis leaky_zoo.training leaky_zoo.sweeps \
-  leaky_zoo.zoo.names leaky_zoo.zoo.presets leaky_zoo.deploy.export leaky_zoo.deploy.inspect leaky_zoo.deploy.runtime \
-  leaky_zoo.deploy.saved_model leaky_zoo.deploy.verify
+  leaky_zoo.zoo.names leaky_zoo.zoo.presets leaky_zoo.deploy.export leaky_zoo.runtime.inspect leaky_zoo.runtime.model \
+  leaky_zoo.deploy.saved_model leaky_zoo.runtime.verify
 
 .PHONY: demo test lint bench soak docs lock clean
 
@@ -30,19 +30,19 @@ lint: $(READY)
 	$(BIN)/mypy
 
 bench: $(READY)
-	$(BIN)/python benchmarks/onnx_latency.py
-	$(BIN)/python benchmarks/step_size_overhead.py
-	$(BIN)/python benchmarks/loop_speed.py
-	$(BIN)/python benchmarks/replicas.py
+	$(BIN)/python benchmarks/speed/onnx_latency.py
+	$(BIN)/python benchmarks/speed/step_size_overhead.py
+	$(BIN)/python benchmarks/speed/loop_speed.py
+	$(BIN)/python benchmarks/speed/replicas.py
 
 # Time and memory of an audit; MNIST through TFDS, or TFDS_DATA_DIR.
 audit-cost: $(READY)
-	$(BIN)/python benchmarks/audit_cost.py
+	$(BIN)/python benchmarks/speed/audit_cost.py
 
 # Kills real trainers at random moments and compares what they resume to: `make soak KILLS=100`.
 KILLS ?= 3
 soak: $(READY)
-	$(BIN)/python benchmarks/soak.py --kills $(KILLS)
+	$(BIN)/python benchmarks/robustness/soak.py --kills $(KILLS)
 
 docs: $(READY)
 	$(BIN)/python benchmarks/write_tables.py

@@ -19,7 +19,7 @@ from preset_recipes import EFFECTIVE_DEPTHS, preset_recipe
 from leaky_zoo.analysis import Audit, analyze
 from leaky_zoo.data import Dataset, load_data
 from leaky_zoo.deploy.saved_model import export_model
-from leaky_zoo.files import sha256, write_json, write_text
+from leaky_zoo.io.files import sha256, write_json, write_text
 from leaky_zoo.networks import LeakyNetwork
 from leaky_zoo.training import Recipe, train
 from leaky_zoo.zoo import from_preset, list_presets, save_to_preset
@@ -55,7 +55,9 @@ def wanted() -> list[tuple[str, int, str, str]]:
             why = f"Validation loss by schedule, recipe shortened, {order[0][2]} seed(s), lowest first: {table}."
             for schedule in ("equidistant", "hamiltonian") if depth == 7 else (order[0][1],):
                 rows.append((task, depth, schedule, why))
-    rows.append(("mnist", 7, "irregular", "The recipe of benchmarks/mnist_rank.py with the best accuracy after a cut."))
+    rows.append(
+        ("mnist", 7, "irregular", "The recipe of benchmarks/science/mnist_rank.py with the best accuracy after a cut.")
+    )
     return rows
 
 

@@ -4,7 +4,7 @@ from leaky_zoo.training import Recipe
 
 EFFECTIVE_DEPTHS = (0, 1, 3, 7, 12)
 SCHEDULES = ("equidistant", "irregular", "adaptive", "learnable", "hamiltonian")
-# rho Lt <= 0.9 bounds the depth from below, for irregular steps (1 + a / 4) times as far.
+# rho L~ <= 0.9 bounds the depth from below, for irregular steps (1 + a / 4) times as far.
 DEPTHS = {
     "optical_digits": {0: 10, 1: 10, 3: 10, 7: 14, 12: 21},
     "teacher_k3": {0: 12, 1: 12, 3: 12, 7: 12, 12: 20},
@@ -52,7 +52,7 @@ PARTS = {
     },
 }
 SCHEDULE_ARGUMENTS = {
-    # H is conserved to first order in rho: where neighbouring steps differ much, -2H/Lt differs too.
+    # H is conserved to first order in rho: where neighbouring steps differ much, -2H/L~ differs too.
     ("teacher_k3", "hamiltonian"): {"name": "hamiltonian", "floor": 0.9},
 }
 # "constant 3e-3" of mnist_rank.py: layers that can be cut to few directions at no cost (docs/choosing.md).
@@ -63,7 +63,7 @@ LOW_RANK = {
     "optimizer": {"epochs": 40, "learning_rate": 2e-3},
 }
 SPECIAL = {
-    # At Lt = 7 what is left of the inputs decays by exp(-7) only over the whole path. A large mu_io keeps the ends
+    # At L~ = 7 what is left of the inputs decays by exp(-7) only over the whole path. A large mu_io keeps the ends
     # small beside the code and puts the bottleneck on a plateau of gamma_0; its price is a code that grows all along.
     ("teacher_k3", 7): {"objective": {"weight_decay": 4e-4, "io_weight_decay": 8e-2}},
     ("mnist", 7): {"optimizer": {"epochs": 60}},  # more epochs sharpen the gap of the weights

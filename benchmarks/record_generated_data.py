@@ -8,7 +8,7 @@ from pathlib import Path
 from leaky_zoo.data import checks
 from leaky_zoo.data.bottleneck_teacher import BottleneckTeacher, teacher_summary_arrays
 from leaky_zoo.data.optical_digits import OpticalDigits, fold_rows
-from leaky_zoo.files import write_json
+from leaky_zoo.io.files import write_json
 
 
 def main() -> None:

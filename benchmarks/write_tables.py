@@ -14,8 +14,9 @@ from paper import figure1, figure2
 from step_sizes import ablations
 from step_sizes.compare import comparison, depth_table, draw, errors_table, parts_table
 
-from leaky_zoo.analysis import Audit, plot_audit
-from leaky_zoo.files import replacing, write_text
+from leaky_zoo.analysis import Audit
+from leaky_zoo.figures import plot_audit
+from leaky_zoo.io.files import replacing, write_text
 from leaky_zoo.zoo import list_presets, preset_folder
 
 ROOT = Path(__file__).parent.parent

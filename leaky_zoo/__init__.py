@@ -10,20 +10,24 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from leaky_zoo.analysis import Audit, analyze, plot_audit
+    from leaky_zoo.analysis import Audit, analyze
     from leaky_zoo.data import load_data
-    from leaky_zoo.deploy import OnnxModel, export_onnx, inspect_onnx, verify_onnx
+    from leaky_zoo.deploy import export_onnx
+    from leaky_zoo.figures import plot_audit
     from leaky_zoo.layers import LeakyConv2D, LeakyDense, StepSizes
     from leaky_zoo.networks import LeakyConvNet, LeakyMLP
+    from leaky_zoo.runtime import OnnxModel, inspect_onnx, verify_onnx
     from leaky_zoo.training import Recipe, evaluate_network, train
     from leaky_zoo.zoo import from_preset, list_presets, load_model, save_to_preset
 
 _HOMES = {
-    "analysis": ("Audit", "analyze", "plot_audit"),
+    "analysis": ("Audit", "analyze"),
     "data": ("load_data",),
-    "deploy": ("OnnxModel", "export_onnx", "inspect_onnx", "verify_onnx"),
+    "deploy": ("export_onnx",),
+    "figures": ("plot_audit",),
     "layers": ("LeakyConv2D", "LeakyDense", "StepSizes"),
     "networks": ("LeakyConvNet", "LeakyMLP"),
+    "runtime": ("OnnxModel", "inspect_onnx", "verify_onnx"),
     "training": ("Recipe", "evaluate_network", "train"),
     "zoo": ("from_preset", "list_presets", "load_model", "save_to_preset"),
 }

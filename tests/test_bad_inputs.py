@@ -1,4 +1,4 @@
-"""A share of the generated bad inputs (`benchmarks/bad_inputs.py`), and the attacks that have a name."""
+"""A share of the generated bad inputs (`benchmarks/robustness/bad_inputs.py`), and the attacks that have a name."""
 
 import csv
 import io
@@ -14,21 +14,21 @@ import h5py
 import numpy as np
 import pytest
 
-from leaky_zoo.archives import open_archive, read_npz
 from leaky_zoo.data import load_data
 from leaky_zoo.errors import InvalidInputError
+from leaky_zoo.io.archives import open_archive, read_npz
+from leaky_zoo.io.reading import parse_json, read_json, read_text, read_yaml
+from leaky_zoo.io.weights_file import check_weights
 from leaky_zoo.networks import LeakyMLP
-from leaky_zoo.reading import parse_json, read_json, read_text, read_yaml
 from leaky_zoo.training import Recipe
 from leaky_zoo.zoo import load_model
-from leaky_zoo.zoo.weights_file import check_weights
 
 pytestmark = pytest.mark.tensorflow_only
 ROOT = Path(__file__).parent.parent
 
 
 def test_bad_inputs_are_refused_clearly(tmp_path):
-    script, table = ROOT / "benchmarks" / "bad_inputs.py", tmp_path / "table.csv"
+    script, table = ROOT / "benchmarks" / "robustness" / "bad_inputs.py", tmp_path / "table.csv"
     done = subprocess.run(
         [sys.executable, str(script), "--count", "240", "--seed", "7", "--processes", "2", "--out", str(table)],
         capture_output=True, text=True, check=False, timeout=500, env=os.environ | {"PYTHONPATH": str(ROOT)},

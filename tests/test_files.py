@@ -2,7 +2,7 @@
 
 import pytest
 
-from leaky_zoo.files import replacing, sha256, write_json, write_text
+from leaky_zoo.io.files import replacing, sha256, write_json, write_text
 
 
 def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path):

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from leaky_zoo import cli
-from leaky_zoo.files import sha256
+from leaky_zoo.io.files import sha256
 from leaky_zoo.networks import LeakyMLP
 from leaky_zoo.zoo import save_to_preset
 
@@ -161,7 +161,7 @@ def test_sigterm_at_any_moment_of_an_export_keeps_the_old_file(preset, tmp_path)
         time.sleep(moment)
         process.send_signal(signal.SIGTERM)
         _, words = process.communicate(timeout=60)
-        assert process.returncode in (143, -signal.SIGTERM, 0) and "Traceback" not in words
+        assert process.returncode in (143, -signal.SIGTERM, 0) and "Traceback" not in words, words
         names = [path.name for path in tmp_path.iterdir()]
         assert names == ["net.onnx"]
         if process.returncode:

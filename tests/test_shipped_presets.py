@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import yaml
 
-from leaky_zoo.analysis import Audit, analyze, write_report
+from leaky_zoo.analysis import Audit, analyze
 from leaky_zoo.data import DATASETS, load_data
-from leaky_zoo.deploy import OnnxModel, verify_onnx
 from leaky_zoo.deploy.saved_model import export_model
-from leaky_zoo.files import sha256
+from leaky_zoo.figures import write_report
+from leaky_zoo.io.files import sha256
+from leaky_zoo.runtime import OnnxModel, verify_onnx
 from leaky_zoo.training import Recipe, evaluate_network
 from leaky_zoo.zoo import from_preset, list_presets, models_dir, preset_folder
 from leaky_zoo.zoo.card import write_card

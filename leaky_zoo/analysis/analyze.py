@@ -9,11 +9,11 @@ import numpy as np
 
 from leaky_zoo.analysis.audit import Audit, BottleneckRank
 from leaky_zoo.analysis.path_audit import audit_path
-from leaky_zoo.analysis.path_model import describe_path
-from leaky_zoo.analysis.path_stream import PathSums
-from leaky_zoo.analysis.representation import SUBSAMPLE, Subsample
-from leaky_zoo.analysis.streaming import BATCH, collect
 from leaky_zoo.errors import InvalidInputError
+from leaky_zoo.flow.collect import BATCH, collect
+from leaky_zoo.flow.description import describe_path
+from leaky_zoo.flow.stream import PathSums
+from leaky_zoo.flow.sums import SUBSAMPLE, Subsample
 from leaky_zoo.geometry.sums import PRODUCTS
 from leaky_zoo.networks import LeakyNetwork
 

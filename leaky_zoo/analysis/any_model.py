@@ -14,10 +14,10 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from leaky_zoo.analysis.audit import Audit, BottleneckRank, LayerAudit
-from leaky_zoo.analysis.path_model import weights_sha256
-from leaky_zoo.analysis.representation import LayerAccumulator, LayerSums, Subsample
 from leaky_zoo.analysis.statistics import GAMMA_SWEEP, identity_statistics, representation_statistics
 from leaky_zoo.errors import InvalidInputError
+from leaky_zoo.flow.description import weights_sha256
+from leaky_zoo.flow.sums import LayerAccumulator, LayerSums, Subsample
 from leaky_zoo.layers.conv import image_patches
 
 MAX_WIDTH = 4096  # rows of A: its second moment has as many squared

@@ -9,8 +9,8 @@ from pydantic import ConfigDict
 
 from leaky_zoo.analysis.older import upgraded
 from leaky_zoo.errors import InvalidInputError
-from leaky_zoo.files import write_json
-from leaky_zoo.reading import read_json
+from leaky_zoo.io.files import write_json
+from leaky_zoo.io.reading import read_json
 
 if TYPE_CHECKING:
     import pandas
@@ -43,13 +43,13 @@ class LayerAudit:
         cost_of_identity_sweep: `COI` at each entry of the audit's `gamma_sweep`.
         plateau: the flattest point of that sweep, at whatever `gamma_0` it is: `gamma_0`, `cost_of_identity`, `change`,
             `rank`, `low`, `high`, as `geometry.Plateau`; None where `COI` changes by over 10% a decade everywhere.
-        kinetic_energy: `||dA/dp||_K^2 / (2 Lt)` (`/ 2` at `Lt = 0`).
-        potential_energy: `-(Lt / 2) COI`; None at `Lt = 0`.
+        kinetic_energy: `||dA/dp||_K^2 / (2 L~)` (`/ 2` at `L~ = 0`).
+        potential_energy: `-(L~ / 2) COI`; None at `L~ = 0`.
         cross_term: `<dA/dp, A>_K`.
-        lagrangian: `||dA/dp + Lt A||_K^2 / (2 Lt)`: kinetic + cross - potential.
+        lagrangian: `||dA/dp + L~ A||_K^2 / (2 L~)`: kinetic + cross - potential.
         kinetic_plus_potential: the Hamiltonian only where the inclusion holds; flat before the net is critical.
         hamiltonian: momentum form; None without momenta.
-        rank_from_hamiltonian: `-2 H / Lt`, momentum form; None at `Lt = 0` or without momenta.
+        rank_from_hamiltonian: `-2 H / L~`, momentum form; None at `L~ = 0` or without momenta.
         criticality_residual: `||W_l - P_l s^T|| / ||W_l||`; 0 at a critical point; None without momenta.
         momentum_norm: `||P_l||_F`; None without momenta.
         speed: `||dA/dp||_K`, in the stabilised norm.
@@ -122,7 +122,7 @@ class BottleneckRank:
     """How many directions the bottleneck has, as an interval with a verdict in words.
 
     Attributes:
-        low: at least so many, from `-2H/Lt`, which approaches the rank from below; None where no rank is reported.
+        low: at least so many, from `-2H/L~`, which approaches the rank from below; None where no rank is reported.
         high: at most so many, from the plateaus of `COI`, which approach it from above.
         estimate: the plateau of `COI` rounded up, where the representations' spectrum has as many directions.
         verdict: one sentence: the rank and the layers, or why there is none.
@@ -163,7 +163,7 @@ class Audit:
             least over largest `||W_l||_F`, 1 where all layers share the norm; `path_length`.
         kind: "path" (one of our networks: everything) or "representations" (the half that needs no loss).
         bottleneck_rank: see `BottleneckRank`; None in audits of schema 1.0.
-        bounds: the paper's bounds on `H`, as `geometry.HamiltonianBounds`; None without momenta or at `Lt = 0`.
+        bounds: the paper's bounds on `H`, as `geometry.HamiltonianBounds`; None without momenta or at `L~ = 0`.
         subsample: `samples`, `rule`: what intrinsic dimensions and the projection were measured on.
         projection: the path in its first two principal components: `explained` (fractions of the variance),
             `coordinates` (layer, sample, component), `labels`; None for a model that is not ours.

@@ -3,7 +3,7 @@
 from typing import Any
 
 from leaky_zoo.errors import InvalidInputError
-from leaky_zoo.reading import shown
+from leaky_zoo.io.reading import shown
 
 
 def upgraded(value: Any, current: str) -> dict[str, Any]:

@@ -11,12 +11,12 @@ from threadpoolctl import threadpool_limits
 
 from leaky_zoo.analysis.audit import Audit, LayerAudit
 from leaky_zoo.analysis.dimensions import project_path
-from leaky_zoo.analysis.path_model import PathModel
-from leaky_zoo.analysis.path_stream import PathSums
 from leaky_zoo.analysis.statistics import GAMMA_SWEEP, digits, identity_statistics, representation_statistics
-from leaky_zoo.analysis.streaming import MAX_THREADS
 from leaky_zoo.analysis.summary import explain_undefined, is_training, summarize, warn
 from leaky_zoo.analysis.verdict import judge
+from leaky_zoo.flow.collect import MAX_THREADS
+from leaky_zoo.flow.description import PathModel
+from leaky_zoo.flow.stream import PathSums
 from leaky_zoo.geometry import (
     HamiltonianBounds,
     MomentumMoments,

@@ -9,9 +9,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from leaky_zoo.analysis.audit import SCHEMA_VERSION, Audit
 from leaky_zoo.errors import InvalidInputError
-from leaky_zoo.files import write_json
+from leaky_zoo.io.files import write_json
+from leaky_zoo.io.reading import shown
 from leaky_zoo.layers.step_sizes import is_trace
-from leaky_zoo.reading import shown
 
 SCHEMA_FILE = Path(__file__).with_name("audit_schema.json")
 

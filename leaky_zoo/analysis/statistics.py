@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from leaky_zoo.analysis.dimensions import intrinsic_dimensions
-from leaky_zoo.analysis.representation import LayerSums
+from leaky_zoo.flow.sums import LayerSums
 from leaky_zoo.geometry import (
     cost_of_identity_sweep,
     find_plateau,

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from leaky_zoo.analysis.audit import LayerAudit
-from leaky_zoo.analysis.path_model import PathModel
+from leaky_zoo.flow.description import PathModel
 
 CRITICAL = 0.3
 
@@ -42,7 +42,7 @@ def summarize(layers: list[LayerAudit]) -> dict[str, Any]:
 
 
 def spread_of_rank(layers: list[LayerAudit]) -> dict[str, float | None] | None:
-    """Mean, least, largest and relative spread of `-2H/Lt` over some layers; None where it has no value."""
+    """Mean, least, largest and relative spread of `-2H/L~` over some layers; None where it has no value."""
     ranks = [layer.rank_from_hamiltonian for layer in layers if layer.rank_from_hamiltonian is not None]
     if not ranks:
         return None
@@ -56,7 +56,7 @@ def explain_undefined(model: PathModel, has_targets: bool) -> dict[str, str]:
     reasons = {}
     if model.effective_depth == 0:
         reasons["potential_energy"] = reasons["kinetic_plus_potential"] = "defined for effective depth > 0 only"
-        reasons["rank_from_hamiltonian"] = "-2 H / Lt has no value at effective depth 0"
+        reasons["rank_from_hamiltonian"] = "-2 H / L~ has no value at effective depth 0"
     if not has_targets or model.weight_decay == 0:
         why = "needs targets" if not has_targets else "needs mu > 0: the net was trained without weight decay"
         for name in ("hamiltonian", "rank_from_hamiltonian", "criticality_residual", "momentum_norm", "bounds"):
@@ -88,7 +88,7 @@ def warn(
     if residuals and max(residuals) > CRITICAL:
         found.append(
             f"Not at a critical point (largest criticality residual {max(residuals):.2g}): energies are not conserved "
-            "there, and -2H/Lt is no rank. Kinetic + potential may look flat all the same."
+            "there, and -2H/L~ is no rank. Kinetic + potential may look flat all the same."
         )
     if not any(layer.on_plateau for layer in layers):
         found.append("No layer has a cost of identity on a plateau of gamma_0: none of these values is a dimension.")

@@ -4,7 +4,7 @@ Three witnesses, none of which looks at the weights (this project):
 
 - the cost of identity at the flattest point of its sweep over `gamma_0`, rounded up: the estimate;
 - the spectrum of the representation, which must have a gap behind just as many directions;
-- `-2H/Lt` in the momentum form, which approaches the rank from below: the lower end of the interval.
+- `-2H/L~` in the momentum form, which approaches the rank from below: the lower end of the interval.
 
 The criticality residual decides whether the three may speak: away from a critical point nothing is conserved, and
 kinetic + potential looks flat all the same.
@@ -18,7 +18,7 @@ from leaky_zoo.analysis.audit import BottleneckRank, LayerAudit
 
 CRITICAL = 0.1  # largest residual ||W - P s^T|| / ||W|| of a layer that is called critical
 GAP = 10.0  # least ratio of neighbouring singular values of the representation at the rank
-SLACK = 0.05  # -2H/Lt may exceed the rank by as much, at the residuals allowed
+SLACK = 0.05  # -2H/L~ may exceed the rank by as much, at the residuals allowed
 
 
 def judge(
@@ -29,7 +29,7 @@ def judge(
     Args:
         layers: its rows.
         spectrum_before: singular values of `A_0`.
-        effective_depth: `Lt`.
+        effective_depth: `L~`.
         is_training_split: whether the audit is of the data the net was trained on; None where that is not known.
 
     Returns:

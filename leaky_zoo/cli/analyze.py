@@ -133,8 +133,8 @@ def analyze_command(
 
 def show_audit(audit: "Audit", *, report: Path | None, plot: Path | None, save: Path | None, as_json: bool) -> None:
     """Write what was asked for, then print the audit."""
-    from leaky_zoo.analysis import plot_audit
-    from leaky_zoo.files import replacing
+    from leaky_zoo.figures import plot_audit
+    from leaky_zoo.io.files import replacing
 
     if save:
         audit.save(save)
@@ -142,7 +142,7 @@ def show_audit(audit: "Audit", *, report: Path | None, plot: Path | None, save: 
         with replacing(plot) as aside:
             plot_audit(audit).savefig(aside, dpi=130)
     if report:
-        from leaky_zoo.analysis.report import write_report
+        from leaky_zoo.figures.report import write_report
 
         write_report(audit, report)
     if as_json:

@@ -57,7 +57,7 @@ def compare(
     if report and report.suffix.lower() not in (".html", ".htm"):
         raise InvalidInputError(f"--report writes .html. Received: {report}")
     start_tensorflow()
-    from leaky_zoo.analysis.report import write_comparison
+    from leaky_zoo.figures.report import write_comparison
 
     # Everything is read before anything is analysed.
     jobs = [_prepare(model, data_dir) for model in models]

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from leaky_zoo.reading import shown_text
+from leaky_zoo.io.reading import shown_text
 
 # Results go to stdout; everything said about them to stderr, so that --json leaves JSON alone on stdout.
 out = Console()

@@ -19,13 +19,14 @@ def demo(
     [dim]Example:[/]  leaky-zoo demo --out demo
     """
     start_tensorflow()
-    from leaky_zoo.analysis import analyze, plot_audit
+    from leaky_zoo.analysis import analyze
     from leaky_zoo.cli.analyze import audit_table
     from leaky_zoo.data import load_data
-    from leaky_zoo.deploy import OnnxModel, verify_onnx
     from leaky_zoo.deploy.saved_model import export_model
     from leaky_zoo.errors import CheckFailedError, InvalidInputError
-    from leaky_zoo.files import replacing
+    from leaky_zoo.figures import plot_audit
+    from leaky_zoo.io.files import replacing
+    from leaky_zoo.runtime import OnnxModel, verify_onnx
     from leaky_zoo.training import evaluate_network
     from leaky_zoo.zoo import from_preset
     from leaky_zoo.zoo.names import list_presets

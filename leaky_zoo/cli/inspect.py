@@ -14,7 +14,7 @@ def inspect(file: Annotated[Path, typer.Argument(help="An .onnx file.")], as_jso
 
     [dim]Examples:[/]  leaky-zoo inspect export/leaky_mlp_optical_digits_l7_equidistant/model.onnx --json
     """
-    from leaky_zoo.deploy.inspect import describe_onnx, inspect_onnx
+    from leaky_zoo.runtime.inspect import describe_onnx, inspect_onnx
 
     carried = inspect_onnx(file)
     if as_json:

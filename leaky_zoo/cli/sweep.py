@@ -139,7 +139,7 @@ def report(
 
     [dim]Example:[/]  leaky-zoo sweep report runs/grid
     """
-    from leaky_zoo.files import replacing, write_text
+    from leaky_zoo.io.files import replacing, write_text
     from leaky_zoo.sweeps.folder import RunState, SweepFolder
     from leaky_zoo.sweeps.report import collect_rows, measures, open_sweep, summarize_rows, to_csv
 

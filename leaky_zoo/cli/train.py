@@ -56,7 +56,7 @@ def train_command(
     if live and audit_every is None:
         raise InvalidInputError("--live shows the audits of --audit-every N: give both.")
     if workers is not None:
-        from leaky_zoo.cli.workers import launch
+        from leaky_zoo.processes.cluster import launch
 
         try:
             launch(workers, restarts=restarts, out=folder, resume=resume, strategy=strategy, devices=devices)
@@ -66,9 +66,9 @@ def train_command(
 
     start_tensorflow()
     from leaky_zoo.cli.training_bar import TrainingBar
-    from leaky_zoo.cli.workers import end_with_launcher, is_quiet_worker
+    from leaky_zoo.processes.cluster import end_with_launcher, is_quiet_worker
     from leaky_zoo.training import Recipe, train
-    from leaky_zoo.training.watch import HeldOutAudits
+    from leaky_zoo.training.held_out_audits import HeldOutAudits
 
     end_with_launcher()
     plan = Recipe.read(recipe)

@@ -13,7 +13,7 @@ def verify(file: Annotated[Path, typer.Argument(help="An .onnx file.")], as_json
 
     [dim]Example:[/]  leaky-zoo verify export/leaky_mlp_optical_digits_l7_equidistant/model.onnx
     """
-    from leaky_zoo.deploy.verify import verify_onnx
+    from leaky_zoo.runtime.verify import verify_onnx
 
     report = verify_onnx(file)
     if as_json:

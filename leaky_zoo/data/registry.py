@@ -18,7 +18,7 @@ import numpy as np
 from leaky_zoo.data.dataset import Dataset
 from leaky_zoo.data.user_file import load_npz
 from leaky_zoo.errors import InvalidInputError, LeakyZooError
-from leaky_zoo.reading import shown
+from leaky_zoo.io.reading import shown
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from leaky_zoo.archives import read_npz
 from leaky_zoo.data.dataset import Dataset
 from leaky_zoo.errors import InvalidInputError
-from leaky_zoo.reading import existing_file
+from leaky_zoo.io.archives import read_npz
+from leaky_zoo.io.reading import existing_file
 
 LARGEST = 1e18  # squares of larger numbers leave float32
 MAX_CLASSES = 100_000

@@ -8,9 +8,9 @@ import numpy as np
 import onnx
 import onnxruntime
 
-from leaky_zoo.deploy.reading import first_line
-from leaky_zoo.deploy.session import CHECK_BATCHES, RUNTIME_ERRORS, open_session, relative_error, run_rows, take_rows
 from leaky_zoo.errors import CheckFailedError
+from leaky_zoo.runtime.onnx_file import first_line
+from leaky_zoo.runtime.session import CHECK_BATCHES, RUNTIME_ERRORS, open_session, relative_error, run_rows, take_rows
 
 
 @dataclass(frozen=True)

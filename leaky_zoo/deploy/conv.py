@@ -39,7 +39,7 @@ def add_convnet(graph: GraphBuilder, network: LeakyConvNet, representations: boo
     foldable = not representations and can_fold(steps)
     if folded and not foldable:
         raise InvalidInputError(
-            f"The folded form needs 1 - rho Lt > 0 at every block, a product of these of at least "
+            f"The folded form needs 1 - rho L~ > 0 at every block, a product of these of at least "
             f"{MIN_FOLDED_PRODUCT}, and no representations. "
             f"Received: folded=True, product={math.prod(step.leak for step in steps):.3g}, "
             f"representations={representations}"

@@ -1,7 +1,7 @@
 """The graph of a LeakyMLP: three ops a block.
 
-A block is `Gemm(relu(z), rho W, C = z + rho b / c, beta = c)` with `c = 1 - rho Lt`. It keeps the true representations
-and never overflows: `c` is a rounded `1 - rho Lt`, so it is zero, which has its own case, or at least 1e-16 in size,
+A block is `Gemm(relu(z), rho W, C = z + rho b / c, beta = c)` with `c = 1 - rho L~`. It keeps the true representations
+and never overflows: `c` is a rounded `1 - rho L~`, so it is zero, which has its own case, or at least 1e-16 in size,
 and the error of `c (z + rho b / c)` stays at the rounding of `rho b` however small `c` is.
 """
 

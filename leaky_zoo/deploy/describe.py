@@ -6,8 +6,8 @@ from typing import Any
 import keras
 
 from leaky_zoo.deploy.graph import BATCH, INPUT_NAME, OUTPUT_NAMES
-from leaky_zoo.deploy.metadata import SCHEMA_VERSION
 from leaky_zoo.networks import LeakyNetwork
+from leaky_zoo.runtime.metadata import SCHEMA_VERSION
 
 # What has a key of its own is not repeated under `leaky_zoo.preset`.
 _OWN_KEYS = ("citation", "class_names", "metrics", "weights_sha256")

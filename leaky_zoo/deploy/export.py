@@ -11,12 +11,7 @@ import keras
 import numpy as np
 import onnx
 
-from leaky_zoo.analysis import weights_sha256
-from leaky_zoo.deploy.build import build_onnx, can_build
-from leaky_zoo.deploy.compare import Comparison, as_recorded, compare, load_checked
-from leaky_zoo.deploy.describe import describe_model, output_name_of, sentence, task_of
-from leaky_zoo.deploy.metadata import pack_golden, write_properties
-from leaky_zoo.deploy.requests import (
+from leaky_zoo.deploy.arguments import (
     check_class_names,
     checked_audit,
     checked_golden,
@@ -25,12 +20,17 @@ from leaky_zoo.deploy.requests import (
     checked_path,
     checked_tolerance,
 )
-from leaky_zoo.deploy.runtime import as_float32
-from leaky_zoo.deploy.session import CHECK_BATCHES
-from leaky_zoo.deploy.verify import verify_onnx
+from leaky_zoo.deploy.build import build_onnx, can_build
+from leaky_zoo.deploy.compare import Comparison, as_recorded, compare, load_checked
+from leaky_zoo.deploy.describe import describe_model, output_name_of, sentence, task_of
 from leaky_zoo.errors import CheckFailedError, InvalidInputError
-from leaky_zoo.files import replacing
+from leaky_zoo.flow import weights_sha256
+from leaky_zoo.io.files import replacing
 from leaky_zoo.networks import LeakyNetwork
+from leaky_zoo.runtime.metadata import pack_golden, write_properties
+from leaky_zoo.runtime.model import as_float32
+from leaky_zoo.runtime.session import CHECK_BATCHES
+from leaky_zoo.runtime.verify import verify_onnx
 
 PRODUCER = "leaky-zoo"
 

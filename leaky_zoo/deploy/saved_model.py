@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from leaky_zoo.analysis import Audit, analyze
-from leaky_zoo.archives import read_npz
 from leaky_zoo.data import load_data
 from leaky_zoo.deploy.export import export_onnx
 from leaky_zoo.errors import InvalidInputError
+from leaky_zoo.io.archives import read_npz
 from leaky_zoo.networks import LeakyNetwork
 from leaky_zoo.zoo.names import preset_folder, read_metadata
 from leaky_zoo.zoo.presets import load_model

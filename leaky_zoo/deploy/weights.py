@@ -20,7 +20,7 @@ class Affine:
 
 @dataclass(frozen=True)
 class Step:
-    """One block: `z <- leak z + kernel * relu(z) + bias`; `kernel` and `bias` are already times `rho max(Lt, 1)`."""
+    """One block: `z <- leak z + kernel * relu(z) + bias`; `kernel` and `bias` are already times `rho max(L~, 1)`."""
 
     name: str
     leak: float
@@ -50,7 +50,7 @@ def read_steps(network: LeakyNetwork) -> list[Step]:
 
 
 def _read_step(block: LeakyBlock, rho: float) -> Step:
-    # The layer computes 1 - rho Lt in its variable dtype. Rounded there and again to float32 it is zero where the
+    # The layer computes 1 - rho L~ in its variable dtype. Rounded there and again to float32 it is zero where the
     # layer's is, and what is divided by it later is divided by the number that the graph multiplies with.
     kind = np.dtype(block.variable_dtype).type
     leak = float(np.float32(kind(1) - kind(rho) * kind(block.effective_depth)))

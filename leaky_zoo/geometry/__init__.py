@@ -4,7 +4,9 @@ from leaky_zoo.geometry.bounds import HamiltonianBounds, hamiltonian_bounds
 from leaky_zoo.geometry.energies import Energies, energies
 from leaky_zoo.geometry.identity import Identity, cost_of_identity, cost_of_identity_sweep, k_norms_squared
 from leaky_zoo.geometry.moments import Moments, MomentumMoments, moments
+from leaky_zoo.geometry.next_moments import cross_to_next, outer_after_step, squared_length
 from leaky_zoo.geometry.plateau import Plateau, find_plateau
+from leaky_zoo.geometry.probe import ProbePath
 from leaky_zoo.geometry.spectra import (
     largest_gap,
     linear_cka,
@@ -14,7 +16,6 @@ from leaky_zoo.geometry.spectra import (
     stable_rank,
     within_class_fractions,
 )
-from leaky_zoo.geometry.step import cross_to_next, outer_after_step, squared_length
 from leaky_zoo.geometry.sums import MomentSums, MomentumSums
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "MomentumMoments",
     "MomentumSums",
     "Plateau",
+    "ProbePath",
     "cost_of_identity",
     "cost_of_identity_sweep",
     "cross_to_next",

@@ -8,20 +8,20 @@ import numpy as np
 
 @dataclass(frozen=True)
 class HamiltonianBounds:
-    """`-(len/Lt + sqrt(gamma c))^2 <= -(2/Lt) H - min COI <= gamma c`, with `||B||^2 <= c`.
+    """`-(len/L~ + sqrt(gamma c))^2 <= -(2/L~) H - min COI <= gamma c`, with `||B||^2 <= c`.
 
     Discretely `H` is taken at the layer of least COI for the upper bound and at the slowest layer for the lower one:
     with the mean of `H` the bounds can fail (this project). They hold at a critical point.
 
     Attributes:
         upper: `gamma c`, gamma of the layer of least COI.
-        upper_value: `-(2/Lt) H - min COI` there.
+        upper_value: `-(2/L~) H - min COI` there.
         upper_margin: `upper - upper_value`; negative: violated.
-        lower: `-(len/Lt + sqrt(gamma c))^2`, gamma of the slowest layer.
-        lower_value: `-(2/Lt) H - min COI` there.
+        lower: `-(len/L~ + sqrt(gamma c))^2`, gamma of the slowest layer.
+        lower_value: `-(2/L~) H - min COI` there.
         lower_margin: `lower_value - lower`; negative: violated.
         path_length: `len`, the length of the path in the gamma norm.
-        largest_momentum: `c`, the largest `||B||^2`, `B = P / Lt`.
+        largest_momentum: `c`, the largest `||B||^2`, `B = P / L~`.
     """
 
     upper: float
@@ -47,12 +47,12 @@ def hamiltonian_bounds(
 
     Args:
         costs: `COI` at each step's input.
-        ranks: `-2H/Lt`, momentum form.
+        ranks: `-2H/L~`, momentum form.
         speeds: `||dA/dp||` in the gamma norm.
         gammas: the absolute regularisers.
         momenta: `||P_l||_F`.
         step_sizes: `rho`.
-        effective_depth: `Lt > 0`.
+        effective_depth: `L~ > 0`.
 
     Returns:
         The `HamiltonianBounds`.

@@ -13,19 +13,19 @@ from leaky_zoo.geometry.moments import Moments, MomentumMoments
 
 @dataclass(frozen=True)
 class Energies:
-    """Energies of one step. What has no value is None (all in units of `||W||^2 / Lt`, dimensionless).
+    """Energies of one step. What has no value is None (all in units of `||W||^2 / L~`, dimensionless).
 
     Attributes:
-        kinetic_energy: `||dA/dp||_K^2 / (2 Lt)`; at `Lt = 0`, `||dA/dp||_K^2 / 2`.
-        potential_energy: `-(Lt / 2) COI`; None at `Lt = 0`.
+        kinetic_energy: `||dA/dp||_K^2 / (2 L~)`; at `L~ = 0`, `||dA/dp||_K^2 / 2`.
+        potential_energy: `-(L~ / 2) COI`; None at `L~ = 0`.
         cross_term: `<dA/dp, A>_K`.
-        lagrangian: kinetic + cross - potential `= Tr[W S (S + gamma)^-1 W^T] / (2 Lt)`; tends to `||W||^2 / (2 Lt)`
+        lagrangian: kinetic + cross - potential `= Tr[W S (S + gamma)^-1 W^T] / (2 L~)`; tends to `||W||^2 / (2 L~)`
             as gamma goes to 0.
         kinetic_plus_potential: the Hamiltonian where the inclusion `dA/dp in image` holds; flat long before the net is
-            critical, so it proves nothing. None at `Lt = 0`.
-        hamiltonian: momentum form, `||P s^T||^2 / (2 Lt) - Tr P A^T`; conserved on a geodesic. At `Lt = 0`,
+            critical, so it proves nothing. None at `L~ = 0`.
+        hamiltonian: momentum form, `||P s^T||^2 / (2 L~) - Tr P A^T`; conserved on a geodesic. At `L~ = 0`,
             `||P s^T||^2 / 2`, stated in `P`. None without momenta.
-        rank_from_hamiltonian: `-2 H / Lt`, momentum form: approaches the bottleneck rank from below. None at `Lt = 0`
+        rank_from_hamiltonian: `-2 H / L~`, momentum form: approaches the bottleneck rank from below. None at `L~ = 0`
             or without momenta.
         criticality_residual: `||W_l - P_l s^T|| / ||W_l||`; 0 at a critical point. None without momenta.
         momentum_norm: `||P_l||_F`. None without momenta.
@@ -55,7 +55,7 @@ def energies(
         moments: sums over the samples at the input of the step, `A_{l-1}`.
         identity: its least-squares identity, which fixes gamma.
         weights: `W_l` with the bias as the last column, shape `(w, f)`; not `V`, not multiplied by `rho`.
-        effective_depth: `Lt >= 0`.
+        effective_depth: `L~ >= 0`.
         momentum: sums that pair `P_l` with `A_{l-1}`. Default: none, and what needs it is None.
 
     Returns:
@@ -63,7 +63,7 @@ def energies(
     """
     depth = float(effective_depth)
     unit = depth if depth > 0 else 1.0
-    # With dA/dp = W s - Lt A every product is a function of W, W_id and COI: no difference of large sums appears.
+    # With dA/dp = W s - L~ A every product is a function of W, W_id and COI: no difference of large sums appears.
     shrunk = identity.solve(weights @ moments.gram)
     weights_squared = float(np.vdot(shrunk, weights))
     overlap = float(np.vdot(weights, identity.weights))

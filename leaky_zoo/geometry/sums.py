@@ -2,8 +2,8 @@
 
 `S` is symmetric: numpy sees that `X^T X` is, and computes one triangle of it. The row of ones is kept out of the
 products, because its entries are sums. Where a layer follows from the one before, its `A A^T` follows too
-(`leaky_zoo.geometry.step`) and is never summed over samples. Products are numpy's and not scipy's BLAS, which holds
-Python's lock: threads would wait for each other.
+(`leaky_zoo.geometry.next_moments`) and is never summed over samples. Products are numpy's and not scipy's BLAS,
+which holds Python's lock: threads would wait for each other.
 """
 
 import numpy as np

@@ -4,7 +4,6 @@ from leaky_zoo.layers.block import LeakyBlock
 from leaky_zoo.layers.conv import LeakyConv2D
 from leaky_zoo.layers.dense import LeakyDense
 from leaky_zoo.layers.initializers import LeakyVariance
-from leaky_zoo.layers.path import Path
 from leaky_zoo.layers.schedules import (
     SCHEDULES,
     Adaptive,
@@ -35,7 +34,6 @@ __all__ = [
     "LeakyVariance",
     "Learnable",
     "LocalError",
-    "Path",
     "Schedule",
     "StepSizes",
     "UpdatedSchedule",

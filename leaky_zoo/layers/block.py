@@ -11,24 +11,24 @@ from leaky_zoo.layers.initializers import LeakyVariance
 
 
 class LeakyBlock(keras.layers.Layer):
-    """One Euler step of `dA/dp = -Lt A + W s(A)`, first order: `A_l = (1 - rho Lt) A_{l-1} + rho W s(A_{l-1})`.
+    """One Euler step of `dA/dp = -L~ A + W s(A)`, first order: `A_l = (1 - rho L~) A_{l-1} + rho W s(A_{l-1})`.
 
     `s` is the ReLU followed by a row of ones, so the bias is the last column of `W`. The block stores
-    `V = W / max(Lt, 1)`: entries of `W` are of order `Lt`, too large for the usual learning rates. At `Lt = 0` it is a
-    residual block; continuous in `Lt` down to there. Paper, section 1.1.
+    `V = W / max(L~, 1)`: entries of `W` are of order `L~`, too large for the usual learning rates. At `L~ = 0` it is a
+    residual block; continuous in `L~` down to there. Paper, section 1.1.
 
     Subclasses give `build` (which calls `_add_kernel`), `apply_weights`, and the numpy maps `columns`, `restore`,
     `activations` and `pull_back` that analysis uses.
 
     Args:
-        effective_depth: `Lt >= 0`.
+        effective_depth: `L~ >= 0`.
         step_size: `rho` in (0, 1] used when the call gives none, and by the initialiser. Default 0.1.
         weight_decay: `mu >= 0` of the penalty `(mu / 2) rho ||W||_F^2`, bias included, added to the loss. Default 0.
         use_bias: whether `s` has its row of ones. Default True.
         kernel_initializer: Keras initialiser of `V`. Default None: `LeakyVariance` for this block's step.
 
     Raises:
-        InvalidInputError: an argument is out of its range, or a fixed step overshoots (`rho Lt >= 1`).
+        InvalidInputError: an argument is out of its range, or a fixed step overshoots (`rho L~ >= 1`).
     """
 
     def __init__(

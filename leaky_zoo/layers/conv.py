@@ -18,7 +18,7 @@ class LeakyConv2D(LeakyBlock):
     ones), and `W` has shape `(channels, kernel_size^2 * channels + 1)`.
 
     Args:
-        effective_depth: `Lt >= 0`.
+        effective_depth: `L~ >= 0`.
         kernel_size: odd side of the kernel, in pixels. Default 3.
         data_format: `"channels_last"` (`(n, h, w, c)`), `"channels_first"` (`(n, c, h, w)`), or None for Keras's
             global setting. Default None. TensorFlow computes `channels_first` on GPUs only, as Keras's own layers do.

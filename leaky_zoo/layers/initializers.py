@@ -12,12 +12,12 @@ from leaky_zoo.errors import InvalidInputError
 class LeakyVariance(keras.initializers.Initializer):
     """Normal weights that keep the variance of the representations through a leaky step (this project).
 
-    `std(W) = sqrt(2 max(1 - c^2, rho) / fan_in) / rho` with `c = 1 - rho Lt`, divided by `max(Lt, 1)` because layers
-    hold `V = W / max(Lt, 1)`. A generic He initialisation lets the signal decay like `exp(-Lt)`; training then
+    `std(W) = sqrt(2 max(1 - c^2, rho) / fan_in) / rho` with `c = 1 - rho L~`, divided by `max(L~, 1)` because layers
+    hold `V = W / max(L~, 1)`. A generic He initialisation lets the signal decay like `exp(-L~)`; training then
     collapses to a constant function and does not come back.
 
     Args:
-        effective_depth: `Lt >= 0`.
+        effective_depth: `L~ >= 0`.
         step_size: `rho` of the step, in (0, 1].
         seed: integer, or None to draw from Keras's global seed. Default None.
 

@@ -18,11 +18,11 @@ class StepSizes(keras.layers.Layer):
     `leaky_zoo.training.StepSizeUpdate` as a callback (for a `LeakyMLP` or `LeakyConvNet`; recipes do it).
 
     Called on any tensor (its value is not used; it places the layer in the graph), it returns `depth` scalars. They
-    stay in the variable dtype under mixed precision: `1 - rho Lt` in bfloat16 would have three digits.
+    stay in the variable dtype under mixed precision: `1 - rho L~` in bfloat16 would have three digits.
 
     Args:
         depth: number of steps `L`, at least 1.
-        effective_depth: `Lt >= 0`.
+        effective_depth: `L~ >= 0`.
         schedule: a name, `{"name": ..., **arguments}` or a `Schedule`. Default `"equidistant"`.
 
     Raises:

@@ -8,10 +8,10 @@ import numpy as np
 from keras import ops
 
 from leaky_zoo.errors import InvalidInputError
+from leaky_zoo.io.reading import shown
 from leaky_zoo.layers import LeakyBlock, StepSizes, get_schedule
 from leaky_zoo.layers.step_sizes import is_trace
 from leaky_zoo.networks.losses import TASKS, loss_for
-from leaky_zoo.reading import shown
 
 
 class LeakyNetwork(keras.Model):
@@ -27,7 +27,7 @@ class LeakyNetwork(keras.Model):
             Default `"classification"`.
         width: width of the path (channels, for a convolution), at least 1. Default 64.
         depth: number of blocks `L`, at least 1. Default 15.
-        effective_depth: `Lt >= 0`. Default 3.0.
+        effective_depth: `L~ >= 0`. Default 3.0.
         schedule: step-size schedule: a name, a dict or a `Schedule`. Default `"equidistant"`.
         weight_decay: `mu >= 0`. Default 0.
         io_weight_decay: `mu_io >= 0` on stem and head, biases included. Default None: equal to `mu`.
@@ -180,7 +180,7 @@ class LeakyNetwork(keras.Model):
 
     @property
     def effective_depth(self) -> float:
-        """`Lt` of the path."""
+        """`L~` of the path."""
         return self._settings["effective_depth"]
 
     @property

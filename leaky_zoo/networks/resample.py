@@ -29,11 +29,11 @@ def resample(
     Without data the weights are `W_p` of the given net, averaged over each new step. With data every new block is
     then fitted, one after the other, to arrive where the given net's path is at its `p` (linear between the layers):
     ridge regression towards the averaged weights, in float64. A block sees what the new blocks before it really give,
-    so errors do not add up. `rho Lt <= cap` bounds the depth from below.
+    so errors do not add up. `rho L~ <= cap` bounds the depth from below.
 
     Args:
         network: the trained net; left alone.
-        depth: `L'`, at least 1, at least `Lt / cap`.
+        depth: `L'`, at least 1, at least `L~ / cap`.
         schedule: the new step sizes; one that moves during training starts where it starts. Default None: the given
             net's own step sizes, stretched over the new number of steps and clipped to its cap, as a `fixed` schedule.
         x: raw inputs to fit on, the more the better; three layers of all of them are held in memory. Default None: no

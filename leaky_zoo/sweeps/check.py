@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from leaky_zoo.errors import LeakyZooError
-from leaky_zoo.reading import one_line, shown_text
+from leaky_zoo.io.reading import one_line, shown_text
 from leaky_zoo.sweeps.spec import Cell
 
 
@@ -62,7 +62,7 @@ def main() -> None:
     """Answer each recipe on stdin."""
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # whatever a data set's builder prints is no answer
-    from leaky_zoo.training.recipe import Recipe
+    from leaky_zoo.zoo.recipe import Recipe
 
     data_dir = sys.argv[1] if len(sys.argv) > 1 else None
     known: dict[str, str | None] = {}

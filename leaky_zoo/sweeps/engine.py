@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from leaky_zoo.errors import InvalidInputError
-from leaky_zoo.reading import one_line
+from leaky_zoo.io.reading import one_line
 from leaky_zoo.sweeps import supervise
 from leaky_zoo.sweeps.spec import Cell
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from leaky_zoo.errors import InvalidInputError
-from leaky_zoo.reading import read_json
+from leaky_zoo.io.reading import read_json
 from leaky_zoo.sweeps.folder import Run, RunState, SweepFolder
 from leaky_zoo.sweeps.spec import Sweep
-from leaky_zoo.training.recipe import Recipe
+from leaky_zoo.zoo.recipe import Recipe
 
 SEED = "seed"
 

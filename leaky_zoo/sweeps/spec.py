@@ -14,8 +14,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
 
 from leaky_zoo.errors import InvalidInputError
-from leaky_zoo.reading import read_yaml, shown, validation_words
-from leaky_zoo.training.recipe import Recipe
+from leaky_zoo.io.reading import read_yaml, shown, validation_words
+from leaky_zoo.zoo.recipe import Recipe
 
 MAX_RUNS = 10_000
 MAX_NAME = 120

@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from leaky_zoo.reading import one_line, shown_text
+from leaky_zoo.io.reading import one_line, shown_text
 from leaky_zoo.sweeps.folder import Run, SweepFolder, write_status
 
 POLL_SECONDS = 0.25
@@ -104,7 +104,7 @@ def _supervise(run: Run, order: dict[str, Any], cancelled: Callable[[], bool]) -
 @contextlib.contextmanager
 def _trainer(run: Run, order: dict[str, Any]) -> Any:
     """The training process: on a leash, in a group of its own, with its share of the cores."""
-    command = [sys.executable, "-m", "leaky_zoo.sweeps.leash", "train", str(run.recipe)]
+    command = [sys.executable, "-m", "leaky_zoo.processes.leash", "train", str(run.recipe)]
     command += ["--out", str(run.folder), "--resume"]
     command += ["--data-dir", order["data_dir"]] if order["data_dir"] else []
     environment = os.environ | dict.fromkeys(THREAD_VARIABLES, str(order["threads"]))

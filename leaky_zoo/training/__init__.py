@@ -11,20 +11,20 @@ if TYPE_CHECKING:
     from leaky_zoo.training.callbacks import EarlyStopping, PenaltyRamp, StepCallback, StepSizeUpdate
     from leaky_zoo.training.evaluation import evaluate_network
     from leaky_zoo.training.fit import TrainingResult, train
-    from leaky_zoo.training.recipe import Recipe
     from leaky_zoo.training.strategy import make_strategy
     from leaky_zoo.training.suggest import Suggestion, suggest
+    from leaky_zoo.zoo.recipe import Recipe
 
 _HOMES = {
     "building": ("build",),
     "callbacks": ("EarlyStopping", "PenaltyRamp", "StepCallback", "StepSizeUpdate"),
     "evaluation": ("evaluate_network",),
     "fit": ("TrainingResult", "train"),
-    "recipe": ("Recipe",),
     "strategy": ("make_strategy",),
     "suggest": ("Suggestion", "suggest"),
 }
 _HOME = {name: f"leaky_zoo.training.{module}" for module, names in _HOMES.items() for name in names}
+_HOME["Recipe"] = "leaky_zoo.zoo.recipe"
 
 __all__ = [
     "EarlyStopping",

@@ -10,7 +10,7 @@ from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.networks import FAMILIES, LeakyNetwork
 from leaky_zoo.training.evaluation import watched_metrics
 from leaky_zoo.training.optimizer import ClippedAdam
-from leaky_zoo.training.recipe import Recipe
+from leaky_zoo.zoo.recipe import Recipe
 
 PROBE_SAMPLES = 512
 

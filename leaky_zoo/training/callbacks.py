@@ -9,7 +9,8 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from leaky_zoo.errors import InvalidInputError
-from leaky_zoo.layers import LeakyBlock, Path
+from leaky_zoo.geometry import ProbePath
+from leaky_zoo.layers import LeakyBlock
 from leaky_zoo.layers.block import with_ones
 from leaky_zoo.networks import LeakyNetwork
 
@@ -144,7 +145,7 @@ class StepSizeUpdate(StepCallback):
     Learnable step sizes move by themselves; they are recorded, at most a hundred times.
 
     The path is measured on one fixed probe batch. With `schedule.keeps_function` the weights are corrected so that the
-    function stays, `W_new = r W_old + Lt (1 - r) W_id`, `r = rho_old / rho_new`; an update that changes the output by
+    function stays, `W_new = r W_old + L~ (1 - r) W_id`, `r = rho_old / rho_new`; an update that changes the output by
     more than `schedule.tolerance` (relative, on the probe) is refused and undone.
 
     Args:
@@ -246,7 +247,7 @@ class StepSizeUpdate(StepCallback):
         self.trace.append({"step": self.step, "step_sizes": steps, "output_change": change, "accepted": accepted})
 
 
-def measure_path(network: LeakyNetwork, probe: np.ndarray, stem: keras.Model | None = None) -> Path:
+def measure_path(network: LeakyNetwork, probe: np.ndarray, stem: keras.Model | None = None) -> ProbePath:
     """The path of a probe batch, stepped in numpy: outside a graph, Keras's layers take longer than the products.
 
     It is walked when a length is first asked for, with the network's weights of that moment; ask before they change.
@@ -257,7 +258,7 @@ def measure_path(network: LeakyNetwork, probe: np.ndarray, stem: keras.Model | N
         stem: a model from raw inputs to `A_0`. Default None: made from the network.
 
     Returns:
-        The `Path`, in float32, or in float64 for a float64 network; float64 copies would double its memory.
+        The `ProbePath`, in float32, or in float64 for a float64 network; float64 copies would double its memory.
     """
     stem = keras.Model(network.input, network.representations.outputs[0]) if stem is None else stem
     positions = int(np.prod(stem.output.shape[1:])) // network.settings["width"]
@@ -279,7 +280,7 @@ def measure_path(network: LeakyNetwork, probe: np.ndarray, stem: keras.Model | N
     def weighted(row: int, at: np.ndarray) -> np.ndarray:
         return blocks[row].features(blocks[row].restore(at, first.shape)) @ blocks[row].weight_matrix.T
 
-    return Path.walked(walk, network.effective_depth, weighted)
+    return ProbePath.walked(walk, network.effective_depth, weighted)
 
 
 class EarlyStopping(keras.callbacks.EarlyStopping):

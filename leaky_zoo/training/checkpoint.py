@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from leaky_zoo.errors import CheckFailedError
-from leaky_zoo.files import making_folder, remove_asides, sha256
+from leaky_zoo.io.files import making_folder, remove_asides, sha256
 
 FORMAT = 1
 _NAME = re.compile(r"^step-\d{9}(-trained(-lbfgs-\d{6})?)?$")

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from leaky_zoo.analysis.gradients import head_gradient
-from leaky_zoo.analysis.path_stream import PathStream
+from leaky_zoo.flow.head_gradient import head_gradient
+from leaky_zoo.flow.stream import PathStream
 from leaky_zoo.layers.block import with_ones
 from leaky_zoo.networks import LeakyNetwork
 

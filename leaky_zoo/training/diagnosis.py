@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from leaky_zoo.networks import LeakyNetwork
-from leaky_zoo.training.shares import Measures
+from leaky_zoo.training.replica_sums import Measures
 
 SHOWN = 10
 

@@ -5,14 +5,15 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from leaky_zoo.analysis import Audit, additive
+from leaky_zoo.analysis import Audit
 from leaky_zoo.analysis.analyze import check_settings, collect_path
 from leaky_zoo.analysis.path_audit import audit_path
-from leaky_zoo.analysis.path_model import describe_path
-from leaky_zoo.analysis.path_stream import PathSums
-from leaky_zoo.analysis.representation import SUBSAMPLE, Subsample
-from leaky_zoo.analysis.streaming import BATCH
 from leaky_zoo.errors import InvalidInputError, PeerLostError
+from leaky_zoo.flow import additive
+from leaky_zoo.flow.collect import BATCH
+from leaky_zoo.flow.description import describe_path
+from leaky_zoo.flow.stream import PathSums
+from leaky_zoo.flow.sums import SUBSAMPLE, Subsample
 from leaky_zoo.networks import LeakyNetwork
 from leaky_zoo.training.strategy import PEER_ERRORS
 

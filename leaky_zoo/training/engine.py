@@ -14,7 +14,7 @@ from leaky_zoo.data.augmentation import Augmentation
 from leaky_zoo.data.pipeline import BatchOrder
 from leaky_zoo.networks import LeakyNetwork
 from leaky_zoo.training.optimizer import LossScale
-from leaky_zoo.training.shares import Measures, Samples, multiple_of, padded_rows, total
+from leaky_zoo.training.replica_sums import Measures, Samples, multiple_of, padded_rows, total
 
 SUM = tf.distribute.ReduceOp.SUM
 

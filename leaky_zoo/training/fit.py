@@ -17,8 +17,9 @@ from leaky_zoo.data import Dataset, load_data
 from leaky_zoo.data.augmentation import Augmentation
 from leaky_zoo.data.pipeline import BatchOrder, check_finite
 from leaky_zoo.errors import CheckFailedError
-from leaky_zoo.files import replacing, write_json
+from leaky_zoo.io.files import replacing, write_json
 from leaky_zoo.networks import LeakyNetwork
+from leaky_zoo.processes.signals import StopRequest
 from leaky_zoo.training.building import (
     augmentation,
     batch_size,
@@ -33,11 +34,10 @@ from leaky_zoo.training.engine import EvaluationGraph, TrainingGraph
 from leaky_zoo.training.evaluation import evaluate_network, targets_for
 from leaky_zoo.training.lbfgs import LBFGSProgress, minimize_objective
 from leaky_zoo.training.loop import TrainingLoop, out_of_memory
-from leaky_zoo.training.recipe import LBFGSPart, Recipe
 from leaky_zoo.training.run_folder import EpochLog, RunFolder
-from leaky_zoo.training.signals import StopRequest
 from leaky_zoo.training.state import load_variables, variables_of
 from leaky_zoo.training.strategy import describe, from_chief, is_chief, is_multi_worker, make_strategy
+from leaky_zoo.zoo.recipe import LBFGSPart, Recipe
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 from leaky_zoo.errors import CheckFailedError
 from leaky_zoo.networks import LeakyNetwork
 from leaky_zoo.training.curvature import KroneckerCoordinates
-from leaky_zoo.training.recipe import LBFGSPart
+from leaky_zoo.zoo.recipe import LBFGSPart
 
 
 class Objective:

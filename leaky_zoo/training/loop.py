@@ -10,11 +10,11 @@ import numpy as np
 import tensorflow as tf
 
 from leaky_zoo.errors import CheckFailedError, PeerLostError
+from leaky_zoo.processes.signals import StopRequest
 from leaky_zoo.training.checkpoint import Checkpoint, Checkpoints
 from leaky_zoo.training.diagnosis import explain
 from leaky_zoo.training.engine import EvaluationGraph, StepValues, TrainingGraph
 from leaky_zoo.training.optimizer import LossScale
-from leaky_zoo.training.signals import StopRequest
 from leaky_zoo.training.state import load_variables, restore_callbacks, state_of, tell_step, variables_of
 from leaky_zoo.training.strategy import PEER_ERRORS, is_multi_worker
 

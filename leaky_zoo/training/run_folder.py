@@ -11,10 +11,10 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from leaky_zoo.errors import CheckFailedError, InvalidInputError
-from leaky_zoo.files import remove_asides, write_json, writing
+from leaky_zoo.io.files import remove_asides, write_json, writing
 from leaky_zoo.training.callbacks import StepCallback
 from leaky_zoo.training.checkpoint import Checkpoints
-from leaky_zoo.training.recipe import Recipe
+from leaky_zoo.zoo.recipe import Recipe
 
 # What does not change the result of a run: where it runs, and how often it is saved.
 _FREE = {"strategy": "auto", "devices": None, "checkpoint_every": None, "keep_checkpoints": 2}

@@ -9,7 +9,7 @@ import numpy as np
 from leaky_zoo.data import Dataset
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.layers import get_schedule
-from leaky_zoo.training.recipe import Recipe
+from leaky_zoo.zoo.recipe import Recipe
 
 SMALL = 5_000  # the most samples for which full batches and L-BFGS are suggested
 # rho L~ = 0.58 for equal steps, and 0.875 for steps of 1.5 / L at the ends: within the cap of 0.9.
@@ -37,7 +37,7 @@ def suggest(data: Dataset, effective_depth: float = 7.0, family: str = "mlp") ->
 
     Args:
         data: with a `train` split.
-        effective_depth: `Lt >= 0`. Default 7, where the presets have a clear bottleneck.
+        effective_depth: `L~ >= 0`. Default 7, where the presets have a clear bottleneck.
         family: `"mlp"`, or `"conv"` for images. Default `"mlp"`.
 
     Returns:

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from leaky_zoo.errors import InvalidInputError
-from leaky_zoo.reading import existing_file, read_json, shown, shown_text, validation_words
+from leaky_zoo.io.reading import existing_file, read_json, shown, shown_text, validation_words
 
 NAME = re.compile(r"^[a-z0-9][a-z0-9_.\-]*$")
 FILES = ("config.json", "model.weights.h5", "metadata.json", "recipe.yaml", "audit.json", "golden.npz", "README.md")

@@ -12,15 +12,15 @@ import numpy as np
 
 from leaky_zoo.analysis import Audit
 from leaky_zoo.errors import CheckFailedError, InvalidInputError
-from leaky_zoo.files import sha256, write_json, write_text
+from leaky_zoo.io.files import sha256, write_json, write_text
+from leaky_zoo.io.keras_config import check_config
+from leaky_zoo.io.keras_file import load_keras_file
+from leaky_zoo.io.reading import one_line, read_json
+from leaky_zoo.io.weights_file import check_weights
 from leaky_zoo.networks import FAMILIES, LeakyNetwork
-from leaky_zoo.reading import one_line, read_json
-from leaky_zoo.training import Recipe
 from leaky_zoo.zoo.card import write_card
-from leaky_zoo.zoo.config import check_config
-from leaky_zoo.zoo.keras_file import load_keras_file
 from leaky_zoo.zoo.names import FILES, NAME, MissingFileError, preset_folder, read_metadata
-from leaky_zoo.zoo.weights_file import check_weights
+from leaky_zoo.zoo.recipe import Recipe
 
 GOLDEN_SAMPLES = 16
 CITATION = (

@@ -9,10 +9,11 @@ import keras
 import numpy as np
 import pytest
 
-from leaky_zoo.analysis import SCHEMA_VERSION, Audit, analyze, plot_audit
+from leaky_zoo.analysis import SCHEMA_VERSION, Audit, analyze
 from leaky_zoo.analysis.dimensions import intrinsic_dimensions
 from leaky_zoo.analysis.schema import SCHEMA_FILE, audit_schema
 from leaky_zoo.errors import InvalidInputError
+from leaky_zoo.figures import plot_audit
 from leaky_zoo.geometry import cost_of_identity, energies, moments
 from leaky_zoo.networks import LeakyConvNet, LeakyMLP
 
@@ -72,7 +73,7 @@ def test_criticality_residual_is_the_gradient_of_the_objective():
     direction = random.normal(size=weights.shape)
     slope = (objective(weights + 1e-6 * direction) - objective(weights - 1e-6 * direction)) / 2e-6
     block.assign_weight_matrix(weights)
-    from leaky_zoo.analysis import collect
+    from leaky_zoo.flow import collect
 
     momentum = collect(network, x, y).momenta(mu)[1]
     assert slope == pytest.approx(mu * rho * np.vdot(weights - momentum.features, direction), rel=1e-5)
@@ -86,7 +87,7 @@ def test_known_rank_on_a_path_that_does_not_move():
     network = LeakyMLP((6,), 2, width=6, depth=4, effective_depth=2.0, use_bias=False, weight_decay=1e-3)
     network.get_layer("stem").set_weights([np.eye(6), np.zeros(6)])
     for block in network.blocks:
-        block.assign_weight_matrix(2.0 * np.eye(6))  # W relu(A) = Lt A, so dA/dp = 0
+        block.assign_weight_matrix(2.0 * np.eye(6))  # W relu(A) = L~ A, so dA/dp = 0
     x = random.uniform(1, 2, size=(200, 3)) @ random.uniform(size=(3, 6))
     audit = analyze(network, x, np.zeros(200, int), gamma_0=1e-8)
     for layer in audit.layers:

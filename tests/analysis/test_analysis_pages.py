@@ -6,20 +6,11 @@ import keras
 import numpy as np
 import pytest
 
-from leaky_zoo.analysis import (
-    COMPARISONS,
-    DARK,
-    PANELS,
-    Audit,
-    analyze,
-    plot_comparison,
-    plot_panel,
-    write_comparison,
-    write_report,
-)
-from leaky_zoo.analysis.comparison import comparisons_of
-from leaky_zoo.analysis.plots import panels_of
+from leaky_zoo.analysis import Audit, analyze
 from leaky_zoo.errors import InvalidInputError
+from leaky_zoo.figures import COMPARISONS, DARK, PANELS, plot_comparison, plot_panel, write_comparison, write_report
+from leaky_zoo.figures.comparison import comparisons_of
+from leaky_zoo.figures.plots import panels_of
 from leaky_zoo.networks import LeakyMLP
 
 pytestmark = pytest.mark.tensorflow_only  # nothing here depends on the backend: once is enough

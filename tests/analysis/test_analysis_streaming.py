@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leaky_zoo.analysis import AuditPart, additive, analyze, analyze_part, collect, merge_parts
-from leaky_zoo.analysis.representation import Subsample
+from leaky_zoo.analysis import AuditPart, analyze, analyze_part, merge_parts
 from leaky_zoo.errors import InvalidInputError
+from leaky_zoo.flow import additive, collect
+from leaky_zoo.flow.sums import Subsample
 from leaky_zoo.networks import LeakyConvNet, LeakyMLP
 
 

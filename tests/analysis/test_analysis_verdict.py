@@ -13,7 +13,7 @@ from leaky_zoo.zoo import from_preset
 
 
 def static_net(width, rank, depth=6, effective_depth=3.0):
-    """Non-negative representations of rank `rank` that stand still: `W relu(A) = Lt A` by a projection of that rank."""
+    """Non-negative representations of rank `rank` that stand still: `W relu(A) = L~ A` by a projection of that rank."""
     random = np.random.default_rng(rank)
     basis = np.eye(width)[:, :rank] + 0.3 * random.uniform(size=(width, rank))
     projection = basis @ np.linalg.pinv(basis)

@@ -16,7 +16,7 @@ def python(code):
     [
         "import leaky_zoo; leaky_zoo.list_presets()",
         "import leaky_zoo.cli",
-        "import leaky_zoo.deploy; leaky_zoo.deploy.inspect_onnx; leaky_zoo.deploy.OnnxModel",
+        "import leaky_zoo.runtime; leaky_zoo.runtime.inspect_onnx; leaky_zoo.runtime.OnnxModel",
         "from leaky_zoo.zoo import preset_folder, list_presets",
         "from leaky_zoo.training import Recipe",
     ],

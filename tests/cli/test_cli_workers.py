@@ -8,13 +8,13 @@ import time
 
 import pytest
 
-from leaky_zoo.cli.workers import launch
 from leaky_zoo.errors import InvalidInputError, PeerLostError
+from leaky_zoo.processes.cluster import launch
 
 WORKER = """
 import json, os, sys, time, signal
 from pathlib import Path
-from leaky_zoo.cli.workers import end_with_launcher
+from leaky_zoo.processes.cluster import end_with_launcher
 end_with_launcher()
 task = json.loads(os.environ["TF_CONFIG"])
 index, folder = task["task"]["index"], Path(sys.argv[1])
@@ -91,7 +91,7 @@ def test_wrong_input_is_not_tried_again(tmp_path, capfd):
 )
 def test_workers_end_with_their_launcher(tmp_path, number, code):
     script = (
-        "import sys; from pathlib import Path; from leaky_zoo.cli.workers import launch\n"
+        "import sys; from pathlib import Path; from leaky_zoo.processes.cluster import launch\n"
         "try:\n    launch(2, restarts=0, out=Path('.'), resume=False, command=sys.argv[1:])\n"
         "except KeyboardInterrupt:\n    sys.exit(130)"
     )

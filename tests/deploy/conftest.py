@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from leaky_zoo.analysis import weights_sha256
+from leaky_zoo.flow import weights_sha256
 from leaky_zoo.networks import LeakyConvNet, LeakyMLP, LeakyNetwork
 
 SHAPES = {"mlp": (6, 4, 2), "channels_last": (9, 6, 2), "channels_first": (2, 9, 6)}

@@ -5,10 +5,11 @@ import numpy as np
 import onnx
 import pytest
 
-from leaky_zoo.deploy import OnnxModel, describe_onnx, export_onnx, inspect_onnx, verify_onnx
+from leaky_zoo.deploy import export_onnx
 from leaky_zoo.deploy.compare import same_labels
 from leaky_zoo.errors import CheckFailedError, InvalidInputError
 from leaky_zoo.networks import LeakyMLP
+from leaky_zoo.runtime import OnnxModel, describe_onnx, inspect_onnx, verify_onnx
 
 METADATA = {
     "name": "tiny",

@@ -9,8 +9,8 @@ from leaky_zoo.deploy.build import build_onnx
 from leaky_zoo.deploy.conv import same_padding
 from leaky_zoo.deploy.convert import convert_with_tf2onnx
 from leaky_zoo.deploy.graph import OUTPUT_NAMES
-from leaky_zoo.deploy.session import open_session, relative_error, run_rows, take_rows
 from leaky_zoo.errors import InvalidInputError
+from leaky_zoo.runtime.session import open_session, relative_error, run_rows, take_rows
 
 TASKS = ("classification", "regression", "autoencoding")
 
@@ -83,7 +83,7 @@ def test_versions_and_determinism(kind, make_network):
 @pytest.mark.parametrize("kind", ["mlp", "channels_last"])
 def test_a_leak_of_zero_and_beyond(kind, use_bias, dtype, make_network, raw_inputs):
     network = make_network(kind, effective_depth=3.0, use_bias=use_bias).astype(dtype)
-    # 1 - rho Lt: zero (as float32 rounds 3 * (1/3)), tiny and positive, negative, ordinary.
+    # 1 - rho L~: zero (as float32 rounds 3 * (1/3)), tiny and positive, negative, ordinary.
     assign_steps(network, [1 / 3, 1 / 3 - 1e-6, 0.35, 0.2, 0.1])
     inputs = raw_inputs(network).astype(np.float32)
     assert error_against_keras(network, build_onnx(network), inputs) < 3e-6

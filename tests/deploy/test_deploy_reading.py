@@ -10,9 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from leaky_zoo.deploy import OnnxModel, describe_onnx, export_onnx, inspect_onnx, verify_onnx
-from leaky_zoo.deploy.metadata import pack_golden, unpack_golden
+from leaky_zoo.deploy import export_onnx
 from leaky_zoo.errors import InvalidInputError
+from leaky_zoo.runtime import OnnxModel, describe_onnx, inspect_onnx, verify_onnx
+from leaky_zoo.runtime.metadata import pack_golden, unpack_golden
 
 READERS = (inspect_onnx, describe_onnx, verify_onnx, OnnxModel)
 
@@ -210,12 +211,12 @@ def run_alone(code: str, *arguments: str) -> str:
 def test_readers_start_neither_tensorflow_nor_keras(good_file):
     run_alone(
         "import sys, numpy\n"
-        "import leaky_zoo.deploy\n"
-        "from leaky_zoo.deploy.runtime import OnnxModel\n"
+        "import leaky_zoo.runtime\n"
+        "from leaky_zoo.runtime.model import OnnxModel\n"
         "model = OnnxModel(sys.argv[1])\n"
         "assert model.predict(numpy.zeros((2, *model.input_shape))).shape == (2, 3)\n"
         "assert not {'onnx', 'tensorflow', 'keras'} & set(sys.modules)\n"
-        "from leaky_zoo.deploy import describe_onnx, inspect_onnx, verify_onnx\n"
+        "from leaky_zoo.runtime import describe_onnx, inspect_onnx, verify_onnx\n"
         "assert verify_onnx(sys.argv[1]).passed and describe_onnx(sys.argv[1]) and inspect_onnx(sys.argv[1])\n"
         "assert not {'tensorflow', 'keras', 'tf2onnx'} & set(sys.modules)\n",
         str(good_file),
@@ -224,7 +225,7 @@ def test_readers_start_neither_tensorflow_nor_keras(good_file):
 
 def test_inspect_imports_nothing_heavy():
     run_alone(
-        "import sys, leaky_zoo.deploy.inspect\n"
+        "import sys, leaky_zoo.runtime.inspect\n"
         "assert not {'onnx', 'onnxruntime', 'tensorflow', 'keras'} & set(sys.modules)\n"
     )
 
@@ -234,11 +235,11 @@ def test_building_directly_needs_no_tensorflow_converter():
 
 
 def test_an_unknown_name_is_an_attribute_error():
-    import leaky_zoo.deploy
+    import leaky_zoo.runtime
 
-    assert "OnnxModel" in dir(leaky_zoo.deploy)
+    assert "OnnxModel" in dir(leaky_zoo.runtime)
     with pytest.raises(AttributeError, match="no_such_name"):
-        leaky_zoo.deploy.no_such_name  # noqa: B018
+        leaky_zoo.runtime.no_such_name  # noqa: B018
 
 
 @pytest.mark.parametrize(("key", "value"), [("audit", "[1]"), ("class_names", '"abc"')])

@@ -76,12 +76,12 @@ def test_energies_against_brute_force(shape, depth):
 
 @given(shapes, st.sampled_from([1e-1, 1e-3, 1e-5]), st.sampled_from([0.3, 1.0, 7.0]))
 def test_gamma_identity(shape, gamma_0, depth):
-    """Oracle 1: `-(2/Lt) H = COI - ||(dA/dp)/Lt + gamma B||_gamma^2 + gamma ||B||^2` if `dA/dp = Lt (B K - A)`."""
+    """Oracle 1: `-(2/L~) H = COI - ||(dA/dp)/L~ + gamma B||_gamma^2 + gamma ||B||^2` if `dA/dp = L~ (B K - A)`."""
     a, s, random = draw(shape)
     b = random.normal(size=a.shape)
     sums = moments(a.T, s.T)
     identity = cost_of_identity(sums, gamma_0)
-    p = depth * b  # the momentum; the inclusion dA/dp = W s - Lt A holds with W = P s^T
+    p = depth * b  # the momentum; the inclusion dA/dp = W s - L~ A holds with W = P s^T
     momentum = MomentumMoments(p @ s.T, float(np.vdot(p, a)), float(np.vdot(p, p)))
     energy = energies(sums, identity, p @ s.T, depth, momentum)
     shifted = (p @ s.T @ s - depth * a) / depth + identity.gamma * b
@@ -157,7 +157,7 @@ def drift(a_first, b_first, depth, length):
 
 
 def critical_path(a, b, depth, length):
-    """`(A_{l-1}, B_l, s(A_{l-1}))` of `A_l = A + rho Lt (B_l K - A)`, `B_l` from the adjoint of the same step."""
+    """`(A_{l-1}, B_l, s(A_{l-1}))` of `A_l = A + rho L~ (B_l K - A)`, `B_l` from the adjoint of the same step."""
     rho = 1 / length
     for row in range(length):
         s = np.vstack([np.maximum(a, 0), np.ones((1, a.shape[1]))])
@@ -168,7 +168,7 @@ def critical_path(a, b, depth, length):
 
 
 def next_momentum(a, s, b_before, step):
-    """`B_{l-1} = (1 - rho Lt) B_l + rho Lt relu'(A) * (s B_l^T B_l)` for `B_l`, by fixed-point iteration."""
+    """`B_{l-1} = (1 - rho L~) B_l + rho L~ relu'(A) * (s B_l^T B_l)` for `B_l`, by fixed-point iteration."""
     b = b_before
     for _ in range(200):
         back = (b.T @ b @ s.T).T[:-1] * (a > 0)
@@ -178,7 +178,7 @@ def next_momentum(a, s, b_before, step):
 
 @given(st.integers(0, 500), st.sampled_from([0.3, 1.0, 3.0]), st.sampled_from([1e-2, 1e-4, 1e-5]))
 def test_the_papers_bounds(seed, depth, gamma_0):
-    """Oracle 4: `-(len/Lt + sqrt(gamma c))^2 <= -(2/Lt) H - min COI <= gamma c`, `c` the largest `||B||^2`.
+    """Oracle 4: `-(len/L~ + sqrt(gamma c))^2 <= -(2/L~) H - min COI <= gamma c`, `c` the largest `||B||^2`.
 
     Discretely: H at the layer of least COI for the upper bound, at the slowest layer for the lower.
     """

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 
 from leaky_zoo.errors import InvalidInputError
-from leaky_zoo.layers import SCHEDULES, Irregular, Path, Schedule, StepSizes, get_schedule
+from leaky_zoo.geometry import ProbePath
+from leaky_zoo.layers import SCHEDULES, Irregular, Schedule, StepSizes, get_schedule
 from leaky_zoo.layers.schedules.base import bounded_simplex
 from leaky_zoo.layers.schedules.hamiltonian import minimal_norm_steps
 
@@ -59,7 +60,7 @@ def random_path(seed, depth=8, effective_depth=3.0, moving=True):
         still = not moving or row in (2, 3)
         arrays.append(arrays[-1] + (0 if still else random.uniform(0, 1)) * random.normal(size=(30, 4)))
     features = [np.hstack([np.maximum(a, 0), np.ones((30, 1))]) for a in arrays[:-1]]
-    return Path(arrays, features, effective_depth, lambda row, a: a**2)
+    return ProbePath(arrays, features, effective_depth, lambda row, a: a**2)
 
 
 @pytest.mark.parametrize("name", ["adaptive", "hamiltonian", "equidistributing", "local_error"])
@@ -77,7 +78,7 @@ def test_updates_keep_the_guarantees(name, moving, seed, effective_depth):
 def test_adaptive_rule_is_the_papers_where_no_bound_is_active():
     path = random_path(3)
     arrays = [path.representations[0] * (1 + 0.1 * row**2) for row in range(9)]  # all layers move
-    path = Path(arrays, [np.maximum(a, 0) for a in arrays[:-1]], 3.0)
+    path = ProbePath(arrays, [np.maximum(a, 0) for a in arrays[:-1]], 3.0)
     rho = np.full(8, 1 / 8)
     speed = path.distances() / (rho * path.norms())
     expected = (1 / speed) / (1 / speed).sum()
@@ -87,7 +88,7 @@ def test_adaptive_rule_is_the_papers_where_no_bound_is_active():
 
 @given(st.integers(0, 200), st.sampled_from([0.5, 3.0, 7.0]))
 def test_minimal_norm_steps_minimise_the_parameter_norm(seed, effective_depth):
-    """Against SLSQP on `sum_l rho_l ||W_l||^2 = sum_l k_l^2 / rho_l + Lt^2 rho_l COI_l + const`, least norm `W_l`."""
+    """Against SLSQP on `sum_l rho_l ||W_l||^2 = sum_l k_l^2 / rho_l + L~^2 rho_l COI_l + const`, least norm `W_l`."""
     random = np.random.default_rng(seed)
     k, costs = random.uniform(0.1, 2, 6), random.uniform(1, 10, 6)
     low, high = 0.3 / 6, min(1.0, 1.4 / effective_depth)
@@ -239,7 +240,7 @@ def test_fixed_steps_are_the_given_ones_at_their_depth(depth):
 def test_equidistributing_shares_out_its_monitor(norm):
     path = random_path(3)
     arrays = [path.representations[0] * (1 + 0.1 * row**2) for row in range(9)]  # all layers move
-    path = Path(arrays, [np.maximum(a, 0) for a in arrays[:-1]], 3.0)
+    path = ProbePath(arrays, [np.maximum(a, 0) for a in arrays[:-1]], 3.0)
     rho = np.full(8, 1 / 8)
     lengths = path.k_distances(1e-5) if norm == "k" else path.distances()
     monitor = (0.2 * (lengths / rho).mean() + lengths / rho) ** -0.5
@@ -251,13 +252,13 @@ def test_a_path_in_float32_is_measured_in_float64():
     exact = random_path(3)
     arrays = [a.astype("float32") for a in exact.representations]
     features = [np.maximum(a, 0) for a in arrays[:-1]]
-    single = Path(arrays, features, 3.0, lambda row, a: a**2)
+    single = ProbePath(arrays, features, 3.0, lambda row, a: a**2)
     widened = ([a.astype("float64") for a in part] for part in (arrays, features))
-    double = Path(*widened, 3.0, lambda row, a: a**2)
+    double = ProbePath(*widened, 3.0, lambda row, a: a**2)
     assert single.representations[0].dtype == np.float32
     rho = np.full(8, 1 / 8)
     for measure in (
-        Path.distances, Path.norms, lambda p: p.k_distances(1e-5), lambda p: p.costs_of_identity(1e-5),
+        ProbePath.distances, ProbePath.norms, lambda p: p.k_distances(1e-5), lambda p: p.costs_of_identity(1e-5),
         lambda p: p.half_step_errors(rho),
     ):  # fmt: skip
         np.testing.assert_array_equal(measure(single), measure(double))
@@ -265,10 +266,12 @@ def test_a_path_in_float32_is_measured_in_float64():
 
 def test_half_steps_by_hand():
     """`A' = -2 A + w relu(A)`, one sample of width 1: from 1 at rho = 0.25 with w = 6 to 2; by halves to 2.25."""
-    path = Path([np.ones((1, 1)), np.full((1, 1), 2.0)], [np.ones((1, 1))], 2.0, lambda row, a: 6 * np.maximum(a, 0))
+    path = ProbePath(
+        [np.ones((1, 1)), np.full((1, 1), 2.0)], [np.ones((1, 1))], 2.0, lambda row, a: 6 * np.maximum(a, 0)
+    )
     assert path.half_step_errors(np.array([0.25])) == pytest.approx([0.25])
     with pytest.raises(ValueError, match="weighted"):
-        Path(path.representations, [np.ones((1, 1))], 2.0).half_step_errors(np.array([0.25]))
+        ProbePath(path.representations, [np.ones((1, 1))], 2.0).half_step_errors(np.array([0.25]))
 
 
 def test_local_errors_become_equal_on_a_linear_flow():
@@ -279,7 +282,7 @@ def test_local_errors_become_equal_on_a_linear_flow():
         a = [np.ones((1, 1))]
         for step, rate in zip(rho, growth, strict=True):
             a.append(a[-1] * (1 + step * rate))
-        return Path(a, a[:-1], 0.0, lambda row, at: growth[row] * at)
+        return ProbePath(a, a[:-1], 0.0, lambda row, at: growth[row] * at)
 
     schedule = get_schedule({"name": "local_error", "damping": 1.0, "floor": 0.01})
     rho = np.full(4, 1 / 4)
@@ -292,6 +295,6 @@ def test_local_errors_become_equal_on_a_linear_flow():
 
 def test_schedules_keep_a_path_that_stands_still():
     still = [np.ones((3, 2))] * 5
-    path = Path(still, [np.ones((3, 2))] * 4, 1.0, lambda row, a: a)
+    path = ProbePath(still, [np.ones((3, 2))] * 4, 1.0, lambda row, a: a)
     for name in ("equidistributing", "local_error"):
         np.testing.assert_array_equal(get_schedule(name).update(np.full(4, 0.25), path), np.full(4, 0.25))

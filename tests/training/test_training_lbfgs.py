@@ -4,11 +4,11 @@ import keras
 import numpy as np
 import pytest
 
-from leaky_zoo.analysis import collect
+from leaky_zoo.flow import collect
 from leaky_zoo.networks import LeakyConvNet, LeakyMLP
 from leaky_zoo.training.curvature import KroneckerCoordinates
 from leaky_zoo.training.lbfgs import Objective, minimize_objective
-from leaky_zoo.training.recipe import LBFGSPart
+from leaky_zoo.zoo.recipe import LBFGSPart
 
 pytestmark = pytest.mark.tensorflow_only
 random = np.random.default_rng(0)

@@ -10,7 +10,7 @@ import pytest
 from leaky_zoo.analysis import Audit, analyze
 from leaky_zoo.data.pipeline import training_pipeline
 from leaky_zoo.errors import InvalidInputError
-from leaky_zoo.layers import Path as LayerPath
+from leaky_zoo.geometry import ProbePath
 from leaky_zoo.layers import Schedule
 from leaky_zoo.networks import LeakyConvNet, LeakyMLP, resample
 from leaky_zoo.training import PenaltyRamp, StepSizeUpdate, make_strategy, train
@@ -216,7 +216,7 @@ def test_a_users_rule_sees_the_path():
             return np.full(depth, 1 / depth)
 
         def update(self, step_sizes, path):
-            assert isinstance(path, LayerPath) and len(path.representations) == 7
+            assert isinstance(path, ProbePath) and len(path.representations) == 7
             assert (path.k_distances(1e-5) > 0).all() and (path.costs_of_identity(1e-5) > 0).all()
             return step_sizes[::-1]
 

@@ -19,7 +19,7 @@ from leaky_zoo.zoo import load_model
 
 pytestmark = pytest.mark.tensorflow_only
 
-SCRIPT = Path(__file__).parent.parent.parent / "benchmarks" / "replicas.py"
+SCRIPT = Path(__file__).parent.parent.parent / "benchmarks" / "speed" / "replicas.py"
 
 
 def measured(folder, replicas):
@@ -120,7 +120,7 @@ def test_a_cluster_needs_its_description(monkeypatch, config, message):
 WORKER = """
 import json, os, sys
 import keras, numpy as np
-from leaky_zoo.cli.workers import end_with_launcher
+from leaky_zoo.processes.cluster import end_with_launcher
 from leaky_zoo.training import Recipe, train
 
 end_with_launcher()
@@ -140,7 +140,7 @@ train(plan, sys.argv[1] + "/run", resume="--resume" in sys.argv, callbacks=[Dump
 LAUNCHER = """
 import sys
 from pathlib import Path
-from leaky_zoo.cli.workers import launch
+from leaky_zoo.processes.cluster import launch
 folder = Path(sys.argv[1])
 command = [sys.executable, str(folder / "worker.py"), str(folder)]
 launch(2, restarts=2, out=folder / "run", resume=False, command=command)

@@ -98,7 +98,7 @@ def test_foreign_class_is_refused(zoo):
     folder = zoo / NAME
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, "class_name": "Lambda"}))
-    from leaky_zoo.files import sha256
+    from leaky_zoo.io.files import sha256
 
     metadata = json.loads((folder / "metadata.json").read_text())
     metadata["sha256"]["config.json"] = sha256(folder / "config.json")
@@ -173,7 +173,7 @@ def test_a_copied_preset_loads(zoo, tmp_path):
 
 @pytest.mark.parametrize("config", ["{", "[]", '{"class_name": "LeakyMLP", "config": {"depth": 3}}'])
 def test_a_config_that_builds_nothing_is_one_clear_error(zoo, config):
-    from leaky_zoo.files import sha256
+    from leaky_zoo.io.files import sha256
 
     folder = zoo / NAME
     (folder / "config.json").write_text(config)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from leaky_zoo.layers.path import Path
+from leaky_zoo.geometry import ProbePath
 from leaky_zoo.layers.schedules.base import UpdatedSchedule
 
 
@@ -26,7 +26,7 @@ class Adaptive(UpdatedSchedule):
 
     name = "adaptive"
 
-    def update(self, step_sizes: np.ndarray, path: Path) -> np.ndarray:
+    def update(self, step_sizes: np.ndarray, path: ProbePath) -> np.ndarray:
         speed = path.distances() / (step_sizes * np.maximum(path.norms(), np.finfo(float).tiny))
         if not speed.any():
             return step_sizes  # a path that stands still has no preference

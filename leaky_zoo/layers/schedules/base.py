@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from leaky_zoo.errors import InvalidInputError
-from leaky_zoo.layers.path import Path
+from leaky_zoo.geometry import ProbePath
 
 SCHEDULES: dict[str, type["Schedule"]] = {}
 
@@ -64,7 +64,7 @@ class Schedule(ABC):
 
         Args:
             depth: number of steps `L`, at least 1.
-            effective_depth: `Lt >= 0`.
+            effective_depth: `L~ >= 0`.
 
         Returns:
             The step sizes, float64, shape `(depth,)`.
@@ -106,7 +106,7 @@ class Schedule(ABC):
         return bool(np.max(steps) * effective_depth <= self.cap * (1 + 1e-6))
 
     def upper_bound(self, effective_depth: float) -> float:
-        """The largest step the cap allows: `cap / Lt`, at most 1."""
+        """The largest step the cap allows: `cap / L~`, at most 1."""
         return min(1.0, self.cap / effective_depth) if effective_depth > 0 else 1.0
 
     def initial_values(self, depth: int, effective_depth: float) -> np.ndarray:
@@ -121,7 +121,7 @@ class Schedule(ABC):
         """A term of the objective that depends on the step sizes alone, as a tensor. Default: None, no such term."""
         return None
 
-    def update(self, step_sizes: np.ndarray, path: Path) -> np.ndarray:
+    def update(self, step_sizes: np.ndarray, path: ProbePath) -> np.ndarray:
         """New step sizes from the current ones and the path of a probe batch. Default: unchanged.
 
         Args:

@@ -6,7 +6,7 @@ from leaky_zoo.layers.schedules.base import Schedule
 
 
 class Equidistant(Schedule):
-    """`rho_l = 1 / L` (paper, section 4). Needs `L >= Lt / cap`.
+    """`rho_l = 1 / L` (paper, section 4). Needs `L >= L~ / cap`.
 
     Args:
         cap: see `Schedule`. Default 0.9.

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from leaky_zoo.errors import InvalidInputError
-from leaky_zoo.layers.path import Path
+from leaky_zoo.geometry import ProbePath
 from leaky_zoo.layers.schedules.base import UpdatedSchedule
 
 NORMS = ("k", "euclidean")
@@ -57,7 +57,7 @@ class Equidistributing(UpdatedSchedule):
             raise InvalidInputError(f"`gamma_0` must be positive. Received: gamma_0={gamma_0}")
         self.alpha, self.beta, self.norm, self.gamma_0 = float(alpha), float(beta), norm, float(gamma_0)
 
-    def update(self, step_sizes: np.ndarray, path: Path) -> np.ndarray:
+    def update(self, step_sizes: np.ndarray, path: ProbePath) -> np.ndarray:
         lengths = path.k_distances(self.gamma_0) if self.norm == "k" else path.distances()
         if not lengths.any():
             return step_sizes

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from leaky_zoo.errors import InvalidInputError
-from leaky_zoo.layers.path import Path
+from leaky_zoo.geometry import ProbePath
 from leaky_zoo.layers.schedules.base import (
     UpdatedSchedule,
     bounded_simplex,
@@ -18,8 +18,8 @@ class Hamiltonian(UpdatedSchedule):
     """Hold the path fixed and take the `rho` that minimises `sum_l rho_l ||W_l||^2` (this project).
 
     With `k_l = ||A_l - A_{l-1}||_K` and `COI_l = ||A_{l-1}||_K^2` the minimum under `sum rho = 1` and the bounds is
-    `rho_l(m) = clip(k_l / (Lt sqrt(max(COI_l - m, 0))), low, high)` for the one `m` that makes the sum one. Where no
-    bound is active the Hamiltonian equals `-m Lt / 2` at every layer.
+    `rho_l(m) = clip(k_l / (L~ sqrt(max(COI_l - m, 0))), low, high)` for the one `m` that makes the sum one. Where no
+    bound is active the Hamiltonian equals `-m L~ / 2` at every layer.
 
     On a converged path every grid satisfies this to first order in `rho`, so `gamma_0` and the transient decide what
     the rule chooses; it does not see discretisation error. The bounds, the damping and the freezing point matter.
@@ -31,7 +31,7 @@ class Hamiltonian(UpdatedSchedule):
         freeze_at: fraction of training after which the steps stay, in (0, 1]. Default 0.85.
         gamma_0: relative regulariser of the K norms, positive. Default 1e-5.
         keeps_function: correct the weights at every update so that the network's function stays,
-            `W_new = r W_old + Lt (1 - r) W_id`, `r = rho_old / rho_new`. Default False.
+            `W_new = r W_old + L~ (1 - r) W_id`, `r = rho_old / rho_new`. Default False.
         tolerance: with `keeps_function`, an update that changes the output on the probe batch by a larger relative
             amount is refused, steps and weights staying as they were. Default 0.05.
         cap: see `Schedule`. Default 0.9.
@@ -61,7 +61,7 @@ class Hamiltonian(UpdatedSchedule):
         self.gamma_0 = float(gamma_0)
         self.keeps_function, self.tolerance = bool(keeps_function), float(tolerance)
 
-    def update(self, step_sizes: np.ndarray, path: Path) -> np.ndarray:
+    def update(self, step_sizes: np.ndarray, path: ProbePath) -> np.ndarray:
         target = minimal_norm_steps(
             path.k_distances(self.gamma_0),
             path.costs_of_identity(self.gamma_0),
@@ -87,7 +87,7 @@ def minimal_norm_steps(
     Args:
         k_distances: `||A_l - A_{l-1}||_K`, shape `(depth,)`.
         costs: `COI_l` at the steps' inputs, shape `(depth,)`.
-        effective_depth: `Lt >= 0`.
+        effective_depth: `L~ >= 0`.
         low: lower bound on a step.
         high: upper bound on a step.
 

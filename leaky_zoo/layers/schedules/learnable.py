@@ -14,10 +14,10 @@ NEWTON_STEPS = 20
 
 
 class Learnable(Schedule):
-    """`rho_l = h sigmoid(gain v_l - t)` with trained values `v`, `h = cap / Lt`, and `t` such that `sum rho = 1`.
+    """`rho_l = h sigmoid(gain v_l - t)` with trained values `v`, `h = cap / L~`, and `t` such that `sum rho = 1`.
 
     A softmax whose shares stay below `h`: it reaches every vector strictly inside the bounds, no logit ever loses its
-    gradient, and it tends to the softmax as `h` grows. Without a cap one layer takes `rho_l Lt ~ 3`. This project.
+    gradient, and it tends to the softmax as `h` grows. Without a cap one layer takes `rho_l L~ ~ 3`. This project.
 
     Args:
         gain: factor from the trained values to the logits, positive. Adam moves a value by about its learning rate

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from leaky_zoo.layers.path import Path
+from leaky_zoo.geometry import ProbePath
 from leaky_zoo.layers.schedules.base import UpdatedSchedule
 
 
@@ -26,7 +26,7 @@ class LocalError(UpdatedSchedule):
 
     name = "local_error"
 
-    def update(self, step_sizes: np.ndarray, path: Path) -> np.ndarray:
+    def update(self, step_sizes: np.ndarray, path: ProbePath) -> np.ndarray:
         errors = path.half_step_errors(step_sizes) / np.maximum(path.norms(), np.finfo(float).tiny)
         if not errors.any():
             return step_sizes

@@ -4,8 +4,8 @@ import difflib
 from typing import Any
 
 from leaky_zoo.errors import InvalidInputError
+from leaky_zoo.io.reading import one_line, shown
 from leaky_zoo.layers.schedules.base import SCHEDULES, Schedule
-from leaky_zoo.reading import one_line, shown
 
 
 def get_schedule(schedule: "str | Schedule | dict[str, Any]") -> Schedule:

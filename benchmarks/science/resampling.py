@@ -1,0 +1,92 @@
+"""Presets with other numbers of layers: test metrics from averaged weights, fitted ones, and after a short fine-tune.
+
+    python benchmarks/science/resampling.py [--data-dir DIR]    writes resampling.csv
+
+The fit sees at most 20,000 samples of the training split; the fine-tune is two epochs of Adam at 5e-5 on all of it,
+without the dropout of inputs that the MNIST recipes have. One net each, one seed.
+"""
+
+import argparse
+import csv
+import math
+import os
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+TABLE = Path(__file__).parent / "resampling.csv"
+FIELDS = ("preset", "layers", "schedule", "new_layers", "metric", "given", "given_fine_tuned", "averaged", "fitted",
+          "fine_tuned")  # fmt: skip
+PRESETS = {
+    "leaky_mlp_mnist_l7_equidistant": "mnist",
+    "leaky_mlp_optical_digits_l7_equidistant": "optical_digits/fold_0",
+    "leaky_mlp_teacher_k3_l7_equidistant": "bottleneck_teacher/k3",
+    "leaky_mlp_mnist_l3_learnable": "mnist",
+}
+EPOCHS, FITTED_ON = 2, 20_000
+
+
+def depths_of(depth: int, effective_depth: float) -> list[int]:
+    """The least that the cap allows, two thirds, five sixths, half as many again."""
+    least = math.ceil(effective_depth / 0.9)
+    return sorted({max(math.ceil(depth * share), least) for share in (0, 2 / 3, 5 / 6, 3 / 2)})
+
+
+def measure(net, test) -> float:
+    """Test accuracy in %, or the standardised mean squared error."""
+    from leaky_zoo.training import evaluate_network
+
+    found = evaluate_network(net, *test)
+    return 100 * found["accuracy"] if "accuracy" in found else found["loss"]
+
+
+def fine_tune(net, x, y) -> None:
+    """A short training at a small rate."""
+    import keras
+
+    keras.utils.set_random_seed(0)
+    net.compile(keras.optimizers.Adam(5e-5), loss=net.loss_function(), jit_compile=False)
+    net.fit(x, y, batch_size=min(256, max(len(x) // 20, 1)), epochs=EPOCHS, verbose=0)
+
+
+def main(data_dir: str | None) -> None:
+    """Measure, and write the table."""
+    import leaky_zoo
+    from leaky_zoo.data import load_data
+    from leaky_zoo.errors import InvalidInputError
+    from leaky_zoo.networks import resample
+
+    rows = []
+    for preset, name in PRESETS.items():
+        net, data = leaky_zoo.from_preset(preset), load_data(name, data_dir)
+        (x, y), test = data.select("train"), data.select("test")
+        given = measure(net, test)
+        control = net.astype("float32")
+        fine_tune(control, x, y)
+        control = measure(control, test)
+        own = net.path_layer.schedule.name
+        for depth in depths_of(net.settings["depth"], net.effective_depth):
+            for schedule in (None, "irregular" if own == "equidistant" else "equidistant"):
+                try:
+                    averaged = resample(net, depth, schedule)
+                except InvalidInputError:
+                    if schedule is None:
+                        raise
+                    continue  # the other schedule breaks its cap at this depth
+                fitted = resample(net, depth, schedule, x=x[:FITTED_ON])
+                about = [preset, net.settings["depth"], schedule or f"own ({own})", depth]
+                values = [given, control, measure(averaged, test), measure(fitted, test)]
+                fine_tune(fitted, x, y)
+                values.append(measure(fitted, test))
+                metric = "accuracy %" if net.task == "classification" else "test loss"
+                rows.append([*about, metric, *(f"{value:.4g}" for value in values)])
+                print(*rows[-1], flush=True)
+    with TABLE.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(FIELDS)
+        writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data-dir")
+    main(parser.parse_args().data_dir)

@@ -1,0 +1,119 @@
+"""One training on 1, 2 and 4 replicas and on 2 worker processes: loss curve, and how often each sample is seen.
+
+    python benchmarks/speed/replicas.py
+
+Writes replicas.csv: the largest relative difference of the loss from one replica's over 200 steps, in float32; and the
+least and the greatest number of times that a sample was seen (its weights summed) in a pass. Batches of 7 of 23 samples
+with dropped inputs, clipping and penalty; the counts in two micro-batches, which neither replicas nor batches divide.
+"""
+
+import argparse
+import csv
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+RESULTS = Path(__file__).with_suffix(".csv")
+SAMPLES, BATCH, STEPS = 23, 7, 200
+PER_PASS = -(-SAMPLES // BATCH)
+
+
+def measure(strategy_name: str, replicas: int | None) -> tuple[dict, bool]:
+    """What one strategy gives, and whether this process is the one to write it."""
+    import keras
+    import tensorflow as tf
+
+    from leaky_zoo.data.augmentation import Augmentation
+    from leaky_zoo.data.pipeline import BatchOrder
+    from leaky_zoo.networks import LeakyMLP
+    from leaky_zoo.training import make_strategy
+    from leaky_zoo.training.engine import EvaluationGraph, TrainingGraph
+    from leaky_zoo.training.optimizer import ClippedAdam
+    from leaky_zoo.training.strategy import is_chief
+
+    # One strategy in a process: TensorFlow's collectives do not let a second one have other devices.
+    strategy = make_strategy(strategy_name, replicas)
+    source = np.random.default_rng(0)
+    x, ids = source.normal(size=(SAMPLES, 6)).astype("float32"), np.arange(SAMPLES)
+    y = np.stack([np.abs(x[:, 0]), x[:, 1] * x[:, 2]], axis=1)
+
+    def graph(targets: np.ndarray, micro_batches: int = 1) -> TrainingGraph:
+        keras.utils.set_random_seed(0)
+        with strategy.scope():
+            network = LeakyMLP(
+                (6,), 2, task="regression", width=12, depth=3, effective_depth=2.0, weight_decay=1e-2,
+                schedule="learnable",
+            )  # fmt: skip
+            optimizer = ClippedAdam(5e-3, global_clipnorm=0.5)
+            optimizer.build(network.trainable_variables)
+            network.compile(optimizer, network.loss_function(), jit_compile=False)
+        order = BatchOrder(SAMPLES, BATCH, 1)
+        changes = Augmentation(seed=1, input_dropout=0.2)
+        return TrainingGraph(network, strategy, x, targets, order, micro_batches=micro_batches, augmentation=changes)
+
+    class Counting:
+        """One measure for each sample: the weight with which it was seen."""
+
+        names = tuple(map(str, ids))
+
+        def __call__(self, targets, outputs):
+            return [0 * tf.reduce_sum(outputs, -1) + tf.cast(tf.equal(targets, row), tf.float32) for row in ids]
+
+    counting = graph(ids, micro_batches=2)
+    counting.measures = Counting()
+    seen = np.concatenate([counting.run(step, 2).sums for step in range(0, 2 * PER_PASS, 2)])
+    training = graph(y)
+    losses = np.concatenate([training.run(step, 20).losses for step in range(0, STEPS, 20)])
+    held = EvaluationGraph(training.network, strategy, x, y, batch_size=BATCH)()
+    answer = {
+        "seen": seen.reshape(2, PER_PASS, SAMPLES).sum(1).tolist(),
+        "losses": losses.tolist(),
+        "held": held,
+        "exact": float(training.network.loss_function()(y, training.network(x))),
+    }
+    return answer, is_chief(strategy)
+
+
+def run(replicas: int, out: Path) -> dict:
+    """`measure` in a process of its own; 0 replicas: in two workers."""
+    command = [sys.executable, __file__, "--out", str(out)]
+    if replicas:
+        subprocess.run([*command, "--strategy", "cpu", "--devices", str(replicas)], check=True)
+    else:
+        from leaky_zoo.processes.cluster import launch
+
+        launch(2, restarts=0, out=out, resume=False, command=command)
+    return json.loads(out.read_text())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, help="measure one strategy and write it here")
+    parser.add_argument("--strategy", default="cpu")
+    parser.add_argument("--devices", type=int)
+    arguments = parser.parse_args()
+    if arguments.out:
+        answer, writes = measure(arguments.strategy, arguments.devices)
+        if writes:
+            arguments.out.write_text(json.dumps(answer))
+        return
+    rows, one = [], None
+    with tempfile.TemporaryDirectory() as folder:
+        for replicas in (1, 2, 4, 0):
+            answer = run(replicas, Path(folder) / f"{replicas}.json")
+            losses, seen = np.array(answer["losses"]), np.array(answer["seen"])
+            one = losses if one is None else one
+            name = f"{replicas} logical CPU devices" if replicas > 1 else "1 CPU" if replicas else "2 worker processes"
+            rows.append([name, STEPS, f"{np.max(np.abs(losses / one - 1)):.1e}", int(seen.min()), int(seen.max())])
+            print(*rows[-1], flush=True)
+    with RESULTS.open("w", newline="") as file:
+        header = ["replicas", "steps", "largest_relative_difference_of_loss", "seen_least", "seen_most"]
+        csv.writer(file, lineterminator="\n").writerows([header, *rows])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""Several audits in one figure."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from leaky_zoo.analysis.audit import Audit
+from leaky_zoo.errors import InvalidInputError
+from leaky_zoo.figures.theme import LIGHT, Theme
+
+
+def plot_comparison(audits: Sequence[Audit], panel: str, theme: Theme = LIGHT) -> Figure:
+    """One panel with a line for each audit.
+
+    Args:
+        audits: what to compare.
+        panel: one of `COMPARISONS`.
+        theme: colours. Default `LIGHT`.
+
+    Raises:
+        InvalidInputError: no such panel, or nothing to draw in it.
+    """
+    if panel not in COMPARISONS:
+        raise InvalidInputError(f"`panel` is one of {', '.join(COMPARISONS)}. Received: panel={panel!r}")
+    if panel not in comparisons_of(audits):
+        raise InvalidInputError(f"These audits have nothing to draw for {panel!r}.")
+    figure = theme.figure(6.4, 4.2)
+    COMPARISONS[panel][0](figure.subplots(), audits, theme)
+    return figure
+
+
+def comparisons_of(audits: Sequence[Audit]) -> list[str]:
+    """The panels for which these audits have numbers."""
+    found = [name for name, (_, _, field) in COMPARISONS.items() if any(_has(audit, field) for audit in audits)]
+    depths = {audit.model["effective_depth"] for audit in audits if audit.model["effective_depth"]}
+    return found if len(depths) > 1 else [name for name in found if name != "rank_against_effective_depth"]
+
+
+def _has(audit: Audit, field: str) -> bool:
+    return any(getattr(layer, field) is not None for layer in audit.layers)
+
+
+def _lines(field: str, label: str, title: str, scale: str = "log") -> Callable[[Axes, Sequence[Audit], Theme], None]:
+    def draw(axes: Axes, audits: Sequence[Audit], theme: Theme) -> None:
+        for audit, colour in zip(audits, theme.sequence(len(audits)), strict=True):
+            rows = [layer for layer in audit.layers if getattr(layer, field) is not None]
+            if rows:
+                places = np.array([layer.layer / len(audit.layers) for layer in rows])
+                if audit.kind == "path":
+                    places = np.array([(layer.position or 0.0) - (layer.step_size or 0.0) for layer in rows])
+                axes.plot(
+                    places, [getattr(layer, field) for layer in rows], ".-", color=colour, label=audit.model["name"]
+                )
+        if scale == "symlog":
+            axes.set_yscale("symlog", linthresh=1.0)
+        else:
+            axes.set_yscale(scale)
+        theme.label(axes, xlabel="position along the path", ylabel=label, title=title)
+        theme.legend(axes)
+
+    return draw
+
+
+def _rank_against_depth(axes: Axes, audits: Sequence[Audit], theme: Theme) -> None:
+    """Figure 1a of the paper: median, least and largest `-2H/L~` over layers, and the least COI, against `L~`."""
+    chosen = sorted((a for a in audits if a.model["effective_depth"]), key=lambda a: a.model["effective_depth"])
+    depths = [audit.model["effective_depth"] for audit in chosen]
+    costs = [min(layer.cost_of_identity or np.inf for layer in audit.layers) for audit in chosen]
+    axes.plot(depths, costs, "o-", color=theme.cool, label="least cost of identity")
+    for depth, audit in zip(depths, chosen, strict=True):
+        ranks = [layer.rank_from_hamiltonian for layer in audit.layers if layer.rank_from_hamiltonian is not None]
+        if ranks:
+            axes.vlines(depth, min(ranks), max(ranks), color=theme.warm, lw=1)
+            axes.plot(depth, np.median(ranks), "v", color=theme.warm, label="-2H/L~: median, range over layers")
+        rank = audit.bottleneck_rank
+        if rank and rank.estimate:
+            axes.plot(depth, rank.estimate, "s", color=theme.green, ms=9, mfc="none", label="bottleneck rank")
+    axes.set_yscale("symlog", linthresh=10.0)
+    theme.label(axes, xlabel="effective depth L~", ylabel="dimensions", title="Rank against effective depth")
+    handles, labels = axes.get_legend_handles_labels()
+    unique = dict(zip(labels, handles, strict=True))
+    axes.legend(unique.values(), unique.keys(), fontsize=7.5, labelcolor=theme.text, frameon=False)
+
+
+# Each: how it is drawn, its caption, the field it needs.
+COMPARISONS: dict[str, tuple[Any, str, str]] = {
+    "rank_against_effective_depth": (
+        _rank_against_depth,
+        "The cost of identity comes down to the rank from above, -2H/L~ up to it from below (paper, figure 1a).",
+        "rank_from_hamiltonian",
+    ),
+    "cost_of_identity": (
+        _lines("cost_of_identity", "cost of identity", "Cost of identity"),
+        "At each audit's own gamma_0: compare only where they agree.",
+        "cost_of_identity",
+    ),
+    "rank_from_hamiltonian": (
+        _lines("rank_from_hamiltonian", "-2H/L~", "-2H/L~, momentum form", "symlog"),
+        "Flat where the net is at a critical point.",
+        "rank_from_hamiltonian",
+    ),
+    "criticality_residual": (
+        _lines("criticality_residual", "||W - P s^T|| / ||W||", "Criticality residual"),
+        "Above 0.1 the energies of a layer are not conserved.",
+        "criticality_residual",
+    ),
+    "participation_ratio": (
+        _lines("participation_ratio", "participation ratio", "Participation ratio of A_l"),
+        "A soft rank that every kind of model has.",
+        "participation_ratio",
+    ),
+    "within_class_fraction": (
+        _lines("within_class_fraction", "fraction", "Variance within classes", "linear"),
+        "Near 0: neural collapse.",
+        "within_class_fraction",
+    ),
+    "step_sizes": (
+        _lines("step_size", "step size rho", "Step sizes", "linear"),
+        "How far each step goes along the path.",
+        "step_size",
+    ),
+}

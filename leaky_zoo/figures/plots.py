@@ -1,0 +1,112 @@
+"""Figures of an audit. Each function returns a matplotlib figure and touches no global state."""
+
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from leaky_zoo.analysis.audit import Audit
+from leaky_zoo.errors import InvalidInputError
+from leaky_zoo.figures.panels import (
+    draw_criticality,
+    draw_dimension,
+    draw_energies,
+    draw_gamma_sweep,
+    draw_intrinsic_dimensions,
+    draw_projection,
+    draw_similarity,
+    draw_spectra,
+    draw_step_size_trace,
+    draw_step_sizes,
+    draw_weight_directions,
+    measured_layers,
+)
+from leaky_zoo.figures.theme import LIGHT, Theme
+
+
+def plot_audit(audit: Audit, theme: Theme = LIGHT) -> Figure:
+    """The bottleneck at a glance.
+
+    Args:
+        audit: what `analyze` returned.
+        theme: colours. Default `LIGHT`.
+
+    Returns:
+        A figure of four panels over `p` in [0, 1]: dimension (log), singular values of `W_l` (log), energies, step
+        sizes; for a model that is not ours dimensions and spectra by layer.
+    """
+    figure = theme.figure(11, 7.5)
+    if audit.kind != "path":
+        panels = figure.subplots(1, 2)
+        draw_intrinsic_dimensions(panels[0], audit, theme)
+        draw_spectra(panels[1], audit, "representations", theme)
+    else:
+        panels = figure.subplots(2, 2)
+        draw_dimension(panels[0, 0], audit, theme)
+        draw_weight_directions(panels[0, 1], audit, theme)
+        draw_energies(panels[1, 0], audit, theme)
+        draw_step_sizes(panels[1, 1], audit, theme)
+    theme.title(figure, f"{audit.model['name']}: {_about(audit)}")
+    return figure
+
+
+def plot_panel(audit: Audit, panel: str, theme: Theme = LIGHT) -> Figure:
+    """One panel as a figure of its own.
+
+    Args:
+        audit: what `analyze` returned.
+        panel: one of `PANELS`: "dimension", "energies", "gamma_sweep", "representation_spectra", "weight_spectra",
+            "weight_directions", "projection", "step_sizes", "step_size_trace", "criticality", "intrinsic_dimensions",
+            "similarity".
+        theme: colours. Default `LIGHT`.
+
+    Raises:
+        InvalidInputError: no such panel, or one that needs what the audit does not have.
+    """
+    if panel not in PANELS:
+        raise InvalidInputError(f"`panel` is one of {', '.join(PANELS)}. Received: panel={panel!r}")
+    if panel not in panels_of(audit):
+        raise InvalidInputError(f"The audit of {audit.model['name']} has nothing to draw for {panel!r}.")
+    figure = theme.figure(6.4, 4.2)
+    PANELS[panel](figure.subplots(), audit, theme)
+    return figure
+
+
+def panels_of(audit: Audit) -> list[str]:
+    """The panels for which an audit has numbers."""
+    measured = measured_layers(audit)
+    if audit.kind != "path":
+        return ["intrinsic_dimensions", "representation_spectra", "similarity"] if measured else []
+    found = ["dimension", "energies", "gamma_sweep", "weight_directions", "representation_spectra", "weight_spectra"]
+    if audit.projection:
+        found.append("projection")
+    found.append("step_sizes")
+    if audit.model.get("step_size_trace"):
+        found.append("step_size_trace")
+    if any(layer.criticality_residual is not None for layer in measured):
+        found.append("criticality")
+    if any(layer.cka_with_previous is not None for layer in measured):
+        found += ["intrinsic_dimensions", "similarity"]
+    return found
+
+
+PANELS: dict[str, Any] = {
+    "dimension": draw_dimension,
+    "energies": draw_energies,
+    "gamma_sweep": draw_gamma_sweep,
+    "weight_directions": draw_weight_directions,
+    "representation_spectra": lambda axes, audit, theme: draw_spectra(axes, audit, "representations", theme),
+    "weight_spectra": lambda axes, audit, theme: draw_spectra(axes, audit, "weights", theme),
+    "projection": draw_projection,
+    "step_sizes": draw_step_sizes,
+    "step_size_trace": draw_step_size_trace,
+    "criticality": draw_criticality,
+    "intrinsic_dimensions": draw_intrinsic_dimensions,
+    "similarity": draw_similarity,
+}
+
+
+def _about(audit: Audit) -> str:
+    momenta = "no momenta" if audit.weight_decay is None else f"mu = {audit.weight_decay:.3g}"
+    depth = audit.model["effective_depth"]
+    shape = f"effective depth {depth:g}, {audit.model['depth']} steps" if depth is not None else audit.model["class"]
+    return f"{shape}\n{audit.data['name']} {audit.data['split']}, N = {audit.n}, gamma_0 = {audit.gamma_0:g}, {momenta}"

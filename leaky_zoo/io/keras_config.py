@@ -1,0 +1,136 @@
+"""Configurations of networks from strangers: which classes they may name, and how large a network they may ask for."""
+
+import re
+from typing import Any
+
+import keras
+
+from leaky_zoo.errors import InvalidInputError
+from leaky_zoo.io.reading import shown, shown_text
+
+# Keras's safe mode refuses lambdas. It has let configurations import other modules, read files and fetch addresses
+# before, so what may be named is listed here, beside what the caller's own program has registered with Keras.
+MODULES = (
+    "keras",
+    "keras.activations",
+    "keras.constraints",
+    "keras.dtype_policies",
+    "keras.initializers",
+    "keras.layers",
+    "keras.losses",
+    "keras.metrics",
+    "keras.models",
+    "keras.optimizers",
+    "keras.optimizers.schedules",
+    "keras.quantizers",
+    "keras.regularizers",
+    "keras.src.models.functional",
+    "keras.src.ops.core",
+    "keras.src.ops.linalg",
+    "keras.src.ops.math",
+    "keras.src.ops.nn",
+    "keras.src.ops.numpy",
+    "builtins",
+)
+OUR_PACKAGE = "leaky_zoo"
+# Layers that run code, or read a file whose name the configuration gives.
+REFUSED_CLASSES = (
+    "Hashing",
+    "IntegerLookup",
+    "JaxLayer",
+    "FlaxLayer",
+    "Lambda",
+    "StringLookup",
+    "TFSMLayer",
+    "TextVectorization",
+    "TorchModuleWrapper",
+    "__lambda__",
+    "__typespec__",
+)
+SCOPE = re.compile(r"^[A-Za-z0-9_.][A-Za-z0-9_.\\/>-]*$")  # what TensorFlow takes as the name of a layer
+# Each of these is also the length of an axis of some weight.
+LENGTHS = ("width", "depth", "output_size", "units", "filters", "kernel_size", "stem_size")
+MAX_INPUTS = 2**31
+
+
+def check_config(config: Any, source: str, weights_bytes: int) -> None:
+    """Refuse a serialised model that names what is not a layer, or asks for more weights than its file can hold.
+
+    Args:
+        config: plain data of a `config.json`.
+        source: what the error calls it.
+        weights_bytes: size of the file of weights, uncompressed.
+
+    Raises:
+        InvalidInputError: it does, or is no mapping with `class_name` and `config`; the message names the field.
+    """
+    if not isinstance(config, dict) or not isinstance(config.get("config"), dict):
+        raise InvalidInputError(f"{source} must hold `class_name` and `config`. Received: {shown(config)}")
+    if not isinstance(config.get("class_name"), str):
+        raise InvalidInputError(f"{source}: class_name must be text. Received: {shown(config.get('class_name'))}")
+    _check(config, source, "", weights_bytes)
+
+
+def _check(value: Any, source: str, place: str, most: int) -> None:
+    where = f"{source}: {shown_text(place)}" if place else source
+    if isinstance(value, dict):
+        if "class_name" in value:
+            _check_class(value, where)
+        for key, item in value.items():
+            if key in LENGTHS and _largest(item) > most:
+                raise InvalidInputError(f"{where}: {key} is more than the weights hold. Received: {shown(item)}")
+            if key in ("batch_shape", "input_shape", "shape") and _product(item) > MAX_INPUTS:
+                raise InvalidInputError(
+                    f"{where}: {key} must be at most {MAX_INPUTS:,} numbers. Received: {shown(item)}"
+                )
+            _check(item, source, f"{place}.{key}" if place else str(key), most)
+        if {"width", "depth", "input_shape"} <= value.keys():
+            _check_size(value, where, most)
+    elif isinstance(value, list):
+        for row, item in enumerate(value):
+            _check(item, source, f"{place}[{row}]", most)
+
+
+def _check_size(settings: dict[str, Any], where: str, most: int) -> None:
+    """The weights that a network of ours would have, at a byte each, against the bytes that there are."""
+    width, depth = _largest(settings["width"]), _largest(settings["depth"])
+    kernel, stem = _largest(settings.get("kernel_size", 1)), _largest(settings.get("stem_size", 1))
+    inputs = 1 if "stem_size" in settings else _product(settings["input_shape"])
+    if width * (depth * width * kernel**2 + inputs * stem**2) > most:
+        raise InvalidInputError(
+            f"{where}: a network of this input_shape, width and depth has more weights than the file holds. Received: "
+            f"input_shape={shown(settings['input_shape'])}, width={shown(settings['width'])}, "
+            f"depth={shown(settings['depth'])}"
+        )
+
+
+def _largest(value: Any) -> int:
+    if isinstance(value, list):
+        return max((_largest(item) for item in value), default=0)
+    return int(abs(value)) if isinstance(value, int | float) else 0
+
+
+def _product(value: Any) -> int:
+    product = 1
+    for item in value if isinstance(value, list) else [value]:
+        product *= int(abs(item)) if isinstance(item, int | float) and item else 1
+    return product
+
+
+def _check_class(value: dict[str, Any], where: str) -> None:
+    name, module, registered = (value.get(key) for key in ("class_name", "module", "registered_name"))
+    for field, item in (("class_name", name), ("module", module), ("registered_name", registered)):
+        if item is not None and not isinstance(item, str):
+            raise InvalidInputError(f"{where}: {field} must be text. Received: {shown(item)}")
+    inner = value.get("config")
+    label = inner.get("name") if isinstance(inner, dict) else None
+    if label is not None and not (isinstance(label, str) and SCOPE.match(label)):
+        raise InvalidInputError(f"{where}: name must have letters, digits and `_ . / -` only. Received: {shown(label)}")
+    if name in REFUSED_CLASSES or registered in REFUSED_CLASSES:
+        raise InvalidInputError(f"{where}: {name} is not loaded: it runs code or reads other files.")
+    ours = module is not None and (module == OUR_PACKAGE or module.startswith(f"{OUR_PACKAGE}."))
+    known = registered is not None and keras.saving.get_registered_object(registered) is not None
+    if module is not None and module not in MODULES and not ours and not known:
+        raise InvalidInputError(f"{where}: module must be one of Keras's or ours. Received: module={shown(module)}")
+    if module == "builtins" and name == "function" and not isinstance(value.get("config"), str):
+        raise InvalidInputError(f"{where}: a function must be named. Received: {shown(value.get('config'))}")

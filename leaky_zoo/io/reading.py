@@ -1,0 +1,180 @@
+"""Reading files that may be anything: cut off, too large, hostile. Plain data only; for the rest one clear error."""
+
+import json
+import math
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from leaky_zoo.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
+MAX_YAML_BYTES = 256 * 1024
+MAX_JSON_BYTES = 64 * 1024**2
+MAX_DEPTH = 64
+MAX_INTEGER = 2**63
+
+
+def existing_file(path: str | os.PathLike[str], what: str = "file") -> Path:
+    """The path, if it is a regular file or a link to one: no folder, no pipe, no device.
+
+    Args:
+        path: the path.
+        what: how the error calls it. Default "file".
+
+    Raises:
+        InvalidInputError: it is not, or can be no path at all.
+    """
+    path = Path(path)
+    try:
+        found = path.is_file()
+    except (OSError, ValueError):  # a name that is too long, or holds a zero byte
+        found = False
+    if not found:
+        raise InvalidInputError(f"No such {what}: {shown_text(str(path))}")
+    return path
+
+
+def read_text(path: str | os.PathLike[str], limit: int, what: str = "file") -> str:
+    """The UTF-8 text of a file of at most `limit` bytes.
+
+    Raises:
+        InvalidInputError: no such file, too long, not readable, or not UTF-8.
+    """
+    path = existing_file(path, what)
+    try:
+        with path.open("rb") as file:
+            content = file.read(limit + 1)
+    except OSError as error:
+        raise InvalidInputError(f"{path} cannot be read: {error.strerror}.") from error
+    if len(content) > limit:
+        raise InvalidInputError(f"{path} is too long: more than {limit:,} bytes.")
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InvalidInputError(
+            f"{path} is not UTF-8 text: byte {error.start} is {content[error.start]:#04x}."
+        ) from error
+
+
+def parse_json(text: str | bytes, source: str) -> Any:
+    """JSON to plain data: no NaN, no infinity, no number beyond 64 bits, no lone surrogates, no deep nesting.
+
+    Args:
+        text: the JSON.
+        source: what the error calls it, as a path.
+
+    Raises:
+        InvalidInputError: it is anything else.
+
+    Example:
+    >>> parse_json('{"depth": 3}', "config.json")
+    {'depth': 3}
+    """
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InvalidInputError(f"{source} is not JSON: {one_line(error)}.") from error
+    check_plain(value, source)
+    return value
+
+
+def read_json(path: str | os.PathLike[str], limit: int = MAX_JSON_BYTES, what: str = "file") -> Any:
+    """The JSON file at `path`, as `parse_json`.
+
+    Raises:
+        InvalidInputError: as `read_text` and `parse_json`; the message names the file.
+    """
+    return parse_json(read_text(path, limit, what), str(path))
+
+
+def read_yaml(path: str | os.PathLike[str], what: str = "file") -> Any:
+    """The YAML file at `path`: plain data without tags, aliases and repeated keys.
+
+    Raises:
+        InvalidInputError: as `read_text`, or no such YAML; the message names the file and, for syntax, the line.
+    """
+    import yaml
+
+    from leaky_zoo.io.yaml_loader import PlainLoader
+
+    text = read_text(path, MAX_YAML_BYTES, what)
+    try:
+        value = yaml.load(text, PlainLoader)  # a stricter SafeLoader
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a day 13-45, a number of 5000 digits
+        raise InvalidInputError(f"{path} is not plain YAML: {one_line(error)}.") from error
+    check_plain(value, str(path))
+    return value
+
+
+def check_plain(value: Any, source: str, place: str = "", depth: int = 0) -> None:
+    """Refuse, with the place, what is legal JSON or YAML and surprises everyone later.
+
+    Raises:
+        InvalidInputError: NaN, infinity, an integer beyond 64 bits, text that is no Unicode, nesting beyond 64 levels.
+    """
+    where = f"{source}: {shown_text(place)}" if place else source
+    if depth > MAX_DEPTH:
+        raise InvalidInputError(f"{source} is nested too deeply: more than {MAX_DEPTH} levels.")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InvalidInputError(f"{where} must be a finite number. Received: {value}")
+    if isinstance(value, int) and not -MAX_INTEGER <= value < MAX_INTEGER:
+        raise InvalidInputError(f"{where} must be a number of at most 64 bits. Received: {shown(value)}")
+    if isinstance(value, str) and not _is_unicode(value):
+        raise InvalidInputError(f"{where} must be Unicode text. Received: {shown(value)}")
+    if isinstance(value, dict):
+        for key, item in value.items():
+            check_plain(key, source, place, depth + 1)
+            check_plain(item, source, f"{place}.{key}" if place else str(key), depth + 1)
+    elif isinstance(value, list):
+        for row, item in enumerate(value):
+            check_plain(item, source, f"{place}[{row}]", depth + 1)
+
+
+def validation_words(error: "ValidationError", whole: str, most: int = 5) -> str:
+    """What pydantic found wrong, by field, in one sentence of bounded length.
+
+    Args:
+        error: the error.
+        whole: name of the whole object, for what is wrong with no field in particular.
+        most: problems named; the rest are counted. Default 5.
+    """
+    problems = error.errors(include_url=False)
+    words = [
+        f"{shown_text('.'.join(map(str, problem['loc']))) or whole}: {shown_text(problem['msg'], 200)} "
+        f"(received {shown(problem['input'])})"
+        for problem in problems[:most]
+    ]
+    return "; ".join(words) + (f"; and {len(problems) - most} more" if len(problems) > most else "")
+
+
+def shown(value: Any, limit: int = 80) -> str:
+    """`repr` of a value for a message, cut to a bounded length.
+
+    >>> shown("a" * 1000, 10)
+    "'aaaaaaaaa..."
+    """
+    if isinstance(value, int) and abs(value) >= 10**limit:
+        return f"an integer of {value.bit_length():,} bits"
+    return shown_text(repr(value), limit)
+
+
+def shown_text(text: str, limit: int = 160) -> str:
+    """Text for a message: one line, printable, of a bounded length."""
+    plain = "".join(character if character.isprintable() else " " for character in text[: limit + 1])
+    return f"{plain[:limit]}..." if len(text) > limit else plain
+
+
+def one_line(error: BaseException, limit: int = 300) -> str:
+    """An error's message in one bounded line, without its last full stop."""
+    return shown_text(" ".join(str(error).split()) or type(error).__name__, limit).rstrip(".")
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True

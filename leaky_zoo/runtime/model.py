@@ -1,0 +1,158 @@
+"""Running an exported file. Needs numpy and onnxruntime: no TensorFlow, no Keras, no onnx."""
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from leaky_zoo.errors import InvalidInputError
+from leaky_zoo.runtime.metadata import PREFIX, parse_properties
+from leaky_zoo.runtime.onnx_file import existing_file, first_line
+from leaky_zoo.runtime.session import RUNTIME_ERRORS, open_session
+
+
+class OnnxModel:
+    """An exported network: raw inputs in, outputs and labels out, and what the file says about itself.
+
+    Args:
+        path: an `.onnx` file that `export_onnx` wrote.
+        threads: threads of one operator, at least 1. Default None: ONNX Runtime's choice.
+        providers: ONNX Runtime's execution providers, in order of preference. Default: the CPU.
+
+    Attributes:
+        metadata: as `inspect_onnx`: `{full key: value}`, JSON parsed.
+        audit: the bottleneck analysis the file carries, as `Audit.to_dict` gives it; None if it carries none.
+        class_names: names of the classes, in order; None if it carries none.
+        task: `"classification"`, `"regression"`, `"autoencoding"`, or None for a foreign model.
+        input_shape: shape of one raw sample.
+
+    Raises:
+        InvalidInputError: no such file, one that ONNX Runtime cannot load, or one of several inputs.
+
+    Example:
+    >>> model = OnnxModel("digits.onnx")  # doctest: +SKIP
+    >>> model.predict_labels(images)  # doctest: +SKIP
+    ['7', '2', '1']
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        threads: int | None = None,
+        providers: Sequence[Any] = ("CPUExecutionProvider",),
+    ) -> None:
+        path = self._path = existing_file(path)
+        if threads is not None and threads < 1:
+            raise InvalidInputError(f"`threads` must be at least 1, or None. Received: threads={threads}")
+        try:
+            self._session = open_session(str(path), threads, providers)
+            inputs = [(value.name, tuple(value.shape)) for value in self._session.get_inputs()]
+            properties = self._session.get_modelmeta().custom_metadata_map
+        except RUNTIME_ERRORS as error:
+            raise InvalidInputError(f"{path} cannot be loaded: {first_line(error)}") from error
+        if len(inputs) != 1 or not inputs[0][1]:
+            raise InvalidInputError(f"{path} must have one input with a batch axis. Received: {inputs}")
+        self.metadata = parse_properties(properties)
+        self.audit: dict[str, Any] | None = self._carried("audit", dict)
+        self.class_names: list[str] | None = self._carried("class_names", list)
+        self.task: str | None = self._carried("task", str)
+        self.input_shape = inputs[0][1][1:]
+
+    def predict(self, x: Any, batch_size: int = 256) -> np.ndarray:
+        """Compute the outputs for raw inputs.
+
+        Args:
+            x: raw samples, shape `(n, *input_shape)`, n at least 1, any real dtype (computed in float32).
+            batch_size: samples per run, at least 1. Default 256.
+
+        Returns:
+            float32, shape `(n, *output_shape)`: logits, predictions or reconstructions.
+
+        Raises:
+            InvalidInputError: the shape does not fit, or the values are no real numbers.
+        """
+        return self._run([self._session.get_outputs()[0].name], x, batch_size)[0]
+
+    def predict_labels(self, x: Any, batch_size: int = 256) -> list[Any]:
+        """Give the class of each sample: its name, or its number where the file carries no names.
+
+        Args:
+            x: as `predict`.
+            batch_size: as `predict`.
+
+        Returns:
+            One label for each sample.
+
+        Raises:
+            InvalidInputError: as `predict`, or the file is no classifier, or names more or fewer classes than it has.
+        """
+        if self.task != "classification":
+            raise InvalidInputError(f"Only a classifier has labels. Received: a file with task={self.task!r}")
+        outputs = self.predict(x, batch_size)
+        places = outputs.argmax(axis=-1).tolist()
+        if self.class_names is None:
+            return places
+        if len(self.class_names) != outputs.shape[-1]:
+            raise InvalidInputError(
+                f"The file must name each of its {outputs.shape[-1]} classes. Received: {len(self.class_names)} names"
+            )
+        return [self.class_names[place] for place in places]
+
+    def representations(self, x: Any, batch_size: int = 256) -> list[np.ndarray]:
+        """Compute `A_0..A_L`, with a file that was exported with `representations=True`.
+
+        Args:
+            x: as `predict`.
+            batch_size: as `predict`.
+
+        Returns:
+            One array for each, in the layout of the Keras network.
+
+        Raises:
+            InvalidInputError: as `predict`, or the file does not output them.
+        """
+        names = [value.name for value in self._session.get_outputs() if value.name.startswith("representation_")]
+        if not names:
+            raise InvalidInputError("This file outputs no representations: export it with representations=True.")
+        return self._run(names, x, batch_size)
+
+    def _carried(self, key: str, kind: type) -> Any:
+        value = self.metadata.get(PREFIX + key)
+        if value is not None and not isinstance(value, kind):
+            raise InvalidInputError(
+                f"The file's metadata is damaged: {PREFIX}{key} must be a {kind.__name__}. Received: {value!r}"
+            )
+        return value
+
+    def _run(self, names: list[str], x: Any, batch_size: int) -> list[np.ndarray]:
+        if batch_size < 1:
+            raise InvalidInputError(f"`batch_size` must be at least 1. Received: batch_size={batch_size}")
+        x = as_float32(x, self.input_shape, "x")
+        source = self._session.get_inputs()[0].name
+        try:
+            parts = [self._session.run(names, {source: x[at : at + batch_size]}) for at in range(0, len(x), batch_size)]
+            return [np.concatenate(column) for column in zip(*parts, strict=True)]
+        except (*RUNTIME_ERRORS, ValueError) as error:
+            raise InvalidInputError(f"{self._path} cannot be run on these samples: {first_line(error)}") from error
+
+
+def as_float32(x: Any, sample_shape: Sequence[Any], what: str) -> np.ndarray:
+    """`x` (the argument called `what`) as float32, if it is at least one sample of this shape.
+
+    Raises:
+        InvalidInputError: it is not; axes that the shape gives by name or as None may have any length.
+    """
+    array = np.asarray(x)
+    expected = ", ".join(["n", *map(str, sample_shape)]) + ("" if len(sample_shape) else ",")
+    if array.dtype.kind not in "buif":
+        raise InvalidInputError(f"`{what}` must hold real numbers. Received: {what}.dtype={array.dtype}")
+    fits = array.ndim == 1 + len(sample_shape) and all(
+        not isinstance(side, int) or side == given for side, given in zip(sample_shape, array.shape[1:], strict=True)
+    )
+    if not fits or len(array) == 0:
+        raise InvalidInputError(
+            f"`{what}` must have shape ({expected}), n at least 1. Received: {what}.shape={array.shape}"
+        )
+    return np.ascontiguousarray(array, dtype=np.float32)

@@ -1,0 +1,236 @@
+"""Checking an exported file again, anywhere: onnx and onnxruntime, no TensorFlow."""
+
+import math
+import os
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from leaky_zoo.errors import InvalidInputError
+from leaky_zoo.runtime.metadata import PREFIX, REQUIRED_KEYS, SCHEMA_VERSION, parse_properties, unpack_golden
+from leaky_zoo.runtime.onnx_file import external_locations, first_line, properties, read_model
+
+if TYPE_CHECKING:
+    import onnx
+
+DEFAULT_TOLERANCE = 1e-5
+MAX_SECONDS = 60.0  # of one run
+MAX_SAMPLE = 10_000_000  # numbers
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check.
+
+    Attributes:
+        name: `checker`, `self_contained`, `metadata`, `loads`, `batches`, `golden` or `audit`.
+        passed: whether it passed; a check that could not be made has not.
+        detail: what was found, one sentence.
+    """
+
+    name: str
+    passed: bool
+    detail: str
+
+
+@dataclass(frozen=True)
+class VerifyReport:
+    """All checks of one file, in the order in which they were made."""
+
+    path: str
+    checks: list[Check]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every check passed."""
+        return all(check.passed for check in self.checks)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data: `{"path", "passed", "checks": [{"name", "passed", "detail"}]}`."""
+        return {"path": self.path, "passed": self.passed, "checks": [asdict(check) for check in self.checks]}
+
+
+class _FailedError(Exception):
+    """A check's answer is no; the message is its detail."""
+
+
+def verify_onnx(path: str | os.PathLike[str], *, tolerance: float | None = None) -> VerifyReport:
+    """Check an exported file with nothing but what it carries.
+
+    Checks: ONNX's own full check; no tensors outside the file; metadata of a known schema; ONNX Runtime loads it;
+    batches of 1, 2 and 257 run and give each row the same; the golden pairs are reproduced; the audit is there and
+    speaks of the weights that the file names. This project.
+
+    Args:
+        path: an `.onnx` file.
+        tolerance: largest relative error `max |d| / max |ref|`. Default None: the one the file was exported with.
+
+    Returns:
+        The report; a failed check is in it, not raised.
+
+    Raises:
+        InvalidInputError: no such file, or not a whole ONNX model.
+
+    Example:
+    >>> verify_onnx("digits.onnx").passed  # doctest: +SKIP
+    True
+    """
+    if tolerance is not None and not 0 < tolerance < 1:
+        raise InvalidInputError(f"`tolerance` must be in (0, 1), or None. Received: tolerance={tolerance}")
+    model = read_model(path)
+    file = _File(Path(path), model, tolerance)
+    steps: dict[str, Callable[[], str]] = {
+        "checker": file.check_graph,
+        "self_contained": file.check_self_contained,
+        "metadata": file.check_metadata,
+        "loads": file.check_loads,
+        "batches": file.check_batches,
+        "golden": file.check_golden,
+        "audit": file.check_audit,
+    }
+    checks = []
+    for name, step in steps.items():
+        try:
+            checks.append(Check(name, True, step()))
+        except _FailedError as failure:
+            checks.append(Check(name, False, str(failure)))
+    return VerifyReport(str(path), checks)
+
+
+class _File:
+    """A parsed file and what its checks found so far. Each `check_` returns its detail or raises `_FailedError`."""
+
+    def __init__(self, path: Path, model: "onnx.ModelProto", tolerance: float | None) -> None:
+        self.path, self.model = path, model
+        self.external = external_locations(model)
+        self.tolerance = tolerance or DEFAULT_TOLERANCE
+        self.session: Any = None
+        try:
+            self.metadata, self.damage = parse_properties(properties(model)), ""
+        except InvalidInputError as error:
+            self.metadata, self.damage = {}, str(error)
+        stated = self._part("check").get("tolerance")
+        if tolerance is None and isinstance(stated, float) and 0 < stated < 1:
+            self.tolerance = stated
+
+    def check_graph(self) -> str:
+        import onnx
+
+        try:
+            onnx.checker.check_model(self.model, full_check=True)
+        except (
+            onnx.checker.ValidationError,
+            onnx.shape_inference.InferenceError,
+            RuntimeError,  # this and the next come from damaged files
+            ValueError,
+        ) as error:
+            raise _FailedError(first_line(error)) from error
+        versions = ", ".join(f"{entry.domain or 'ai.onnx'} {entry.version}" for entry in self.model.opset_import)
+        return f"Valid ONNX: IR {self.model.ir_version}, opset {versions}."
+
+    def check_self_contained(self) -> str:
+        if self.external:
+            raise _FailedError(f"Tensors are kept outside the file, in {', '.join(sorted(set(self.external)))}.")
+        return "Every tensor is in the file."
+
+    def check_metadata(self) -> str:
+        if self.damage:
+            raise _FailedError(self.damage)
+        missing = [PREFIX + key for key in REQUIRED_KEYS if PREFIX + key not in self.metadata]
+        if missing:
+            raise _FailedError(f"Missing: {', '.join(missing)}.")
+        version = self.metadata[PREFIX + "schema_version"]
+        if version != SCHEMA_VERSION:
+            raise _FailedError(f"Schema {version!r} is not known; this version reads {SCHEMA_VERSION}.")
+        return f"{len(self.metadata)} properties of schema {version}."
+
+    def check_loads(self) -> str:
+        from leaky_zoo.runtime.session import RUNTIME_ERRORS, open_session
+
+        if self.external:
+            raise _FailedError("Not loaded: it names files outside.")
+        try:
+            session = open_session(str(self.path), threads=1)
+            inputs = [(value.name, value.type, value.shape) for value in session.get_inputs()]
+            output = session.get_outputs()[0].name
+        except RUNTIME_ERRORS as error:
+            raise _FailedError(first_line(error)) from error
+        if len(inputs) != 1 or inputs[0][1] != "tensor(float)" or not inputs[0][2]:
+            raise _FailedError(f"One float32 input with a batch axis is expected. Found: {inputs}.")
+        self.session = session
+        return f"ONNX Runtime: {inputs[0][0]} {inputs[0][2]} to {output}."
+
+    def check_batches(self) -> str:
+        from leaky_zoo.runtime.session import CHECK_BATCHES, relative_error, take_rows
+
+        inputs = self._sample_inputs()
+        errors = []
+        single = np.concatenate([self._run(row[None]) for row in inputs])
+        for batch in CHECK_BATCHES:
+            errors.append(relative_error(self._run(take_rows(inputs, batch)), take_rows(single, batch)))
+        return self._within(max(errors), f"Batches of {', '.join(map(str, CHECK_BATCHES))} give each row the same")
+
+    def check_golden(self) -> str:
+        from leaky_zoo.runtime.session import relative_error
+
+        inputs, outputs = self._golden()
+        return self._within(relative_error(self._run(inputs), outputs), f"{len(inputs)} golden pairs")
+
+    def check_audit(self) -> str:
+        if PREFIX + "audit" not in self.metadata:
+            raise _FailedError("The file carries no audit.")
+        about = self._part("audit").get("model")
+        audited = about.get("weights_sha256") if isinstance(about, dict) else None
+        named = self.metadata.get(PREFIX + "weights_sha256")
+        if audited is None:
+            raise _FailedError("The audit does not say of which weights it is.")
+        if audited != named:
+            raise _FailedError(f"The audit is of other weights ({audited}) than the file names ({named}).")
+        return f"Of the file's weights, sha256 {named[:12]}..."
+
+    def _part(self, key: str) -> dict[str, Any]:
+        value = self.metadata.get(PREFIX + key)
+        return value if isinstance(value, dict) else {}
+
+    def _golden(self) -> tuple[np.ndarray, np.ndarray]:
+        if PREFIX + "golden" not in self.metadata:
+            raise _FailedError("The file carries no golden pairs.")
+        try:
+            return unpack_golden(self.metadata[PREFIX + "golden"])
+        except InvalidInputError as error:
+            raise _FailedError(str(error)) from error
+
+    def _sample_inputs(self) -> np.ndarray:
+        """Give the golden inputs; standard normal ones where the file carries none."""
+        if self.session is None:
+            raise _FailedError("Not run: the file does not load.")
+        if PREFIX + "golden" in self.metadata:
+            return self._golden()[0]
+        shape = self.session.get_inputs()[0].shape[1:]
+        if not all(isinstance(side, int) for side in shape):
+            raise _FailedError(f"Not run: samples of shape {shape} are not fully known.")
+        if math.prod(shape) > MAX_SAMPLE:
+            raise _FailedError(f"Not run: samples of shape {shape} have more than {MAX_SAMPLE:,} numbers.")
+        return np.random.default_rng(0).standard_normal((4, *shape)).astype(np.float32)
+
+    def _run(self, rows: np.ndarray) -> np.ndarray:
+        from leaky_zoo.runtime.session import RUNTIME_ERRORS, run_rows
+
+        if self.session is None:
+            raise _FailedError("Not run: the file does not load.")
+        try:
+            found = run_rows(self.session, rows, MAX_SECONDS)
+        except RUNTIME_ERRORS as error:
+            raise _FailedError(f"{len(rows)} samples cannot be run: {first_line(error)}") from error
+        if not isinstance(found, np.ndarray) or found.dtype.kind not in "buif" or not found.ndim:
+            raise _FailedError("The first output is no array of numbers.")
+        return found
+
+    def _within(self, error: float, sentence: str) -> str:
+        detail = f"{sentence}: relative error {error:.2g}, tolerance {self.tolerance:.2g}."
+        if not error <= self.tolerance:
+            raise _FailedError(detail)
+        return detail

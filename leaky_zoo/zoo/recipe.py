@@ -1,0 +1,287 @@
+"""A recipe: everything that one training run needs, validated, as YAML on disk."""
+
+import os
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from leaky_zoo.errors import InvalidInputError
+from leaky_zoo.io.files import write_text
+from leaky_zoo.io.reading import read_yaml, validation_words
+
+# What `converge` takes where a recipe does not say: a residual at which energies are conserved to a few percent.
+CRITICALITY = 0.05
+AVERAGE = 10
+MOST_ITERATIONS = 20_000
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class DataPart(_Part):
+    """What the net is trained on.
+
+    Attributes:
+        name: registry name with its config (`optical_digits/fold_0`), or the path of an `.npz`.
+        train: training split. Default "train".
+        validation: split watched during training, or None. Default None.
+        test: split of the published metrics. Default "test".
+        batch_size: samples of one optimiser step, over all replicas and micro-batches together, or "full". The last
+            batch of a pass is shorter where it does not divide the samples. Default 256.
+        input_dropout: fraction of the inputs dropped at each training step, in [0, 1). Default 0.
+        translation: images move by up to so many pixels along each axis at each training step, at least 0. Default 0.
+    """
+
+    name: str
+    train: str = "train"
+    validation: str | None = None
+    test: str = "test"
+    batch_size: Annotated[int, Field(ge=1)] | Literal["full"] = 256
+    input_dropout: float = Field(0.0, ge=0, lt=1)
+    translation: int = Field(0, ge=0)
+
+
+class NetworkPart(_Part):
+    """The network.
+
+    Attributes:
+        family: "mlp" or "conv". Default "mlp".
+        task: None takes the data set's own; "autoencoding" reconstructs the inputs. Default None.
+        width, depth, effective_depth, use_bias: as `LeakyNetwork`.
+        schedule: name, or a mapping with `name` and the schedule's arguments. Default "equidistant".
+        kernel_size, stem_size, stem_stride: as `LeakyConvNet`; for "conv" only.
+        dtype: precision while training with the optimiser: "float32", "float64", or "mixed_bfloat16" or
+            "mixed_float16", which compute in 16 bits and keep weights, logits, losses and penalties in 32. The L-BFGS
+            phase and all energies are in float64 whatever it is. Default "float32".
+    """
+
+    family: Literal["mlp", "conv"] = "mlp"
+    task: Literal["autoencoding"] | None = None
+    width: int = Field(64, ge=1, le=65_536)
+    depth: int = Field(15, ge=1, le=10_000)
+    effective_depth: float = Field(3.0, ge=0, le=10_000)
+    schedule: str | dict[str, Any] = "equidistant"
+    use_bias: bool = True
+    kernel_size: int | None = Field(None, ge=1, le=1024)
+    stem_size: int | None = Field(None, ge=1, le=1024)
+    stem_stride: int | None = Field(None, ge=1, le=1024)
+    dtype: Literal["float32", "float64", "mixed_bfloat16", "mixed_float16"] = "float32"
+
+    @model_validator(mode="after")
+    def _conv_only(self) -> "NetworkPart":
+        given = [key for key in ("kernel_size", "stem_size", "stem_stride") if getattr(self, key) is not None]
+        if self.family != "conv" and given:
+            raise ValueError(f"{', '.join(given)}: for family 'conv' only")
+        return self
+
+
+class ObjectivePart(_Part):
+    """The penalty.
+
+    Attributes:
+        weight_decay: `mu >= 0`, on `sum_l rho_l ||W_l||^2 / 2`. Default 1e-3.
+        io_weight_decay: `mu_io >= 0` on stem and head; None: equal to `mu`. Default None.
+        ramp: fraction of training over which `mu` rises geometrically, in [0, 1]. Default 0.3.
+        ramp_from: where it starts, as a fraction of `mu`, in (0, 1]. Default 0.01.
+        peak: where the ramp ends, as a multiple of `mu`, at least 1: a strong `mu` drops directions that do not come
+            back when it falls. Default 1.
+        release_at: fraction of training at which it falls from the peak to `mu`, in [ramp, 1]. Default 0.7.
+    """
+
+    weight_decay: float = Field(1e-3, ge=0)
+    io_weight_decay: float | None = Field(None, ge=0)
+    ramp: float = Field(0.3, ge=0, le=1)
+    ramp_from: float = Field(0.01, gt=0, le=1)
+    peak: float = Field(1.0, ge=1)
+    release_at: float = Field(0.7, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _ramp_before_release(self) -> "ObjectivePart":
+        if self.peak > 1 and self.release_at < self.ramp:
+            raise ValueError(f"release_at must be at least ramp ({self.ramp:g}). Received: {self.release_at:g}")
+        return self
+
+
+class OptimizerPart(_Part):
+    """Adam with a linear warm-up, cosine decay to zero and clipping of the global norm.
+
+    Attributes:
+        learning_rate: peak, positive; for the batch of `data.batch_size`, however many replicas share it.
+            Default 1e-3.
+        steps: optimiser steps, rounded up to whole logged epochs; exclusive with `epochs`.
+        epochs: passes over the training split; exclusive with `steps`.
+        warmup: fraction of the steps with rising rate, in [0, 1). Default 0.02.
+        global_clipnorm: bound on the gradient's global norm; None: none. Default 1.0.
+        micro_batches: gradient accumulation: each step's batch is computed in so many parts, one after the other, to
+            save memory; the step stays the same. Default 1.
+        loss_scale: factor on the loss against underflow of float16: "dynamic" (halved when a gradient overflows, that
+            step being skipped; doubled after 2000 good steps), a fixed factor of at least 1, or "auto": dynamic with
+            "mixed_float16", else none. Default "auto".
+    """
+
+    learning_rate: float = Field(1e-3, gt=0)
+    steps: int | None = Field(None, ge=1, le=10**9)
+    epochs: int | None = Field(None, ge=1, le=10**9)
+    warmup: float = Field(0.02, ge=0, lt=1)
+    global_clipnorm: float | None = Field(1.0, gt=0)
+    micro_batches: int = Field(1, ge=1)
+    loss_scale: Annotated[float, Field(ge=1)] | Literal["auto", "dynamic"] = "auto"
+
+    @model_validator(mode="after")
+    def _one_length(self) -> "OptimizerPart":
+        if (self.steps is None) == (self.epochs is None):
+            raise ValueError("give `steps` or `epochs`, one of them")
+        return self
+
+    def total_steps(self, per_pass: int) -> int:
+        """Optimiser steps in all, for data of so many batches."""
+        return self.steps if self.steps is not None else (self.epochs or 0) * per_pass
+
+
+class LBFGSPart(_Part):
+    """Full-batch L-BFGS in float64 after the optimiser, to reach a critical point. Small data only.
+
+    Attributes:
+        iterations: at most so many, at least 1. Default 1000.
+        history: pairs kept, 1..200. Default 30.
+        preconditioner: "kronecker" works in coordinates scaled by the Kronecker-factored curvature, renewed every
+            `round` iterations; "none" is plain L-BFGS. Default "kronecker".
+        round: iterations between two renewals, and between two looks at `criticality`, at least 1. Default 200.
+        criticality: stop once `||W_l - P_l s^T|| / ||W_l||` is at most this on every layer; None: use all iterations.
+            Default None.
+        average: with `criticality`, look at the mean of so many successive iterates as well, each time that so many
+            have passed; a round ends at it where its worst residual is the lower. In 1..200, at most `round`; 1: at
+            none. Default None: 10 (at most `round`) with the recipe's `converge`, else 1.
+    """
+
+    iterations: int = Field(1000, ge=1)
+    history: int = Field(30, ge=1, le=200)
+    preconditioner: Literal["kronecker", "none"] = "kronecker"
+    round: int = Field(200, ge=1)
+    criticality: float | None = Field(None, gt=0)
+    average: int | None = Field(None, ge=1, le=200)
+
+    @model_validator(mode="after")
+    def _means_within_a_round(self) -> "LBFGSPart":
+        if self.average is not None and self.average > self.round:
+            raise ValueError(f"average must be at most round ({self.round}). Received: {self.average}")
+        return self
+
+
+class Recipe(_Part):
+    """One training run, complete: the same recipe and machine give the same weights.
+
+    Attributes:
+        name: preset name, `leaky_<family>_<dataset>_l<L~>_<schedule>`.
+        data, network, objective, optimizer: see the parts.
+        lbfgs: second phase, or None. Default None.
+        converge: end the second phase by its criticality residual, on every layer at most `lbfgs.criticality` (0.05
+            where the recipe does not say), and not by a number of iterations: without `lbfgs` there may be 20,000.
+            `result.json` says whether it got there, and the command line says so when it did not. Default False.
+        early_stopping: epochs without a better validation loss after which training ends; None: never. Default None.
+        log_every: optimiser steps per logged epoch; None: one pass over the data. Default None.
+        seed: of weights and data order. Default 0.
+        strategy: "auto", "cpu", "mirrored" or "multi_worker", as `make_strategy`. Default "auto".
+        devices: replicas: GPUs used, or logical CPU devices; None: all GPUs, one CPU. Default None.
+        checkpoint_every: optimiser steps between two checkpoints; None: every 30 seconds. Default None.
+        keep_checkpoints: how many of them are kept, at least 1. Default 2.
+
+    Example:
+    >>> recipe = Recipe(name="trial", data={"name": "optical_digits"}, optimizer={"epochs": 3})
+    >>> recipe.network.width
+    64
+    """
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_.\-]*$")
+    data: DataPart
+    network: NetworkPart = NetworkPart()
+    objective: ObjectivePart = ObjectivePart()
+    optimizer: OptimizerPart
+    lbfgs: LBFGSPart | None = None
+    converge: bool = False
+    early_stopping: int | None = Field(None, ge=1)
+    log_every: int | None = Field(None, ge=1)
+    seed: int = Field(0, ge=0, lt=2**31)
+    strategy: Literal["auto", "cpu", "mirrored", "multi_worker"] = "auto"
+    devices: int | None = Field(None, ge=1)
+    checkpoint_every: int | None = Field(None, ge=1)
+    keep_checkpoints: int = Field(2, ge=1)
+
+    @field_validator("early_stopping")
+    @classmethod
+    def _watches_something(cls, value: int | None, info: Any) -> int | None:
+        if value is not None and "data" in info.data and info.data["data"].validation is None:
+            raise ValueError("needs `data.validation`, a split to watch")
+        return value
+
+    @property
+    def loss_scale(self) -> float | str | None:
+        """`"dynamic"`, a factor, or None where the loss is not scaled."""
+        if self.optimizer.loss_scale == "auto":
+            return "dynamic" if self.network.dtype == "mixed_float16" else None
+        return self.optimizer.loss_scale
+
+    @property
+    def second_phase(self) -> LBFGSPart | None:
+        """The L-BFGS phase with what `converge` asks of it; None where there is none."""
+        if not self.converge:
+            return self.lbfgs
+        part = self.lbfgs or LBFGSPart(iterations=MOST_ITERATIONS)
+        return part.model_copy(
+            update={
+                "criticality": part.criticality or CRITICALITY,
+                "average": part.average or min(AVERAGE, part.round),
+            }
+        )
+
+    @model_validator(mode="after")
+    def _critical_point_needs_a_penalty(self) -> "Recipe":
+        if self.second_phase is not None and self.objective.weight_decay == 0:
+            name = "lbfgs" if self.lbfgs else "converge"
+            raise ValueError(f"{name}: needs objective.weight_decay > 0; without it there are no momenta to judge by")
+        return self
+
+    @model_validator(mode="after")
+    def _means_are_for_critical_points(self) -> "Recipe":
+        phase = self.second_phase
+        if phase is not None and phase.criticality is None and phase.average not in (None, 1):
+            raise ValueError(
+                f"lbfgs.average: needs lbfgs.criticality or converge: true, or means are not looked at. "
+                f"Received: {phase.average}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _reconstructions_stay_in_place(self) -> "Recipe":
+        if self.data.translation and self.network.task == "autoencoding":
+            raise ValueError("data.translation: an autoencoder's targets would not move with its inputs")
+        return self
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> "Recipe":
+        """Read a recipe from YAML.
+
+        Raises:
+            InvalidInputError: no such file, not YAML, or a field that is wrong; the message names file and field.
+        """
+        return cls.from_dict(read_yaml(path, "recipe"), source=str(path))
+
+    @classmethod
+    def from_dict(cls, value: Any, source: str = "recipe") -> "Recipe":
+        """A recipe from plain data, with errors that name `source` and the field."""
+        if not isinstance(value, dict):
+            raise InvalidInputError(f"{source} must be a mapping of recipe fields. Received: {type(value).__name__}")
+        try:
+            return cls.model_validate(value)
+        except ValidationError as error:
+            raise InvalidInputError(f"{source}: {validation_words(error, 'recipe')}") from error
+
+    def write(self, path: str | os.PathLike[str]) -> None:
+        """Write the recipe as YAML, atomically; fields at their default are left out."""
+        write_text(path, self.to_yaml())
+
+    def to_yaml(self) -> str:
+        """The recipe as YAML text."""
+        return yaml.safe_dump(self.model_dump(mode="json", exclude_defaults=True), sort_keys=False)
