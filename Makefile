@@ -46,6 +46,7 @@ soak: $(READY)
 
 docs: $(READY)
 	$(BIN)/python benchmarks/write_tables.py
+	$(BIN)/python docs/rooms.py
 	$(BIN)/python docs/render.py
 	$(BIN)/python docs/api.py $(API)
 
