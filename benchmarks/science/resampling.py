@@ -63,7 +63,7 @@ def main(data_dir: str | None) -> None:
         control = net.astype("float32")
         fine_tune(control, x, y)
         control = measure(control, test)
-        own = net.path_layer.schedule.name
+        own = net.paths[0].step_size_layer.schedule.name
         for depth in depths_of(net.settings["depth"], net.effective_depth):
             for schedule in (None, "irregular" if own == "equidistant" else "equidistant"):
                 try:

@@ -60,8 +60,8 @@ def direct_energies(net, x, y) -> list[float]:
         pairing = momentum.T @ s
         hamiltonian = float(np.vdot(pairing, pairing)) / (2 * net.effective_depth) - float(np.vdot(momentum, a))
         found.append((cost, float(np.vdot(speed, half)), float(np.vdot(speed, solved[:, :width])), hamiltonian))
-        leak = 1 - net.step_sizes[row] * net.effective_depth
-        gradient = leak * gradient + net.step_sizes[row] * block.pull_back(gradient, a)
+        leak = 1 - net.paths[0].step_sizes[row] * net.effective_depth
+        gradient = leak * gradient + net.paths[0].step_sizes[row] * block.pull_back(gradient, a)
     return found[::-1]
 
 

@@ -82,7 +82,7 @@ def _describe_network(network: LeakyNetwork, described: Mapping[str, Any]) -> di
                 "give raw values"
             ),
         },
-        "step_sizes": network.step_sizes,
+        "step_sizes": network.paths[0].step_sizes,
     }
 
 

@@ -46,7 +46,7 @@ def affine(layer: keras.layers.Normalization) -> Affine:
 
 def read_steps(network: LeakyNetwork) -> list[Step]:
     """Read the path's blocks, in order."""
-    return [_read_step(block, rho) for block, rho in zip(network.blocks, network.step_sizes, strict=True)]
+    return [_read_step(block, rho) for block, rho in network.paths[0].steps]
 
 
 def _read_step(block: LeakyBlock, rho: float) -> Step:

@@ -70,7 +70,7 @@ def describe_path(network: LeakyNetwork) -> PathModel:
         kind=type(network.blocks[0]).__name__,
         features=f"patches {side}x{side}" if side else "units",
         weights=[block.weight_matrix for block in network.blocks],
-        step_sizes=network.step_sizes,
+        step_sizes=network.paths[0].step_sizes,
         effective_depth=network.effective_depth,
         weight_decay=settings["weight_decay"],
         io_weight_decay=settings["io_weight_decay"],

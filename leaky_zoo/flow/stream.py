@@ -68,12 +68,13 @@ class PathStream:
         subsample: Subsample | None = None,
         products: str = "float64",
     ) -> None:
-        self._stem = keras.Model(network.input, network.representations.outputs[0])
+        path = network.paths[0]
+        self._stem = path.entry
         self._gradient = head_gradient(network.head, network.loss_function()) if with_momenta else None
-        self._blocks = network.blocks
+        self._blocks = path.blocks
         self._dtype = np.dtype(network.dtype_policy.variable_dtype)
         self._weights = [block.weight_matrix.astype(self._dtype) for block in self._blocks]
-        self._steps = network.step_sizes
+        self._steps = path.step_sizes
         self._leaks = 1 - self._steps * network.effective_depth
         self._width = self._blocks[0].weight_matrix.shape[0]
         self._products, self._classes = products, classes

@@ -4,6 +4,7 @@ from leaky_zoo.networks.convnet import LeakyConvNet
 from leaky_zoo.networks.losses import TASKS, StandardizedMeanSquaredError, loss_for
 from leaky_zoo.networks.mlp import LeakyMLP
 from leaky_zoo.networks.network import LeakyNetwork
+from leaky_zoo.networks.paths import LeakyPath
 from leaky_zoo.networks.resample import overlaps, resample
 
 FAMILIES = {"mlp": LeakyMLP, "conv": LeakyConvNet}
@@ -14,6 +15,7 @@ __all__ = [
     "LeakyConvNet",
     "LeakyMLP",
     "LeakyNetwork",
+    "LeakyPath",
     "StandardizedMeanSquaredError",
     "loss_for",
     "overlaps",

@@ -12,6 +12,7 @@ from leaky_zoo.io.reading import shown
 from leaky_zoo.layers import LeakyBlock, StepSizes, get_schedule
 from leaky_zoo.layers.step_sizes import is_trace
 from leaky_zoo.networks.losses import TASKS, loss_for
+from leaky_zoo.networks.paths import LeakyPath
 
 
 class LeakyNetwork(keras.Model):
@@ -133,10 +134,10 @@ class LeakyNetwork(keras.Model):
         }
         inputs = keras.Input(input_shape, dtype=policy.variable_dtype, name="inputs")
         normalized = _normalization(input_mean, input_variance, common["exact"], "normalize")(inputs)
-        representation = self._stem(normalized, **common)
-        steps = StepSizes(depth, effective_depth, schedule, dtype=policy)(inputs)
-        path = [representation]
-        for row in range(depth):
+        representations = [self._stem(normalized, **common)]
+        step_size_layer = StepSizes(depth, effective_depth, schedule, dtype=policy)
+        blocks = []
+        for row, step in enumerate(step_size_layer(inputs)):
             block = self._block(
                 effective_depth=effective_depth,
                 step_size=float(starts[row]),
@@ -145,16 +146,17 @@ class LeakyNetwork(keras.Model):
                 dtype=policy,
                 name=f"block_{row + 1}",
             )
-            representation = block(representation, step_size=steps[row])
-            path.append(representation)
-        outputs = self._head(representation, **common)
+            blocks.append(block)
+            representations.append(block(representations[-1], step_size=step))
+        outputs = self._head(representations[-1], **common)
         if task != "classification" and (
             np.any(np.asarray(output_mean) != 0) or np.any(np.asarray(output_variance) != 1)
         ):
             outputs = _normalization(output_mean, output_variance, common["exact"], "denormalize", invert=True)(outputs)
         super().__init__(inputs=inputs, outputs=outputs, name=name)
         self.dtype_policy = policy
-        self._path = path
+        self._representations = representations
+        self._paths = (LeakyPath("path", inputs, representations, blocks, step_size_layer),)
 
     def _stem(self, inputs: Any, *, settings: dict[str, Any], dtype: Any, exact: str, penalty: dict[str, Any]) -> Any:
         """`A_0` from normalised inputs."""
@@ -184,14 +186,9 @@ class LeakyNetwork(keras.Model):
         return self._settings["effective_depth"]
 
     @property
-    def path_layer(self) -> StepSizes:
-        """The layer that owns the step sizes."""
-        return self.get_layer("step_sizes")
-
-    @property
-    def step_sizes(self) -> np.ndarray:
-        """Current `rho`, float64, shape `(depth,)`."""
-        return self.path_layer.rho
+    def paths(self) -> list[LeakyPath]:
+        """The leaky paths, from the inputs to the outputs; one in a `LeakyMLP` or `LeakyConvNet`."""
+        return list(self._paths)
 
     @property
     def step_size_trace(self) -> list[dict[str, Any]] | None:
@@ -205,18 +202,18 @@ class LeakyNetwork(keras.Model):
 
     @property
     def blocks(self) -> list[LeakyBlock]:
-        """The blocks of the path, in order."""
-        return [self.get_layer(f"block_{row + 1}") for row in range(self._settings["depth"])]
+        """The blocks of all paths, in order."""
+        return [block for path in self._paths for block in path.blocks]
 
     @property
     def representations(self) -> keras.Model:
-        """A Keras model that shares this one's weights and returns the list `A_0..A_L`."""
-        return keras.Model(self.input, list(self._path), name=f"{self.name}_representations")
+        """A Keras model that shares this one's weights and returns the list `A_0..A_L`, of all paths in order."""
+        return keras.Model(self.input, list(self._representations), name=f"{self.name}_representations")
 
     @property
     def head(self) -> keras.Model:
-        """A Keras model that shares this one's weights and maps `A_L` to the outputs."""
-        last = self._path[-1]
+        """A Keras model that shares this one's weights and maps the last path's `A_L` to the outputs."""
+        last = self._representations[-1]
         # An input with a name of its own: Keras walks properties when it saves, and would write a running number.
         inputs = outputs = keras.Input(last.shape[1:], dtype=last.dtype, name="representation")
         for layer in self.layers[self.layers.index(self.blocks[-1]) + 1 :]:
@@ -247,14 +244,16 @@ class LeakyNetwork(keras.Model):
     def penalty(self) -> Any:
         """`(mu / 2) sum_l rho_l ||W_l||^2 + (mu_io / 2) (||W_in||^2 + ||W_out||^2)` at full `mu`, as a tensor.
 
-        With the schedule's own penalty, if it has one.
+        Summed over the paths, with their schedules' own penalties, if they have any.
         """
-        layer = self.path_layer
-        rho = layer.schedule.step_sizes(ops.convert_to_tensor(layer.values), self.effective_depth)
-        total = layer.schedule.penalty(rho)
-        total = 0.0 if total is None else total
-        for row, block in enumerate(self.blocks):
-            total = total + 0.5 * self._settings["weight_decay"] * rho[row] * block.squared_norm()
+        total: Any = 0.0
+        for path in self._paths:
+            layer = path.step_size_layer
+            rho = layer.schedule.step_sizes(ops.convert_to_tensor(layer.values), path.effective_depth)
+            own = layer.schedule.penalty(rho)
+            total = total if own is None else total + own
+            for row, block in enumerate(path.blocks):
+                total = total + 0.5 * self._settings["weight_decay"] * rho[row] * block.squared_norm()
         for layer in self.layers:
             for regularizer, weight in (
                 (getattr(layer, "kernel_regularizer", None), getattr(layer, "kernel", None)),

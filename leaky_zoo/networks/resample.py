@@ -12,6 +12,7 @@ from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.layers import Fixed, LeakyBlock, Schedule, get_schedule
 from leaky_zoo.layers.schedules.base import bounded_simplex
 from leaky_zoo.networks.network import LeakyNetwork
+from leaky_zoo.networks.paths import LeakyPath
 
 BATCH = 1000
 
@@ -51,7 +52,7 @@ def resample(
     >>> from leaky_zoo.networks import LeakyMLP
     >>> net = LeakyMLP((4,), 2, width=8, depth=12, effective_depth=3.0)
     >>> small = resample(net, 8)
-    >>> small.settings["depth"], round(float(small.step_sizes[0]), 3)
+    >>> small.paths[0].depth, round(float(small.paths[0].step_sizes[0]), 3)
     (8, 0.125)
     """
     if not gamma_0 > 0:
@@ -64,19 +65,20 @@ def resample(
             raise InvalidInputError("`x` must be finite. Received: NaN or infinity in x")
     if depth < 1:
         raise InvalidInputError(f"`depth` must be at least 1. Received: depth={depth}")
-    chosen = get_schedule(_stretched(network, depth) if schedule is None else schedule)
+    chosen = get_schedule(_stretched(network.paths[0], depth) if schedule is None else schedule)
     config = {**network.get_config(), "depth": int(depth), "schedule": chosen, "step_size_trace": None}
     twin = type(network).from_config(config)
-    own = {twin.path_layer.name, *(block.name for block in twin.blocks)}
+    old, new = network.paths[0], twin.paths[0]
+    own = {new.step_size_layer.name, *(block.name for block in new.blocks)}
     for layer in twin.layers:
         if layer.weights and layer.name not in own:
             layer.set_weights(network.get_layer(layer.name).get_weights())
-    shares = overlaps(network.step_sizes, twin.step_sizes)
-    weights = [block.weight_matrix for block in network.blocks]
-    for block, share in zip(twin.blocks, shares, strict=True):
+    shares = overlaps(old.step_sizes, new.step_sizes)
+    weights = [block.weight_matrix for block in old.blocks]
+    for block, share in zip(new.blocks, shares, strict=True):
         block.assign_weight_matrix(sum(part * weight for part, weight in zip(share, weights, strict=True)))
     if x is not None:
-        _fit(network, twin, x, gamma_0)
+        _fit(old, new, x, gamma_0)
     return twin
 
 
@@ -103,36 +105,36 @@ def overlaps(old: np.ndarray, new: np.ndarray) -> np.ndarray:
     return shared / shared.sum(axis=1, keepdims=True)
 
 
-def _stretched(network: LeakyNetwork, depth: int) -> Fixed:
-    """The net's own step sizes over another number of steps, within its cap."""
-    cap = network.path_layer.schedule.cap
-    high = network.path_layer.schedule.upper_bound(network.effective_depth)
+def _stretched(path: LeakyPath, depth: int) -> Fixed:
+    """The path's own step sizes over another number of steps, within its cap."""
+    schedule = path.step_size_layer.schedule
+    high = schedule.upper_bound(path.effective_depth)
     if depth * high < 1 - 1e-9:
         raise InvalidInputError(
-            f"{depth} steps at this effective depth break the cap of {cap}. Use depth >= {math.ceil(1 / high)}. "
-            f"Received: depth={depth}, effective_depth={network.effective_depth}"
+            f"{depth} steps at this effective depth break the cap of {schedule.cap}. "
+            f"Use depth >= {math.ceil(1 / high)}. Received: depth={depth}, effective_depth={path.effective_depth}"
         )
-    ends = np.concatenate([[0.0], np.cumsum(network.step_sizes)])
+    ends = np.concatenate([[0.0], np.cumsum(path.step_sizes)])
     steps = np.diff(np.interp(np.linspace(0, 1, depth + 1), np.linspace(0, 1, len(ends)), ends))
-    return Fixed(bounded_simplex(steps, steps.min() / 10, high).tolist(), cap)
+    return Fixed(bounded_simplex(steps, steps.min() / 10, high).tolist(), schedule.cap)
 
 
-def _fit(network: LeakyNetwork, twin: LeakyNetwork, x: np.ndarray, gamma_0: float) -> None:
-    """Fit the blocks of `twin`, first to last, to the path of `network` on these inputs."""
-    stem = keras.Model(network.input, network.representations.outputs[0])
+def _fit(old: LeakyPath, new: LeakyPath, x: np.ndarray, gamma_0: float) -> None:
+    """Fit the blocks of the new path, first to last, to the old path on these inputs."""
+    stem = old.entry
     own = [_numpy(stem(x[start : start + BATCH], training=False)) for start in range(0, len(x), BATCH)]
-    steps, blocks, effective_depth = network.step_sizes, network.blocks, network.effective_depth
+    steps, blocks = old.step_sizes, old.blocks
     ends, layer, place = np.cumsum(steps), 0, 0.0
     before = own
     after = [_step(blocks[0], part, steps[0]) for part in before]
-    for block, step in zip(twin.blocks, twin.step_sizes, strict=True):
+    for block, step in new.steps:
         place += step
         while layer < len(blocks) - 1 and ends[layer] < place - 1e-6:
             layer += 1
             before, after = after, [_step(blocks[layer], part, steps[layer]) for part in after]
         share = 1 - (ends[layer] - place) / steps[layer]
         goals = (first + share * (last - first) for first, last in zip(before, after, strict=True))
-        _fit_block(block, own, goals, float(step), effective_depth, gamma_0)
+        _fit_block(block, own, goals, float(step), old.effective_depth, gamma_0)
         own = [_step(block, part, step) for part in own]
 
 

@@ -8,19 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from leaky_zoo.training.building import build
-    from leaky_zoo.training.callbacks import EarlyStopping, PenaltyRamp, StepCallback, StepSizeUpdate
+    from leaky_zoo.training.callbacks import EarlyStopping, PenaltyRamp, StepCallback
     from leaky_zoo.training.evaluation import evaluate_network
     from leaky_zoo.training.fit import TrainingResult, train
+    from leaky_zoo.training.step_size_update import StepSizeUpdate
     from leaky_zoo.training.strategy import make_strategy
     from leaky_zoo.training.suggest import Suggestion, suggest
     from leaky_zoo.zoo.recipe import Recipe
 
 _HOMES = {
     "building": ("build",),
-    "callbacks": ("EarlyStopping", "PenaltyRamp", "StepCallback", "StepSizeUpdate"),
+    "callbacks": ("EarlyStopping", "PenaltyRamp", "StepCallback"),
     "evaluation": ("evaluate_network",),
     "fit": ("TrainingResult", "train"),
     "strategy": ("make_strategy",),
+    "step_size_update": ("StepSizeUpdate",),
     "suggest": ("Suggestion", "suggest"),
 }
 _HOME = {name: f"leaky_zoo.training.{module}" for module, names in _HOMES.items() for name in names}

@@ -1,20 +1,12 @@
-"""What moves during training: the ramp of `mu`, the step sizes; when it stops early; what must survive a restart."""
+"""Callbacks that survive a restart: their base, the ramp of `mu`, early stopping."""
 
-import time
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from leaky_zoo.errors import InvalidInputError
-from leaky_zoo.geometry import ProbePath
 from leaky_zoo.layers import LeakyBlock
-from leaky_zoo.layers.block import with_ones
-from leaky_zoo.networks import LeakyNetwork
-
-MAX_CONV_COLUMNS = 1024
 
 
 class StepCallback(keras.callbacks.Callback):
@@ -137,150 +129,6 @@ class PenaltyRamp(StepCallback):
         for layer in self.model.layers:
             if isinstance(layer, LeakyBlock):
                 layer.penalty_factor.assign(factor)
-
-
-class StepSizeUpdate(StepCallback):
-    """Let the schedule move the step sizes every `schedule.interval` training steps, until it freezes; record it.
-
-    Learnable step sizes move by themselves; they are recorded, at most a hundred times.
-
-    The path is measured on one fixed probe batch. With `schedule.keeps_function` the weights are corrected so that the
-    function stays, `W_new = r W_old + L~ (1 - r) W_id`, `r = rho_old / rho_new`; an update that changes the output by
-    more than `schedule.tolerance` (relative, on the probe) is refused and undone.
-
-    Args:
-        probe: raw inputs, a few hundred samples.
-        total_steps: optimiser steps of the whole training, for `freeze_at`.
-        first_step: step at which training begins, when resuming. Default 0.
-        share: called with the arrays of step sizes and weights after an update, returns what to keep of them; in a
-            cluster the chief's, so that workers of different make stay equal. Default None: keep them.
-
-    Attributes:
-        trace: one dict for each update: `step`, `step_sizes`, `output_change` (None without correction), `accepted`.
-            The network keeps it as its `step_size_trace`.
-        seconds: time spent in updates.
-    """
-
-    def __init__(
-        self,
-        probe: np.ndarray,
-        total_steps: int,
-        first_step: int = 0,
-        share: Callable[[np.ndarray], np.ndarray] | None = None,
-    ) -> None:
-        super().__init__(first_step)
-        self.probe, self.total_steps = np.asarray(probe), int(total_steps)
-        self._share = share or (lambda array: array)
-        self.trace: list[dict[str, Any]] = []
-        self.seconds = 0.0
-
-    def on_train_begin(self, logs: Any = None) -> None:
-        if not isinstance(self.model, LeakyNetwork):
-            raise InvalidInputError(
-                f"StepSizeUpdate needs a LeakyMLP or LeakyConvNet. Received: model={type(self.model).__name__}"
-            )
-        self._stem = keras.Model(self.model.input, self.model.representations.outputs[0])
-
-    def next_stop(self, step: int) -> int | None:
-        schedule = self.model.path_layer.schedule
-        if not schedule.interval:
-            return None
-        stop = step - step % schedule.interval + schedule.interval
-        return stop if stop <= schedule.freeze_at * self.total_steps else None
-
-    def get_state(self) -> dict[str, Any]:
-        return {"trace": self.trace}
-
-    def set_state(self, state: dict[str, Any]) -> None:
-        self.trace = list(state["trace"])
-
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        super().on_train_batch_end(batch, logs)
-        schedule = self.model.path_layer.schedule
-        if not schedule.interval or self.step % schedule.interval or self.step > schedule.freeze_at * self.total_steps:
-            return
-        begin = time.perf_counter()
-        # Matrices this small are ten times slower on several BLAS threads that wait for TensorFlow's.
-        with threadpool_limits(1):
-            self.update()
-        self.seconds += time.perf_counter() - begin
-
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        last = self.trace[-1]["step"] if self.trace else 0
-        if self.model.path_layer.schedule.trainable and self.step - last >= self.total_steps / 100:
-            self._record(None, True)
-
-    def on_train_end(self, logs: Any = None) -> None:
-        self.model.step_size_trace = self.trace
-
-    def update(self) -> None:
-        """Measure the path and move the step sizes once."""
-        layer, blocks = self.model.path_layer, self.model.blocks
-        path = measure_path(self.model, self.probe, self._stem)
-        old = layer.rho
-        new = self._share(np.asarray(layer.schedule.update(old, path), np.float64))
-        change = None
-        if layer.schedule.keeps_function:
-            before = self._outputs()
-            weights = [block.weight_matrix for block in blocks]
-            ratio = old / new
-            identities = [identity.weights for identity in path.identities(layer.schedule.gamma_0)]
-            for row, block in enumerate(blocks):
-                kept = ratio[row] * weights[row] + layer.effective_depth * (1 - ratio[row]) * identities[row]
-                block.assign_weight_matrix(self._share(kept))
-            layer.assign(new)
-            change = float(np.linalg.norm(self._outputs() - before)) / max(float(np.linalg.norm(before)), 1e-300)
-            change = float(self._share(np.array([change]))[0])
-            if change > layer.schedule.tolerance:
-                for block, weight in zip(blocks, weights, strict=True):
-                    block.assign_weight_matrix(weight)
-                layer.assign(old)
-        else:
-            layer.assign(new)
-        self._record(change, change is None or change <= layer.schedule.tolerance)
-
-    def _outputs(self) -> np.ndarray:
-        return keras.ops.convert_to_numpy(self.model(self.probe, training=False)).astype(np.float64)
-
-    def _record(self, change: float | None, accepted: bool) -> None:
-        steps = self.model.step_sizes.tolist()
-        self.trace.append({"step": self.step, "step_sizes": steps, "output_change": change, "accepted": accepted})
-
-
-def measure_path(network: LeakyNetwork, probe: np.ndarray, stem: keras.Model | None = None) -> ProbePath:
-    """The path of a probe batch, stepped in numpy: outside a graph, Keras's layers take longer than the products.
-
-    It is walked when a length is first asked for, with the network's weights of that moment; ask before they change.
-
-    Args:
-        network: the network.
-        probe: raw inputs; of images as many as have `MAX_CONV_COLUMNS` positions.
-        stem: a model from raw inputs to `A_0`. Default None: made from the network.
-
-    Returns:
-        The `ProbePath`, in float32, or in float64 for a float64 network; float64 copies would double its memory.
-    """
-    stem = keras.Model(network.input, network.representations.outputs[0]) if stem is None else stem
-    positions = int(np.prod(stem.output.shape[1:])) // network.settings["width"]
-    if positions > 1:  # a convolution has a column for each position: fewer samples have as many
-        probe = probe[: max(1, MAX_CONV_COLUMNS // positions)]
-    first = keras.ops.convert_to_numpy(stem(probe, training=False))
-    dtype = np.dtype(network.dtype_policy.variable_dtype)
-    blocks = network.blocks
-
-    def walk() -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        before = blocks[0].columns(first, dtype)
-        for block, rho in zip(blocks, network.step_sizes, strict=True):
-            features = with_ones(block.activations(block.restore(before, first.shape), dtype), block.use_bias)
-            leak, weights = dtype.type(1 - rho * network.effective_depth), (rho * block.weight_matrix).astype(dtype)
-            after = leak * before + features @ weights.T
-            yield before, features, after
-            before = after
-
-    def weighted(row: int, at: np.ndarray) -> np.ndarray:
-        return blocks[row].features(blocks[row].restore(at, first.shape)) @ blocks[row].weight_matrix.T
-
-    return ProbePath.walked(walk, network.effective_depth, weighted)
 
 
 class EarlyStopping(keras.callbacks.EarlyStopping):

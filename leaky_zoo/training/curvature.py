@@ -89,10 +89,10 @@ class KroneckerCoordinates:
                 spreads[row] += gradient.T @ gradient / len(gradient) / PROBES
         settings = network.settings
         maps = []
-        for row, block in enumerate(blocks):
-            move = network.step_sizes[row] * block.scale
+        for row, (block, rho) in enumerate(network.paths[0].steps):
+            move = rho * block.scale
             curvature = (features[row].T @ features[row] / samples, spreads[row + 1])
-            penalty = settings["weight_decay"] * network.step_sizes[row] * block.scale**2
+            penalty = settings["weight_decay"] * rho * block.scale**2
             maps.append(self._map(block, *curvature, move**2, penalty))
         stem, head = network.get_layer("stem"), network.get_layer("head")
         if isinstance(stem, keras.layers.Dense):

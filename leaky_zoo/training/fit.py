@@ -28,7 +28,7 @@ from leaky_zoo.training.building import (
     training_arrays,
     variable_dtype,
 )
-from leaky_zoo.training.callbacks import EarlyStopping, PenaltyRamp, StepSizeUpdate
+from leaky_zoo.training.callbacks import EarlyStopping, PenaltyRamp
 from leaky_zoo.training.checkpoint import Checkpoint, name_of
 from leaky_zoo.training.engine import EvaluationGraph, TrainingGraph
 from leaky_zoo.training.evaluation import evaluate_network, targets_for
@@ -36,6 +36,7 @@ from leaky_zoo.training.lbfgs import LBFGSProgress, minimize_objective
 from leaky_zoo.training.loop import TrainingLoop, out_of_memory
 from leaky_zoo.training.run_folder import EpochLog, RunFolder
 from leaky_zoo.training.state import load_variables, variables_of
+from leaky_zoo.training.step_size_update import StepSizeUpdate
 from leaky_zoo.training.strategy import describe, from_chief, is_chief, is_multi_worker, make_strategy
 from leaky_zoo.zoo.recipe import LBFGSPart, Recipe
 
@@ -173,10 +174,10 @@ def _loop(
         x, y = data.select(recipe.data.validation)
         validation = EvaluationGraph(network, strategy, x, targets_for(network, x, y))
     updates = StepSizeUpdate(probe_samples(arrays[0]), total, share=partial(from_chief, strategy))
-    part = recipe.objective
+    part, schedules = recipe.objective, [path.step_size_layer.schedule for path in network.paths]
     watchers: list[keras.callbacks.Callback] = [
         PenaltyRamp(total, part.ramp, part.ramp_from, peak=part.peak, release_at=part.release_at),
-        *([updates] if network.path_layer.schedule.interval or network.path_layer.schedule.trainable else []),
+        *([updates] if any(schedule.interval or schedule.trainable for schedule in schedules) else []),
         *([EpochLog(folder.log)] if is_chief(strategy) else []),
         *callbacks,
     ]

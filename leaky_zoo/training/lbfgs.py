@@ -60,7 +60,8 @@ class Objective:
         """
         parts, weight_decay = self._split(gradient), self.network.settings["weight_decay"]
         found = []
-        for block, rho, places in zip(self.network.blocks, self.network.step_sizes, self._blocks, strict=True):
+        steps = (step for path in self.network.paths for step in path.steps)
+        for (block, rho), places in zip(steps, self._blocks, strict=True):
             slope = np.sqrt(sum(np.vdot(parts[place], parts[place]) for place in places)) / block.scale
             scale = weight_decay * rho * np.linalg.norm(block.weight_matrix)
             found.append(float(slope / max(scale, 1e-300)))

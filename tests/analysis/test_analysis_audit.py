@@ -63,7 +63,7 @@ def test_criticality_residual_is_the_gradient_of_the_objective():
     x, y = random.normal(size=(20, 4)), random.normal(size=(20, 2))
     network = LeakyMLP((4,), 2, task="regression", width=5, depth=4, weight_decay=1e-2, dtype="float64")
     audit = analyze(network, x, y)
-    block, mu, rho = network.blocks[1], 1e-2, network.step_sizes[1]
+    block, mu, rho = network.blocks[1], 1e-2, network.paths[0].step_sizes[1]
     weights = block.weight_matrix
 
     def objective(matrix):

@@ -25,7 +25,7 @@ def error_against_keras(network, model: onnx.ModelProto, inputs: np.ndarray) -> 
 
 
 def assign_steps(network, steps: list[float]) -> None:
-    network.path_layer.values.assign(steps)  # by hand: `assign` would refuse steps beyond the cap
+    network.paths[0].step_size_layer.values.assign(steps)  # by hand: `assign` would refuse steps beyond the cap
 
 
 @pytest.mark.parametrize("use_bias", [True, False])

@@ -193,10 +193,10 @@ def test_a_users_schedule_is_one_class(tmp_path):
     from leaky_zoo.networks import LeakyMLP
 
     network = LeakyMLP((3,), 2, width=4, depth=3, effective_depth=1.0, schedule="halving_for_test")
-    np.testing.assert_allclose(network.step_sizes, np.array([4, 2, 1]) / 7, atol=1e-7)
+    np.testing.assert_allclose(network.paths[0].step_sizes, np.array([4, 2, 1]) / 7, atol=1e-7)
     network.save(tmp_path / "net.keras")
     loaded = keras.models.load_model(tmp_path / "net.keras")
-    np.testing.assert_array_equal(loaded.step_sizes, network.step_sizes)
+    np.testing.assert_array_equal(loaded.paths[0].step_sizes, network.paths[0].step_sizes)
     with pytest.raises(InvalidInputError, match="already"):
         type("Other", (Schedule,), {"name": "equidistant", "initial": Halving.initial})
     del SCHEDULES["halving_for_test"]

@@ -55,7 +55,7 @@ def test_representations_and_head_compose(family, task):
     path = net.representations(x)
     assert len(path) == 5 and len(net.blocks) == 4
     for row, block in enumerate(net.blocks):
-        after = block(path[row], step_size=net.step_sizes[row])
+        after = block(path[row], step_size=net.paths[0].step_sizes[row])
         np.testing.assert_allclose(
             ops.convert_to_numpy(after), ops.convert_to_numpy(path[row + 1]), rtol=1e-5, atol=1e-6
         )
@@ -70,7 +70,7 @@ def test_the_objective_is_loss_plus_penalty(family, task):
     net = network(family, task, io_weight_decay=0.03)
     x, y = samples(task)
     loss = float(net.loss_function()(y, net(x)))
-    norms = sum(rho * np.linalg.norm(b.weight_matrix) ** 2 for rho, b in zip(net.step_sizes, net.blocks, strict=True))
+    norms = sum(rho * np.linalg.norm(block.weight_matrix) ** 2 for block, rho in net.paths[0].steps)
     ends = sum(np.sum(np.square(w)) for name in ("stem", "head", "head_conv") for w in ends_of(net, name))
     expected = 1e-2 / 2 * norms + 0.03 / 2 * ends
     assert float(net.penalty()) == pytest.approx(expected, rel=1e-5)
@@ -88,10 +88,11 @@ def test_training_lowers_the_objective(family):
     net = network(family, "classification", schedule="learnable")
     x, y = samples("classification", 32)
     net.compile(keras.optimizers.Adam(0.01), net.loss_function(), jit_compile=False)
-    before, rho = net.evaluate(x, y, verbose=0), net.step_sizes
+    before, rho = net.evaluate(x, y, verbose=0), net.paths[0].step_sizes
     net.fit(x, y, epochs=5, verbose=0)
     assert net.evaluate(x, y, verbose=0) < before
-    assert not np.allclose(net.step_sizes, rho) and net.step_sizes.sum() == pytest.approx(1.0, abs=1e-6)
+    moved = net.paths[0].step_sizes
+    assert not np.allclose(moved, rho) and moved.sum() == pytest.approx(1.0, abs=1e-6)
 
 
 @pytest.mark.parametrize("frozen", [True, False])
@@ -126,7 +127,7 @@ def test_mixed_precision_keeps_raw_inputs_and_logits_exact():
     net = network(LeakyMLP, "classification", dtype="mixed_bfloat16")
     assert keras.backend.standardize_dtype(net(samples("classification")[0]).dtype) == "float32"
     assert net.get_layer("normalize").compute_dtype == "float32"
-    assert net.blocks[0].compute_dtype == "bfloat16" and net.step_sizes.sum() == pytest.approx(1.0, abs=1e-6)
+    assert net.blocks[0].compute_dtype == "bfloat16" and net.paths[0].step_sizes.sum() == pytest.approx(1.0, abs=1e-6)
 
 
 @pytest.mark.tensorflow_only

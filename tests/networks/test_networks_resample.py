@@ -88,13 +88,13 @@ def test_without_data_only_the_weights_are_averaged():
 
 def test_own_steps_are_stretched_within_the_cap():
     network = net(schedule={"name": "fixed", "step_sizes": [1, 1, 1, 1, 2, 2, 2, 2]})
-    np.testing.assert_allclose(resample(network, 4).step_sizes, np.array([1, 1, 2, 2]) / 6, rtol=1e-5)
+    np.testing.assert_allclose(resample(network, 4).paths[0].step_sizes, np.array([1, 1, 2, 2]) / 6, rtol=1e-5)
     few = resample(network, 3)
-    assert few.step_sizes.max() * 2.0 <= 0.9 and few.path_layer.schedule.name == "fixed"
-    assert resample(network, 16, "irregular").path_layer.schedule.name == "irregular"
-    assert resample(net(depth=4, effective_depth=1.8), 2).step_sizes == pytest.approx([0.5, 0.5])
+    assert few.paths[0].step_sizes.max() * 2.0 <= 0.9 and few.paths[0].step_size_layer.schedule.name == "fixed"
+    assert resample(network, 16, "irregular").paths[0].step_size_layer.schedule.name == "irregular"
+    assert resample(net(depth=4, effective_depth=1.8), 2).paths[0].step_sizes == pytest.approx([0.5, 0.5])
     learnt = resample(net(schedule="learnable"), 5, "learnable")
-    assert learnt.path_layer.schedule.trainable
+    assert learnt.paths[0].step_size_layer.schedule.trainable
 
 
 def test_a_resampled_net_is_saved_like_any_other(tmp_path):

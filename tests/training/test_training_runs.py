@@ -14,7 +14,7 @@ from leaky_zoo.geometry import ProbePath
 from leaky_zoo.layers import Schedule
 from leaky_zoo.networks import LeakyConvNet, LeakyMLP, resample
 from leaky_zoo.training import PenaltyRamp, StepSizeUpdate, make_strategy, train
-from leaky_zoo.training.callbacks import measure_path
+from leaky_zoo.training.step_size_update import measure_paths
 from leaky_zoo.zoo import load_model
 
 pytestmark = pytest.mark.tensorflow_only
@@ -135,8 +135,8 @@ def fitted(schedule, total=40, **changes):
 def test_steps_move_at_the_interval_and_freeze(name):
     network, updates, _ = fitted({"name": name, "interval": 5, "freeze_at": 0.5})
     assert [entry["step"] for entry in updates.trace] == [5, 10, 15, 20]
-    assert not np.allclose(network.step_sizes, 1 / 6)
-    np.testing.assert_allclose(network.step_sizes, updates.trace[-1]["step_sizes"])
+    assert not np.allclose(network.paths[0].step_sizes, 1 / 6)
+    np.testing.assert_allclose(network.paths[0].step_sizes, updates.trace[-1]["step_sizes"])
 
 
 def test_learnable_steps_are_recorded_at_most_a_hundred_times(tmp_path, recipe):
@@ -156,9 +156,9 @@ def test_an_update_can_keep_the_function():
         callback.set_model(network)
         callback.on_train_begin()
         callback.update()
-        assert not np.allclose(network.step_sizes, 1 / 6)
+        assert not np.allclose(network.paths[0].step_sizes, 1 / 6)
         difference = np.linalg.norm(network.predict(x, verbose=0) - before) / np.linalg.norm(before)
-        changes[network.path_layer.schedule.keeps_function] = difference
+        changes[network.paths[0].step_size_layer.schedule.keeps_function] = difference
     assert changes[True] < 0.2 * changes[False]
     assert updates.trace[-1]["output_change"] == pytest.approx(changes[True], rel=1e-3)
     assert updates.trace[-1]["accepted"] and plain.trace[-1]["output_change"] is None
@@ -183,7 +183,8 @@ def test_updates_measure_the_path_of_a_convolution():
     updates.set_model(network)
     updates.on_train_begin()
     updates.update()
-    assert network.step_sizes.sum() == pytest.approx(1.0, abs=1e-6) and not np.allclose(network.step_sizes, 0.2)
+    steps = network.paths[0].step_sizes
+    assert steps.sum() == pytest.approx(1.0, abs=1e-6) and not np.allclose(steps, 0.2)
 
 
 @pytest.mark.parametrize("family", ["mlp", "conv"])
@@ -195,7 +196,7 @@ def test_the_measured_path_is_the_networks(family):
         network = LeakyConvNet((6, 6, 1), 3, data_format="channels_last", **arguments)
         x = np.random.default_rng(0).normal(size=(8, 6, 6, 1))
     expected = [keras.ops.convert_to_numpy(a) for a in network.representations(x)]
-    for ours, theirs in zip(measure_path(network, x).representations, expected, strict=True):
+    for ours, theirs in zip(measure_paths(network, x)[0].representations, expected, strict=True):
         np.testing.assert_allclose(ours, network.blocks[0].columns(theirs), rtol=1e-12, atol=1e-12)
 
 

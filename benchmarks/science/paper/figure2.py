@@ -86,7 +86,7 @@ def path_rows(folder: Path) -> list[dict]:
     path = [np.asarray(a, np.float64) for a in keras.Model(net.input, layers).predict(x, verbose=0)]
     centre = np.concatenate(path).mean(0)
     axes = np.linalg.svd(np.concatenate(path) - centre, full_matrices=False)[2][:2]
-    positions = np.concatenate([[0.0], np.cumsum(net.step_sizes)])
+    positions = np.concatenate([[0.0], np.cumsum(net.paths[0].step_sizes)])
     rows = []
     for layer, a in enumerate(path):
         spectrum = np.linalg.svd(net.blocks[layer - 1].weight_matrix, compute_uv=False)[:12] if layer else []

@@ -55,7 +55,7 @@ def state_of(network, x, y, test) -> dict:
     error = 1 - held["accuracy"] if "accuracy" in held else held["loss"]
     return {
         "objective": value, "test_error": error, "data_loss": seen["loss"], "test_loss": held["loss"],
-        "penalty": value - seen["loss"], "step_sizes": np.round(twin.step_sizes, 6).tolist(),
+        "penalty": value - seen["loss"], "step_sizes": np.round(twin.paths[0].step_sizes, 6).tolist(),
     }  # fmt: skip
 
 
@@ -64,7 +64,7 @@ def start_like_equal_steps(network) -> None:
     from leaky_zoo.layers.initializers import LeakyVariance
 
     depth = network.settings["depth"]
-    for block, rho in zip(network.blocks, network.step_sizes, strict=True):
+    for block, rho in network.paths[0].steps:
         equal, own = (LeakyVariance(network.effective_depth, r).standard_deviation(1) for r in (1 / depth, float(rho)))
         block.kernel.assign(block.kernel * (equal / own))
 
