@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from leaky_zoo.geometry import leak
 from leaky_zoo.layers import LeakyBlock
 from leaky_zoo.networks import LeakyNetwork
 
@@ -52,8 +53,7 @@ def read_steps(network: LeakyNetwork) -> list[Step]:
 def _read_step(block: LeakyBlock, rho: float) -> Step:
     # The layer computes 1 - rho L~ in its variable dtype. Rounded there and again to float32 it is zero where the
     # layer's is, and what is divided by it later is divided by the number that the graph multiplies with.
-    kind = np.dtype(block.variable_dtype).type
-    leak = float(np.float32(kind(1) - kind(rho) * kind(block.effective_depth)))
+    kept = float(np.float32(leak(rho, block.effective_depth, block.variable_dtype)))
     move = rho * block.scale
     bias = None if block.bias is None else move * float64(block.bias)
-    return Step(block.name, leak, move * float64(block.kernel), bias)
+    return Step(block.name, kept, move * float64(block.kernel), bias)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from leaky_zoo.geometry import leak
 from leaky_zoo.networks import LeakyConvNet, LeakyNetwork
 
 
@@ -44,14 +45,15 @@ class PathModel:
     @property
     def leaks(self) -> np.ndarray:
         """`1 - rho_l L~`."""
-        return 1 - self.step_sizes * self.effective_depth
+        return leak(self.step_sizes, self.effective_depth)
 
 
 def describe_path(network: LeakyNetwork) -> PathModel:
     """The `PathModel` of a network.
 
     Example:
-    >>> from leaky_zoo.networks import LeakyMLP
+    >>> from leaky_zoo.geometry import leak
+    from leaky_zoo.networks import LeakyMLP
     >>> describe_path(LeakyMLP((4,), 2, width=6, depth=5)).weights[0].shape
     (6, 7)
     """

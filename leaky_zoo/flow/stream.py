@@ -10,7 +10,7 @@ import numpy as np
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.flow.head_gradient import head_gradient
 from leaky_zoo.flow.sums import LayerAccumulator, LayerSums, Subsample
-from leaky_zoo.geometry import MomentumMoments, MomentumSums, outer_after_step
+from leaky_zoo.geometry import MomentumMoments, MomentumSums, euler_adjoint, euler_step, leak, outer_after_step
 from leaky_zoo.layers.block import with_ones
 from leaky_zoo.networks import LeakyNetwork
 
@@ -75,7 +75,7 @@ class PathStream:
         self._dtype = np.dtype(network.dtype_policy.variable_dtype)
         self._weights = [block.weight_matrix.astype(self._dtype) for block in self._blocks]
         self._steps = path.step_sizes
-        self._leaks = 1 - self._steps * network.effective_depth
+        self._leaks = leak(self._steps, path.effective_depth)
         self._width = self._blocks[0].weight_matrix.shape[0]
         self._products, self._classes = products, classes
         self._subsample = subsample or Subsample(np.zeros(0, np.int64))
@@ -104,9 +104,7 @@ class PathStream:
     ) -> np.ndarray:
         """The adjoint of step `row + 1`: gradients (as columns) with respect to its input, from those of its output."""
         back = self._blocks[row].pull_back(gradient, representation, self._weights[row], out)
-        back *= self._dtype.type(self._steps[row])
-        back += np.multiply(gradient, self._dtype.type(self._leaks[row]), out=scratch)
-        return back
+        return euler_adjoint(gradient, back, self._steps[row], self._leaks[row], scratch)
 
     def run(self, batches: Iterable[tuple[int, np.ndarray, np.ndarray | None]]) -> PathSums | None:
         """Sums over batches `(start, x, y)`, `start` the place of their first sample in the data; None without any."""
@@ -175,17 +173,12 @@ class PathStream:
     def _after(
         self, row: int, representation: np.ndarray, activations: np.ndarray, state: "_State | None" = None
     ) -> np.ndarray:
-        block, weights, scalar = self._blocks[row], self._weights[row], self._dtype.type
-        size, columns = activations.shape[1], block.columns(representation, self._dtype)
-        moved = scratch = None
+        block, out, scratch = self._blocks[row], None, None
+        columns = block.columns(representation, self._dtype)
         if state is not None:
-            moved = state.array(f"A_{row + 1}", columns.shape, self._dtype)
+            out = state.array(f"A_{row + 1}", columns.shape, self._dtype)
             scratch = state.array("scaled", columns.shape, self._dtype)
-        moved = np.matmul(activations, weights[:, :size].T, out=moved)
-        if block.use_bias:
-            moved += weights[:, size]
-        moved *= scalar(self._steps[row])
-        moved += np.multiply(columns, scalar(self._leaks[row]), out=scratch)
+        moved = euler_step(columns, activations, self._weights[row], self._steps[row], self._leaks[row], out, scratch)
         return block.restore(moved, representation.shape)
 
 

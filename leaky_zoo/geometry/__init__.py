@@ -2,6 +2,7 @@
 
 from leaky_zoo.geometry.bounds import HamiltonianBounds, hamiltonian_bounds
 from leaky_zoo.geometry.energies import Energies, energies
+from leaky_zoo.geometry.euler import euler_adjoint, euler_step, leak, velocity
 from leaky_zoo.geometry.identity import Identity, cost_of_identity, cost_of_identity_sweep, k_norms_squared
 from leaky_zoo.geometry.moments import Moments, MomentumMoments, moments
 from leaky_zoo.geometry.next_moments import cross_to_next, outer_after_step, squared_length
@@ -32,10 +33,13 @@ __all__ = [
     "cost_of_identity_sweep",
     "cross_to_next",
     "energies",
+    "euler_adjoint",
+    "euler_step",
     "find_plateau",
     "hamiltonian_bounds",
     "k_norms_squared",
     "largest_gap",
+    "leak",
     "linear_cka",
     "moments",
     "nuclear_norm_rank",
@@ -44,5 +48,6 @@ __all__ = [
     "singular_values",
     "squared_length",
     "stable_rank",
+    "velocity",
     "within_class_fractions",
 ]

@@ -6,6 +6,7 @@ from typing import Self
 
 import numpy as np
 
+from leaky_zoo.geometry.euler import velocity
 from leaky_zoo.geometry.identity import Identity, cost_of_identity, k_norms_squared
 from leaky_zoo.geometry.moments import moments
 
@@ -21,8 +22,8 @@ class ProbePath:
         representations: `A_0..A_L` as matrices with one row per column of the paper's `A`, each of shape `(n, w)`.
         features: `s(A_0)..s(A_{L-1})`, the matrices that the steps' weights multiply, each of shape `(n, f)`.
         effective_depth: `L~` of the network.
-        weighted: `weighted(row, a)` is `W s(a)` of step `row + 1`, for `a` in the layout of the representations; needed
-            by `half_step_errors` alone. Default None.
+        weighted: `weighted(index, a)` is `W s(a)` of step `index + 1`, for `a` in the layout of the representations;
+            needed by `half_step_errors` alone. Default None.
 
     Example:
     >>> import numpy as np
@@ -96,14 +97,18 @@ class ProbePath:
         if self._weighted is None:
             raise ValueError("Half steps need the weights: give `weighted`.")
         errors = []
-        for row, (before, _, _) in enumerate(self._walk()):
+        for layer, (before, _, _) in enumerate(self._walk()):
             # Both ways in float64: the network's own step may have been taken in 16 bits.
             exact = _exact(before)
-            move = step_sizes[row] * (self._weighted(row, exact) - self.effective_depth * exact)
+            move = step_sizes[layer] * self._velocity(layer, exact)
             half = exact + move / 2
-            second = step_sizes[row] / 2 * (self._weighted(row, half) - self.effective_depth * half)
+            second = step_sizes[layer] / 2 * self._velocity(layer, half)
             errors.append(np.linalg.norm(half + second - (exact + move)))
         return np.array(errors)
+
+    def _velocity(self, layer: int, at: np.ndarray) -> np.ndarray:
+        assert self._weighted is not None
+        return velocity(at, self._weighted(layer, at), self.effective_depth)
 
     def identities(self, gamma_0: float) -> Iterator[Identity]:
         """Least-squares identity at the input of each step, in turn."""

@@ -78,7 +78,9 @@ class LeakyBlock(keras.layers.Layer):
         raise NotImplementedError(f"{type(self).__name__} must define apply_weights.")
 
     def call(self, inputs: Any, step_size: Any = None) -> Any:
-        rho = ops.cast(self.step_size if step_size is None else step_size, self.variable_dtype)
+        # A Python number has to be made a tensor in this dtype: cast, it would pass through float32.
+        given = ops.convert_to_tensor(self.step_size, self.variable_dtype) if step_size is None else step_size
+        rho = ops.cast(given, self.variable_dtype)
         if self.weight_decay:
             self.add_loss(0.5 * self.weight_decay * self.penalty_factor * rho * self.squared_norm())
         inputs = ops.cast(inputs, self.compute_dtype)

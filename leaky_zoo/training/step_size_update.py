@@ -9,7 +9,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from leaky_zoo.errors import InvalidInputError
-from leaky_zoo.geometry import ProbePath
+from leaky_zoo.geometry import ProbePath, euler_step, leak
 from leaky_zoo.layers import Schedule
 from leaky_zoo.layers.block import with_ones
 from leaky_zoo.networks import LeakyNetwork, LeakyPath
@@ -185,7 +185,7 @@ def _walk(path: LeakyPath, first: np.ndarray, dtype: np.dtype) -> Iterator[tuple
     before = path.blocks[0].columns(first, dtype)
     for block, rho in path.steps:
         features = with_ones(block.activations(block.restore(before, first.shape), dtype), block.use_bias)
-        leak, weights = dtype.type(1 - rho * path.effective_depth), (rho * block.weight_matrix).astype(dtype)
-        after = leak * before + features @ weights.T
+        weights = (rho * block.weight_matrix).astype(dtype)
+        after = euler_step(before, features, weights, None, leak(rho, path.effective_depth))
         yield before, features, after
         before = after
