@@ -14,17 +14,17 @@ import shutil
 from collections import defaultdict
 from pathlib import Path
 
+from leaky_zoo.deploy.saved_model import export_model
+from leaky_zoo.zoo.names import read_metadata
 from preset_recipes import EFFECTIVE_DEPTHS, preset_recipe
 
 from leaky_zoo.analysis import Audit, analyze
 from leaky_zoo.data import Dataset, load_data
-from leaky_zoo.deploy.saved_model import export_model
 from leaky_zoo.io.files import sha256, write_json, write_text
 from leaky_zoo.networks import LeakyNetwork
 from leaky_zoo.training import Recipe, train
 from leaky_zoo.zoo import from_preset, list_presets, save_to_preset
 from leaky_zoo.zoo.card import write_card
-from leaky_zoo.zoo.names import read_metadata
 
 HERE = Path(__file__).parent
 MODELS, EXPORT, RUNS = HERE.parent / "models", HERE.parent / "export", HERE.parent / "runs"

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from leaky_zoo.deploy import export_onnx
     from leaky_zoo.figures import plot_audit
     from leaky_zoo.layers import LeakyConv2D, LeakyDense, StepSizes
-    from leaky_zoo.networks import LeakyConvNet, LeakyMLP
+    from leaky_zoo.networks import LeakyConvNet, LeakyMLP, evaluate_network
     from leaky_zoo.runtime import OnnxModel, inspect_onnx, verify_onnx
-    from leaky_zoo.training import Recipe, evaluate_network, train
-    from leaky_zoo.zoo import from_preset, list_presets, load_model, save_to_preset
+    from leaky_zoo.training import train
+    from leaky_zoo.zoo import Preset, Recipe, from_preset, list_presets, load_model, save_to_preset
 
 _HOMES = {
     "analysis": ("Audit", "analyze"),
@@ -26,10 +26,10 @@ _HOMES = {
     "deploy": ("export_onnx",),
     "figures": ("plot_audit",),
     "layers": ("LeakyConv2D", "LeakyDense", "StepSizes"),
-    "networks": ("LeakyConvNet", "LeakyMLP"),
+    "networks": ("LeakyConvNet", "LeakyMLP", "evaluate_network"),
     "runtime": ("OnnxModel", "inspect_onnx", "verify_onnx"),
-    "training": ("Recipe", "evaluate_network", "train"),
-    "zoo": ("from_preset", "list_presets", "load_model", "save_to_preset"),
+    "training": ("train",),
+    "zoo": ("Preset", "Recipe", "from_preset", "list_presets", "load_model", "save_to_preset"),
 }
 _HOME = {name: f"leaky_zoo.{room}" for room, names in _HOMES.items() for name in names}
 
@@ -40,6 +40,7 @@ __all__ = [
     "LeakyDense",
     "LeakyMLP",
     "OnnxModel",
+    "Preset",
     "Recipe",
     "StepSizes",
     "analyze",

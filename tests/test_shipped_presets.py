@@ -8,16 +8,17 @@ import numpy as np
 import pytest
 import yaml
 
-from leaky_zoo.analysis import Audit, analyze
+from leaky_zoo.analysis import analyze
 from leaky_zoo.data import DATASETS, load_data
-from leaky_zoo.deploy.saved_model import export_model
+from leaky_zoo.deploy import export_model
 from leaky_zoo.figures import write_report
 from leaky_zoo.io.files import sha256
+from leaky_zoo.networks import evaluate_network
 from leaky_zoo.runtime import OnnxModel, verify_onnx
-from leaky_zoo.training import Recipe, evaluate_network
-from leaky_zoo.zoo import from_preset, list_presets, models_dir, preset_folder
+from leaky_zoo.training import Recipe
+from leaky_zoo.zoo import Preset, list_presets, models_dir, preset_folder
 from leaky_zoo.zoo.card import write_card
-from leaky_zoo.zoo.names import FILES, read_metadata
+from leaky_zoo.zoo.index import FILES
 
 pytestmark = pytest.mark.tensorflow_only
 ROOT = Path(__file__).parent.parent
@@ -26,8 +27,11 @@ EXPORTED = sorted(path.parent.name for path in (ROOT / "export").glob("*/model.o
 NAME = re.compile(r"^leaky_(mlp|conv)_(?P<dataset>[a-z0-9_]+)_l(?P<depth>[0-9.]+)_(?P<schedule>[a-z]+)$")
 
 
+opened = functools.cache(Preset.open)
+
+
 def data_of(name, mnist_dir):
-    identifier = read_metadata(preset_folder(name))["dataset"]
+    identifier = opened(name).metadata["dataset"]
     return loaded(identifier, mnist_dir if identifier == "mnist" else None)
 
 
@@ -51,40 +55,40 @@ def test_there_are_presets_across_effective_depths():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_files_agree_with_each_other(name):
-    folder, metadata = preset_folder(name), read_metadata(preset_folder(name))
+    preset = opened(name)
+    folder, metadata = preset.folder, preset.metadata
     assert {path.name for path in folder.iterdir()} == set(FILES)
     for file, digest in metadata["sha256"].items():
         assert sha256(folder / file) == digest, f"{file} has changed"
-    recipe, match = Recipe.read(folder / "recipe.yaml"), NAME.match(name)
+    recipe, match = preset.recipe, NAME.match(name)
     assert recipe.name == metadata["name"] == name
     assert recipe.network.effective_depth == metadata["effective_depth"] == float(match["depth"])
     assert metadata["schedule"] == match["schedule"]
     assert metadata["dataset"].split("/")[0] in DATASETS
-    audit = Audit.load(folder / "audit.json")
-    assert (folder / "README.md").read_text() == write_card(metadata, audit)
-    assert audit.data["is_training_split"] is True
+    assert (folder / "README.md").read_text() == write_card(metadata, preset.audit, recipe)
+    assert preset.audit.data["is_training_split"] is True
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_golden_pairs(name):
-    network = from_preset(name)
-    with np.load(preset_folder(name) / "golden.npz") as golden:
-        outputs = network.predict_on_batch(golden["inputs"].astype("float32"))
-        np.testing.assert_allclose(outputs, golden["outputs"], rtol=0, atol=1e-5 * np.abs(golden["outputs"]).max())
+    network = opened(name).network
+    inputs, expected = opened(name).golden
+    outputs = network.predict_on_batch(inputs.astype("float32"))
+    np.testing.assert_allclose(outputs, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_published_metrics(name, mnist):
-    published = read_metadata(preset_folder(name))["metrics"]["test"]
-    measured = evaluate_network(from_preset(name), *data_of(name, mnist).select("test"))
+    published = opened(name).metadata["metrics"]["test"]
+    measured = evaluate_network(opened(name).network, *data_of(name, mnist).select("test"))
     assert measured.get("accuracy") == published.get("accuracy")
     assert measured["loss"] == pytest.approx(published["loss"], abs=1e-6)
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if "mnist" not in name])
 def test_published_audit(name):
-    published = Audit.load(preset_folder(name) / "audit.json")
-    network, data = from_preset(name), data_of(name, None)
+    published = opened(name).audit
+    network, data = opened(name).network, data_of(name, None)
     measured = analyze(network, *data.select(published.data["split"]), data=dict(published.data))
     assert measured.model["weights_sha256"] == published.model["weights_sha256"]
     assert measured.summary["bottleneck_layers"] == published.summary["bottleneck_layers"]
@@ -94,7 +98,7 @@ def test_published_audit(name):
 
 
 def test_the_teacher_at_l7_has_its_bottleneck():
-    summary = Audit.load(preset_folder("leaky_mlp_teacher_k3_l7_equidistant") / "audit.json").summary
+    summary = opened("leaky_mlp_teacher_k3_l7_equidistant").audit.summary
     (directions,) = summary["weight_directions"]
     assert summary["cost_of_identity"]["min"] >= directions - 0.1
     assert summary["cost_of_identity"]["max"] <= directions + 0.1
@@ -105,7 +109,7 @@ def test_the_teacher_at_l7_has_its_bottleneck():
 
 def test_the_teacher_at_l12_has_its_bottleneck():
     (name,) = [name for name in NAMES if "teacher_k3_l12" in name]
-    audit = Audit.load(preset_folder(name) / "audit.json")
+    audit = opened(name).audit
     least = audit.layers[audit.summary["layer_of_min_cost_of_identity"] - 1]
     assert audit.model["depth"] >= 18
     assert least.on_plateau and abs(least.cost_of_identity - least.weight_directions) <= 0.1
@@ -114,7 +118,7 @@ def test_the_teacher_at_l12_has_its_bottleneck():
 
 @pytest.mark.parametrize("name", ["leaky_mlp_mnist_l7_equidistant", "leaky_mlp_teacher_k3_l12_irregular"])
 def test_the_page_of_an_audit_is_quiet_in_a_browser(name, tmp_path, browse):
-    write_report(Audit.load(preset_folder(name) / "audit.json"), tmp_path / "report.html")
+    write_report(opened(name).audit, tmp_path / "report.html")
     assert (tmp_path / "report.html").stat().st_size < 2e6
     page = browse(tmp_path / "report.html", 1280)
     assert page["images"] >= 10 and page["fetched"] == 0 and not page["messages"]
@@ -127,22 +131,22 @@ def test_verdicts_of_the_teachers():
         "leaky_mlp_teacher_k3_l7_hamiltonian",
         "leaky_mlp_teacher_k3_l12_irregular",
     ):
-        audit = Audit.load(preset_folder(name) / "audit.json")
+        audit = opened(name).audit
         rank = audit.bottleneck_rank
         directions = {audit.layers[place - 1].weight_directions for place in rank.layers}
         assert directions == {rank.estimate} == {4} and rank.low <= 4 <= rank.high, name
     for name in NAMES:
-        audit = Audit.load(preset_folder(name) / "audit.json")
+        audit = opened(name).audit
         if "teacher" not in name:
             assert audit.bottleneck_rank.estimate is None, name
 
 
 def test_digits_and_mnist_are_as_good_as_they_must_be():
-    presets = {name: read_metadata(preset_folder(name)) for name in NAMES}
+    presets = {name: opened(name).metadata for name in NAMES}
     validated = [m["cross_validation"] for n, m in presets.items() if "digits" in n and "cross_validation" in m]
     assert validated and validated[0]["runs"] == 25 and validated[0]["accuracy_mean"] >= 0.980
     assert max(m["metrics"]["test"]["accuracy"] for n, m in presets.items() if "mnist" in n) >= 0.987
-    weights = from_preset("leaky_mlp_mnist_l7_equidistant").blocks
+    weights = opened("leaky_mlp_mnist_l7_equidistant").network.blocks
     for block in weights[len(weights) // 3 : -(len(weights) // 3)]:
         spectrum = np.linalg.svd(block.weight_matrix, compute_uv=False)
         assert (spectrum > spectrum[0] / 10).sum() <= 10
@@ -150,8 +154,8 @@ def test_digits_and_mnist_are_as_good_as_they_must_be():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_onnx_agrees_on_the_whole_test_set(name, mnist, tmp_path):
-    export_model(name, tmp_path / "net.onnx")
-    network, x = from_preset(name), data_of(name, mnist).select("test")[0].astype("float32")
+    export_model(opened(name), tmp_path / "net.onnx")
+    network, x = opened(name).network, data_of(name, mnist).select("test")[0].astype("float32")
     expected, got = network.predict(x, batch_size=1000, verbose=0), OnnxModel(tmp_path / "net.onnx").predict(x)
     assert np.abs(got - expected).max() <= 1e-5 * np.abs(expected).max()
     if network.task == "classification":
@@ -162,7 +166,7 @@ def test_onnx_agrees_on_the_whole_test_set(name, mnist, tmp_path):
 def test_exported_files_verify_and_are_what_the_command_makes(name, tmp_path):
     shipped = ROOT / "export" / name / "model.onnx"
     assert verify_onnx(shipped).passed
-    export_model(name, tmp_path / "again.onnx")
+    export_model(opened(name), tmp_path / "again.onnx")
     assert (tmp_path / "again.onnx").read_bytes() == shipped.read_bytes()
 
 

@@ -114,7 +114,7 @@ def measure(case: dict) -> dict:
 
     from leaky_zoo.analysis import analyze
     from leaky_zoo.data import load_data
-    from leaky_zoo.training import evaluate_network
+    from leaky_zoo.networks import evaluate_network
     from leaky_zoo.zoo import load_model
 
     net = load_model(RUNS / name_of(case) / "model.keras")

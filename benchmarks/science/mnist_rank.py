@@ -99,7 +99,7 @@ def measure_all() -> None:
     from leaky_zoo.cli.console import track
     from leaky_zoo.data import load_data
     from leaky_zoo.io.reading import read_json
-    from leaky_zoo.training import evaluate_network
+    from leaky_zoo.networks import evaluate_network
     from leaky_zoo.zoo import load_model
 
     data = load_data("mnist")

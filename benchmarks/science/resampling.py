@@ -33,7 +33,7 @@ def depths_of(depth: int, effective_depth: float) -> list[int]:
 
 def measure(net, test) -> float:
     """Test accuracy in %, or the standardised mean squared error."""
-    from leaky_zoo.training import evaluate_network
+    from leaky_zoo.networks import evaluate_network
 
     found = evaluate_network(net, *test)
     return 100 * found["accuracy"] if "accuracy" in found else found["loss"]

@@ -17,10 +17,10 @@ import numpy as np
 
 from leaky_zoo.data.pipeline import BatchOrder, training_pipeline
 from leaky_zoo.networks import LeakyConvNet, LeakyMLP, LeakyNetwork
+from leaky_zoo.networks.evaluation import watched_metrics
 from leaky_zoo.processes.signals import StopRequest
 from leaky_zoo.training.checkpoint import Checkpoints
 from leaky_zoo.training.engine import TrainingGraph
-from leaky_zoo.training.evaluation import watched_metrics
 from leaky_zoo.training.loop import TrainingLoop
 from leaky_zoo.training.optimizer import ClippedAdam
 from leaky_zoo.training.strategy import make_strategy

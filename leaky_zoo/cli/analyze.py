@@ -94,6 +94,7 @@ def analyze_command(
     from leaky_zoo.analysis import analyze, analyze_part
     from leaky_zoo.networks import LeakyNetwork
     from leaky_zoo.zoo import load_model
+    from leaky_zoo.zoo.training_data import training_data
 
     replicas = None
     if strategy is not None or devices is not None:
@@ -101,10 +102,11 @@ def analyze_command(
 
         replicas = make_strategy(strategy or "auto", devices)  # before TensorFlow runs anything
     network = load_model(model)
-    about, x, y = _samples(network, model, data, split, data_dir)
+    samples = training_data(network, data, split, data_dir)
+    x, y = samples.arrays
     settings: dict[str, Any] = {
         "gamma_0": gamma_0,
-        "data": about,
+        "data": samples.about,
         "products": products,
         "with_momenta": momenta,
         "track": None if as_json else track("analyzing"),
@@ -163,24 +165,6 @@ def show_audit(audit: "Audit", *, report: Path | None, plot: Path | None, save: 
         err.print(f"[yellow]warning:[/] {warning}", highlight=False)
     for path in filter(None, (report, plot, save)):
         err.print(f"written: {path}", soft_wrap=True)
-
-
-def _samples(network: Any, model: str, data: str | None, split: str | None, data_dir: Path | None) -> tuple:
-    """`{"name", "split"}` and the samples that a command is about."""
-    from leaky_zoo.cli.subject import trained_on
-    from leaky_zoo.data import load_data
-    from leaky_zoo.networks import LeakyNetwork
-
-    trained: dict[str, Any] = {}
-    if isinstance(network, LeakyNetwork):
-        trained = network.settings["dataset"] or {}
-    elif data is None:
-        raise InvalidInputError(
-            f"{model} is not one of our networks and does not say what it was trained on: give --data."
-        )
-    dataset = load_data(data or trained_on(network, model)["name"], data_dir)
-    split = split or (trained.get("split", "train") if trained.get("name") == dataset.identifier else "train")
-    return {"name": dataset.identifier, "split": split}, *dataset.select(split)
 
 
 def _check_outputs(plot: Path | None, report: Path | None, save: Path | None, shard: str | None) -> None:

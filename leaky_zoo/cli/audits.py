@@ -83,17 +83,15 @@ def compare(
 def _prepare(model: str, data_dir: Path | None) -> Callable[[Any], "Audit"]:
     """A function that gives the audit of a model, or the audit that the file holds; takes a progress bar or None."""
     from leaky_zoo.analysis import Audit, analyze
-    from leaky_zoo.cli.subject import our_network, trained_on
-    from leaky_zoo.data import load_data
-    from leaky_zoo.zoo import load_model
+    from leaky_zoo.zoo import load_network
+    from leaky_zoo.zoo.training_data import training_data
 
     if model.endswith(".json"):
         audit = Audit.load(model)
         return lambda bar: audit
-    network = our_network(load_model(model), model)
-    trained = trained_on(network, model)
-    x, y = load_data(trained["name"], data_dir).select(trained["split"])
-    return lambda bar: analyze(network, x, y, data=trained, track=bar)
+    network = load_network(model)
+    samples = training_data(network, data_dir=data_dir)
+    return lambda bar: analyze(network, *samples.arrays, data=samples.about, track=bar)
 
 
 def _row(audit: "Audit") -> dict:

@@ -21,15 +21,14 @@ def demo(
     start_tensorflow()
     from leaky_zoo.analysis import analyze
     from leaky_zoo.cli.analyze import audit_table
-    from leaky_zoo.data import load_data
-    from leaky_zoo.deploy.saved_model import export_model
+    from leaky_zoo.deploy import export_model
     from leaky_zoo.errors import CheckFailedError, InvalidInputError
     from leaky_zoo.figures import plot_audit
     from leaky_zoo.io.files import replacing
+    from leaky_zoo.networks import evaluate_network
     from leaky_zoo.runtime import OnnxModel, verify_onnx
-    from leaky_zoo.training import evaluate_network
-    from leaky_zoo.zoo import from_preset
-    from leaky_zoo.zoo.names import list_presets
+    from leaky_zoo.zoo import Preset, list_presets
+    from leaky_zoo.zoo.training_data import training_data
 
     presets = [preset for preset in list_presets("optical_digits") if preset["metrics"].get("test")]
     if not presets:
@@ -39,9 +38,10 @@ def demo(
         "name"
     ]
     err.rule(f"1. Load {best}")
-    network = from_preset(best)
-    trained = network.settings["dataset"]
-    digits = load_data(trained["name"])
+    preset = Preset.open(best)
+    network = preset.network
+    trained = training_data(network)
+    digits = trained.dataset
     sizes = {split: len(digits.select(split)[0]) for split in ("train", "test")}
     out.print(f"{digits.identifier}: {sizes['train']} training and {sizes['test']} test images")
 
@@ -50,8 +50,7 @@ def demo(
     out.print(f"test accuracy {100 * metrics['accuracy']:.2f}%, cross-entropy {metrics['loss']:.4f}")
 
     err.rule("3. Analyse the bottleneck")
-    about = {"name": digits.identifier, "split": trained["split"]}
-    audit = analyze(network, *digits.select(trained["split"]), data=about, track=track("analyzing"))
+    audit = analyze(network, *trained.arrays, data=trained.about, track=track("analyzing"))
     out.print(audit_table(audit, f"N = {audit.n}, gamma_0 = {audit.gamma_0:g}, mu = {audit.weight_decay:g}"))
     for warning in audit.warnings:
         out.print(f"warning: {warning}", style="yellow", highlight=False)
@@ -61,7 +60,7 @@ def demo(
     audit.save(saved)
 
     err.rule("4. Export to ONNX, the audit inside the file")
-    report = export_model(best, onnx, data=digits.identifier)
+    report = export_model(preset, onnx, data=digits.identifier)
     out.print(table(f"{report['bytes']:,} bytes", ("check", "result"), report["checks"].items()))
 
     err.rule("5. Verify in ONNX Runtime")

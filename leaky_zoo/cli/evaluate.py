@@ -23,18 +23,18 @@ def evaluate(
     leaky-zoo evaluate my.keras --data my.npz
     """
     start_tensorflow()
-    from leaky_zoo.cli.subject import our_network, trained_on
-    from leaky_zoo.data import load_data
-    from leaky_zoo.training import evaluate_network
-    from leaky_zoo.zoo import load_model
+    from leaky_zoo.networks import evaluate_network
+    from leaky_zoo.zoo import load_network
+    from leaky_zoo.zoo.training_data import training_data
 
-    network = our_network(load_model(model), model)
-    dataset = load_data(data or trained_on(network, model)["name"], data_dir)
-    x, y = dataset.select(split)
+    network = load_network(model)
+    samples = training_data(network, data, split, data_dir)
+    x, y = samples.arrays
     metrics = evaluate_network(network, x, y)
+    name = samples.dataset.identifier
     if as_json:
-        about = {"model": network.name, "data": dataset.identifier, "split": split, "samples": len(x)}
+        about = {"model": network.name, "data": name, "split": split, "samples": len(x)}
         print_json({**about, "metrics": metrics})
         return
     rows = [(name, f"{value:.6f}") for name, value in metrics.items()]
-    out.print(table(f"{network.name} on {dataset.identifier} {split}, {len(x)} samples", ("metric", "value"), rows))
+    out.print(table(f"{network.name} on {name} {split}, {len(x)} samples", ("metric", "value"), rows))

@@ -29,7 +29,7 @@ def export(
     if file.suffix != ".onnx":
         raise InvalidInputError(f"--out must end in .onnx. Received: {file}")
     start_tensorflow()
-    from leaky_zoo.deploy.saved_model import export_model
+    from leaky_zoo.deploy import export_model
 
     report = export_model(model, file, data=data, data_dir=data_dir, representations=representations)
     if as_json:

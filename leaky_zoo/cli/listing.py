@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from leaky_zoo.cli.console import AsJson, out, print_json, table
-from leaky_zoo.zoo.names import FILES, list_presets, preset_folder, read_metadata
+from leaky_zoo.zoo import Preset, list_presets
 
 
 def list_command(
@@ -42,14 +42,13 @@ def info(
 
     [dim]Example:[/]  leaky-zoo info leaky_mlp_teacher_k3_l7_equidistant
     """
-    folder = preset_folder(name)
-    metadata = read_metadata(folder)
-    metadata["files"] = {file: (folder / file).stat().st_size for file in FILES if (folder / file).is_file()}
+    preset = Preset.open(name)
+    metadata = {**preset.metadata, "files": preset.files}
     if as_json:
         print_json(metadata)
         return
     out.print(table(metadata["name"], ("field", "value"), _flat(metadata)))
-    out.print(f"card: {folder / 'README.md'}", soft_wrap=True)
+    out.print(f"card: {preset.folder / 'README.md'}", soft_wrap=True)
 
 
 def headline(metrics: dict[str, dict[str, float]]) -> str:

@@ -2,6 +2,6 @@
 
 from leaky_zoo.deploy.build import build_onnx
 from leaky_zoo.deploy.export import ExportReport, export_onnx
-from leaky_zoo.deploy.saved_model import export_model
+from leaky_zoo.deploy.zoo_models import export_model
 
 __all__ = ["ExportReport", "build_onnx", "export_model", "export_onnx"]

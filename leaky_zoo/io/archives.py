@@ -1,6 +1,7 @@
 """Zip archives and `.npz` files from strangers: looked at as a whole before a single member is read."""
 
 import contextlib
+import io
 import math
 import os
 import stat
@@ -39,20 +40,24 @@ ZIP_ERRORS = (
 
 
 @contextlib.contextmanager
-def open_archive(path: str | os.PathLike[str], what: str = "file") -> Iterator[zipfile.ZipFile]:
+def open_archive(
+    path: str | os.PathLike[str], what: str = "file", content: bytes | None = None
+) -> Iterator[zipfile.ZipFile]:
     """A zip archive whose members are few, plainly named, stored or deflated, and fit into memory.
 
     Args:
         path: the archive.
         what: how the error calls it. Default "file".
+        content: its bytes, where they have been read already. Default None: the file at `path` is read.
 
     Raises:
         InvalidInputError: it is not; the message names file and member. Damage that is met while reading, too.
     """
-    path = existing_file(path, what)
+    path = existing_file(path, what) if content is None else Path(path)
     try:
-        with path.open("rb") as file, zipfile.ZipFile(file) as archive:
-            _check_members(path, archive.infolist())
+        with path.open("rb") if content is None else io.BytesIO(content) as file, zipfile.ZipFile(file) as archive:
+            size = file.seek(0, os.SEEK_END)
+            _check_members(path, size, archive.infolist())
             yield archive
     except InvalidInputError:
         raise
@@ -60,7 +65,7 @@ def open_archive(path: str | os.PathLike[str], what: str = "file") -> Iterator[z
         raise InvalidInputError(f"{path} is no whole zip archive: {one_line(error)}.") from error
 
 
-def _check_members(path: Path, members: list[zipfile.ZipInfo]) -> None:
+def _check_members(path: Path, size: int, members: list[zipfile.ZipInfo]) -> None:
     if len(members) > MAX_MEMBERS:
         raise InvalidInputError(f"{path} has {len(members):,} members; at most {MAX_MEMBERS:,} are read.")
     seen = set()
@@ -75,7 +80,7 @@ def _check_members(path: Path, members: list[zipfile.ZipInfo]) -> None:
             raise InvalidInputError(f"{path}: {shown(name)} is a link or a device, not a file.")
         if member.flag_bits & 1 or member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise InvalidInputError(f"{path}: {shown(name)} is encrypted, or compressed in a way that is not read.")
-    size, unpacked = path.stat().st_size, sum(member.file_size for member in members)
+    unpacked = sum(member.file_size for member in members)
     if unpacked > max(FREE_BYTES, MAX_RATIO * size):
         raise InvalidInputError(
             f"{path} would unpack to {unpacked:,} bytes, over {MAX_RATIO} times its size: a zip bomb?"
@@ -85,12 +90,15 @@ def _check_members(path: Path, members: list[zipfile.ZipInfo]) -> None:
         raise InvalidInputError(f"{path} unpacks to {unpacked:,} bytes; {available:,} bytes of memory are free.")
 
 
-def read_npz(path: str | os.PathLike[str], names: Collection[str] | None = None) -> dict[str, np.ndarray]:
+def read_npz(
+    path: str | os.PathLike[str], names: Collection[str] | None = None, content: bytes | None = None
+) -> dict[str, np.ndarray]:
     """The arrays of these names that an `.npz` file holds. Nothing is ever unpickled.
 
     Args:
         path: the file.
         names: names of arrays, without `.npy`. Default None: all.
+        content: its bytes, where they have been read already. Default None: the file at `path` is read.
 
     Returns:
         `{name: array}` for those that are there.
@@ -99,7 +107,7 @@ def read_npz(path: str | os.PathLike[str], names: Collection[str] | None = None)
         InvalidInputError: no such file, not an `.npz`, an array of objects, or a header that does not fit its data; the
             message names file and array.
     """
-    with open_archive(path) as archive:
+    with open_archive(path, content=content) as archive:
         there = {member.filename.removesuffix(".npy"): member for member in archive.infolist()}
         wanted = there if names is None else [name for name in names if name in there]
         return {name: _read_array(path, name, archive, there[name]) for name in wanted}

@@ -56,26 +56,33 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def making_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+def making_folder(path: str | os.PathLike[str], *, replace: bool = False) -> Iterator[Path]:
     """Give an empty folder beside `path`; when the block ends without an error, flush its files and rename it.
 
     Args:
-        path: the folder to make; must not exist yet.
+        path: the folder to make.
+        replace: whether a folder that is there already is replaced, as a whole. Killed between its two renames, the
+            old one is left beside as `.aside-old-<name>`, and the next call puts it back first. Default False: `path`
+            must not exist yet.
 
     Raises:
-        WriteFailedError: disk full, read-only or forbidden folder; nothing is at `path`.
+        WriteFailedError: disk full, read-only or forbidden folder; what was at `path` before is there.
 
     Example:
     >>> import tempfile, pathlib
     >>> target = pathlib.Path(tempfile.mkdtemp()) / "pair"
-    >>> with making_folder(target) as aside:
-    ...     _ = (aside / "one.txt").write_text("1")
+    >>> for text in "12":
+    ...     with making_folder(target, replace=True) as aside:
+    ...         _ = (aside / f"{text}.txt").write_text(text)
     >>> [file.name for file in target.iterdir()]
-    ['one.txt']
+    ['2.txt']
     """
     path = Path(path)
+    old = path.parent / f"{ASIDE}old-{path.name}"
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
+        if replace:
+            _put_back(old, path)
         aside = Path(tempfile.mkdtemp(dir=path.parent, prefix=ASIDE, suffix="-" + path.name))
         try:
             yield aside
@@ -83,10 +90,21 @@ def making_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
                 _flush(file)
             aside.chmod(0o777 & ~_umask())
             _flush(aside)
+            if replace and path.exists():
+                path.rename(old)
             aside.rename(path)
             _flush(path.parent)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
+            if replace:
+                _put_back(old, path)
+
+
+def _put_back(old: Path, path: Path) -> None:
+    """Undo half of a replacement, or remove what a whole one has left."""
+    if old.exists() and not path.exists():
+        old.rename(path)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 @contextlib.contextmanager

@@ -37,11 +37,11 @@ def existing_file(path: str | os.PathLike[str], what: str = "file") -> Path:
     return path
 
 
-def read_text(path: str | os.PathLike[str], limit: int, what: str = "file") -> str:
-    """The UTF-8 text of a file of at most `limit` bytes.
+def read_bytes(path: str | os.PathLike[str], limit: int, what: str = "file") -> bytes:
+    """The content of a file of at most `limit` bytes.
 
     Raises:
-        InvalidInputError: no such file, too long, not readable, or not UTF-8.
+        InvalidInputError: no such file, too long, or not readable.
     """
     path = existing_file(path, what)
     try:
@@ -51,12 +51,30 @@ def read_text(path: str | os.PathLike[str], limit: int, what: str = "file") -> s
         raise InvalidInputError(f"{path} cannot be read: {error.strerror}.") from error
     if len(content) > limit:
         raise InvalidInputError(f"{path} is too long: more than {limit:,} bytes.")
+    return content
+
+
+def decoded(content: bytes, source: str) -> str:
+    """Bytes as UTF-8 text.
+
+    Raises:
+        InvalidInputError: they are none.
+    """
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
         raise InvalidInputError(
-            f"{path} is not UTF-8 text: byte {error.start} is {content[error.start]:#04x}."
+            f"{source} is not UTF-8 text: byte {error.start} is {content[error.start]:#04x}."
         ) from error
+
+
+def read_text(path: str | os.PathLike[str], limit: int, what: str = "file") -> str:
+    """The UTF-8 text of a file of at most `limit` bytes.
+
+    Raises:
+        InvalidInputError: no such file, too long, not readable, or not UTF-8.
+    """
+    return decoded(read_bytes(path, limit, what), str(path))
 
 
 def parse_json(text: str | bytes, source: str) -> Any:
@@ -91,21 +109,29 @@ def read_json(path: str | os.PathLike[str], limit: int = MAX_JSON_BYTES, what: s
 
 
 def read_yaml(path: str | os.PathLike[str], what: str = "file") -> Any:
-    """The YAML file at `path`: plain data without tags, aliases and repeated keys.
+    """The YAML file at `path`, as `parse_yaml`.
 
     Raises:
-        InvalidInputError: as `read_text`, or no such YAML; the message names the file and, for syntax, the line.
+        InvalidInputError: as `read_text` and `parse_yaml`; the message names the file.
+    """
+    return parse_yaml(read_text(path, MAX_YAML_BYTES, what), str(path))
+
+
+def parse_yaml(text: str, source: str) -> Any:
+    """YAML to plain data, without tags, aliases and repeated keys.
+
+    Raises:
+        InvalidInputError: it is anything else; the message names `source` and, for syntax, the line.
     """
     import yaml
 
     from leaky_zoo.io.yaml_loader import PlainLoader
 
-    text = read_text(path, MAX_YAML_BYTES, what)
     try:
         value = yaml.load(text, PlainLoader)  # a stricter SafeLoader
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a day 13-45, a number of 5000 digits
-        raise InvalidInputError(f"{path} is not plain YAML: {one_line(error)}.") from error
-    check_plain(value, str(path))
+        raise InvalidInputError(f"{source} is not plain YAML: {one_line(error)}.") from error
+    check_plain(value, source)
     return value
 
 

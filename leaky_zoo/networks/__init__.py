@@ -1,6 +1,7 @@
 """Network families: functional Keras models from raw inputs to raw outputs."""
 
 from leaky_zoo.networks.convnet import LeakyConvNet
+from leaky_zoo.networks.evaluation import evaluate_network
 from leaky_zoo.networks.losses import TASKS, StandardizedMeanSquaredError, loss_for
 from leaky_zoo.networks.mlp import LeakyMLP
 from leaky_zoo.networks.network import LeakyNetwork
@@ -17,6 +18,7 @@ __all__ = [
     "LeakyNetwork",
     "LeakyPath",
     "StandardizedMeanSquaredError",
+    "evaluate_network",
     "loss_for",
     "overlaps",
     "resample",

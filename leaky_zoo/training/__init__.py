@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from leaky_zoo.training.building import build
     from leaky_zoo.training.callbacks import EarlyStopping, PenaltyRamp, StepCallback
-    from leaky_zoo.training.evaluation import evaluate_network
     from leaky_zoo.training.fit import TrainingResult, train
     from leaky_zoo.training.step_size_update import StepSizeUpdate
     from leaky_zoo.training.strategy import make_strategy
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 _HOMES = {
     "building": ("build",),
     "callbacks": ("EarlyStopping", "PenaltyRamp", "StepCallback"),
-    "evaluation": ("evaluate_network",),
     "fit": ("TrainingResult", "train"),
     "strategy": ("make_strategy",),
     "step_size_update": ("StepSizeUpdate",),
@@ -37,7 +35,6 @@ __all__ = [
     "Suggestion",
     "TrainingResult",
     "build",
-    "evaluate_network",
     "make_strategy",
     "suggest",
     "train",

@@ -8,7 +8,7 @@ from leaky_zoo.data import Dataset
 from leaky_zoo.data.augmentation import Augmentation
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.networks import FAMILIES, LeakyNetwork
-from leaky_zoo.training.evaluation import watched_metrics
+from leaky_zoo.networks.evaluation import watched_metrics
 from leaky_zoo.training.optimizer import ClippedAdam
 from leaky_zoo.zoo.recipe import Recipe
 

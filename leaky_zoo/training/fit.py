@@ -19,6 +19,7 @@ from leaky_zoo.data.pipeline import BatchOrder, check_finite
 from leaky_zoo.errors import CheckFailedError
 from leaky_zoo.io.files import replacing, write_json
 from leaky_zoo.networks import LeakyNetwork
+from leaky_zoo.networks.evaluation import evaluate_network, targets_for
 from leaky_zoo.processes.signals import StopRequest
 from leaky_zoo.training.building import (
     augmentation,
@@ -31,7 +32,6 @@ from leaky_zoo.training.building import (
 from leaky_zoo.training.callbacks import EarlyStopping, PenaltyRamp
 from leaky_zoo.training.checkpoint import Checkpoint, name_of
 from leaky_zoo.training.engine import EvaluationGraph, TrainingGraph
-from leaky_zoo.training.evaluation import evaluate_network, targets_for
 from leaky_zoo.training.lbfgs import LBFGSProgress, minimize_objective
 from leaky_zoo.training.loop import TrainingLoop, out_of_memory
 from leaky_zoo.training.run_folder import EpochLog, RunFolder

@@ -16,8 +16,8 @@ from leaky_zoo.training.callbacks import StepCallback
 from leaky_zoo.training.checkpoint import Checkpoints
 from leaky_zoo.zoo.recipe import Recipe
 
-# What does not change the result of a run: where it runs, and how often it is saved.
-_FREE = {"strategy": "auto", "devices": None, "checkpoint_every": None, "keep_checkpoints": 2}
+# What does not change the result of a run: where it runs, how often it is saved, what is said of it.
+_FREE = ("strategy", "devices", "checkpoint_every", "keep_checkpoints", "publish")
 
 
 class RunFolder:
@@ -95,7 +95,7 @@ class RunFolder:
 
 def same_training(recipe: Recipe) -> Recipe:
     """The recipe without what does not change its result."""
-    return recipe.model_copy(update=_FREE)
+    return recipe.model_copy(update={name: Recipe.model_fields[name].default for name in _FREE})
 
 
 class EpochLog(StepCallback):

@@ -1,27 +1,42 @@
-"""Presets: names, loading, saving, cards."""
+"""Presets: the index, opening, saving, cards; the data a network was trained on; recipes.
 
+The names below are loaded when first used: listing and opening presets needs neither Keras nor TensorFlow.
+"""
+
+from importlib import import_module
 from typing import Any
 
-from leaky_zoo.zoo.names import MissingFileError, UnknownPresetError, list_presets, models_dir, preset_folder
+_HOMES = {
+    "index": ("MissingFileError", "UnknownPresetError", "list_presets", "models_dir", "preset_folder"),
+    "preset": ("ChangedFileError", "Preset", "WrongClassError", "from_preset", "load_model", "load_network"),
+    "recipe": ("Recipe",),
+    "saving": ("save_to_preset",),
+    "training_data": ("TrainingData", "training_data"),
+}
+_HOME = {name: f"leaky_zoo.zoo.{module}" for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "ChangedFileError",
     "MissingFileError",
+    "Preset",
+    "Recipe",
+    "TrainingData",
     "UnknownPresetError",
     "WrongClassError",
     "from_preset",
     "list_presets",
     "load_model",
+    "load_network",
     "models_dir",
     "preset_folder",
     "save_to_preset",
+    "training_data",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    # Loading needs Keras; listing must start without it.
-    if name in __all__:
-        from leaky_zoo.zoo import presets
-
-        return getattr(presets, name)
+    if name in _HOME:
+        # Kept, or the module `training_data` would hide the function of that name.
+        globals()[name] = getattr(import_module(_HOME[name]), name)
+        return globals()[name]
     raise AttributeError(f"module 'leaky_zoo.zoo' has no attribute {name!r}")

@@ -1,53 +1,137 @@
-"""The card of a preset: every figure comes from its metadata and its audit."""
+"""The model card of a preset: every figure comes from its metadata, its audit and its recipe."""
 
 from typing import Any
 
+import yaml
+
 from leaky_zoo.analysis import Audit
+from leaky_zoo.zoo.recipe import Recipe
+
+LOSSES = {
+    "classification": "cross-entropy in nats",
+    "regression": "mean squared error, targets standardised",
+    "autoencoding": "mean squared error, inputs standardised",
+}
+OUTPUTS = {
+    "classification": "logits, one for each class",
+    "regression": "predictions in the units of the targets",
+    "autoencoding": "reconstructions in the units of the inputs",
+}
 
 
-def write_card(metadata: dict[str, Any], audit: Audit | None) -> str:
-    """Markdown card of a preset, from its metadata and audit alone."""
-    lines = [f"# {metadata['name']}", "", _sentence(metadata), ""]
-    lines += ["| split | " + " | ".join(_metric_names(metadata)) + " |"]
-    lines += ["|---" * (1 + len(_metric_names(metadata))) + "|"]
-    for split, values in metadata["metrics"].items():
-        cells = [_number(name, values.get(name)) for name in _metric_names(metadata)]
-        lines.append(f"| {split} | " + " | ".join(cells) + " |")
-    if "cross_validation" in metadata:
-        result = metadata["cross_validation"]
-        lines += [
-            "",
-            f"Cross-validated with this recipe, {result['folds']} folds x {result['seeds']} seeds: test accuracy "
-            f"{100 * result['accuracy_mean']:.2f}% (standard deviation {100 * result['accuracy_std']:.2f} points, "
-            f"lowest {100 * result['accuracy_min']:.2f}%, highest {100 * result['accuracy_max']:.2f}%).",
-        ]
-    if audit is not None:
-        lines += ["", "## Bottleneck", "", *_bottleneck(audit)]
-    if "selection" in metadata:
-        lines += ["", "## Choice of the schedule", "", metadata["selection"]]
-    lines += ["", "## Made with", "", *_made(metadata), ""]
-    lines += ["```python", "import leaky_zoo", "", f'net = leaky_zoo.from_preset("{metadata["name"]}")', "```", ""]
-    lines += [f"Licence: {metadata['licence']}. Please cite: {metadata['citation']}", ""]
-    return "\n".join(lines)
+def write_card(metadata: dict[str, Any], audit: Audit | None, recipe: Recipe | None = None) -> str:
+    """Markdown card of a preset with the YAML head that model hubs read.
+
+    Args:
+        metadata: what its `metadata.json` holds. What it lacks is left out.
+        audit: its analysis. Default None: the card has no word on its bottleneck.
+        recipe: how it was trained. Default None: the card does not show it.
+
+    Example:
+    >>> from leaky_zoo.zoo import Preset
+    >>> preset = Preset.open("leaky_mlp_optical_digits_l7_equidistant")
+    >>> write_card(preset.metadata, preset.audit, preset.recipe).splitlines()[:3]
+    ['---', 'library_name: keras', 'license: apache-2.0']
+    """
+    publish = recipe.publish if recipe else None
+    sections = {
+        None: [_sentence(metadata), *([publish.about] if publish and publish.about else [])],
+        "Input and output": _ends(metadata),
+        "Figures": _figures(metadata),
+        "Bottleneck": _bottleneck(audit) if audit is not None else [],
+        "Limits": _limits(audit, publish.limits if publish else None),
+        "Choice of the recipe": [publish.choice if publish and publish.choice else metadata.get("selection", "")],
+        "Training": _training(metadata, recipe),
+        "Use": ["```python\nimport leaky_zoo\n\n" + f'net = leaky_zoo.from_preset("{metadata["name"]}")\n```'],
+        "Citation": [f"Licence of the weights: {metadata['licence']}. Please cite: {metadata['citation']}"],
+    }
+    blocks = [_head(metadata), f"# {metadata['name']}"]
+    for title, paragraphs in sections.items():
+        if any(paragraphs):
+            blocks += [f"## {title}"] * (title is not None) + [text for text in paragraphs if text]
+    return "\n\n".join(blocks) + "\n"
+
+
+def _head(metadata: dict[str, Any]) -> str:
+    """YAML between dashes, as model hubs read it."""
+    dataset = metadata["dataset"]
+    name = dataset.split("/")[0] if dataset else None
+    kind = {1: "tabular", 2: "tabular", 3: "image"}.get(len((metadata.get("input") or {}).get("shape", ())))
+    known = kind and metadata["task"] in ("classification", "regression")
+    results = [
+        {
+            "task": {"type": f"{kind}-{metadata['task']}" if known else "other"},
+            "dataset": {"type": name, "name": dataset, "split": split},
+            "metrics": [{"type": metric, "value": value} for metric, value in values.items()],
+        }
+        for split, values in metadata["metrics"].items()
+        if dataset
+    ]
+    head = {
+        "library_name": "keras",
+        "license": str(metadata["licence"]).lower(),
+        "datasets": [name] if name else None,
+        "metrics": _metric_names(metadata) or None,
+        "tags": ["keras", "onnx", "leaky-resnet", metadata["class"].lower(), "bottleneck-structure", metadata["task"]],
+        "model-index": [{"name": metadata["name"], "results": results}] if results else None,
+    }
+    text = yaml.safe_dump({key: value for key, value in head.items() if value is not None}, sort_keys=False)
+    return f"---\n{text}---"
 
 
 def _sentence(metadata: dict[str, Any]) -> str:
-    loss = (
-        "cross-entropy in nats" if metadata["task"] == "classification" else "mean squared error, targets standardised"
-    )
+    data = f" on `{metadata['dataset']}`" if metadata["dataset"] else ""
     return (
-        f"A {metadata['class']} for {metadata['task']} on `{metadata['dataset']}`: effective depth "
-        f"{metadata['effective_depth']:g}, {metadata['depth']} {metadata['schedule']} steps, "
-        f"width {metadata['width']}, {metadata['parameters']:,} parameters. "
-        f"The loss is the objective without its penalty ({loss})."
+        f"A {metadata['class']} for {metadata['task']}{data}: effective depth {metadata['effective_depth']:g}, "
+        f"{metadata['depth']} {metadata['schedule']} steps, width {metadata['width']}, "
+        f"{metadata['parameters']:,} parameters."
+    )
+
+
+def _ends(metadata: dict[str, Any]) -> list[str]:
+    """What goes in, what comes out, and where the data come from."""
+    given, made, data = metadata.get("input"), metadata.get("output"), metadata.get("data")
+    lines = []
+    if given:
+        numbers = f" {given['dtype']}" if "dtype" in given else ""
+        span = " from {:g} to {:g} in the training data".format(*given["range"]) if "range" in given else ""
+        lines.append(
+            f"- input: raw samples of shape {_shape(given)},{numbers} values{span}; preprocessing is part of the net"
+        )
+    if made:
+        lines.append(f"- output: {OUTPUTS.get(metadata['task'], 'raw values')}, shape {_shape(made)}")
+    if metadata.get("class_names"):
+        names = metadata["class_names"]
+        more = f" and {len(names) - 20} more" if len(names) > 20 else ""
+        lines.append(f"- classes: {', '.join(names[:20])}{more}")
+    if data:
+        lines.append(f"- data: {data['about']} Licence of the data: {data['licence']}.")
+    return ["\n".join(lines)]
+
+
+def _figures(metadata: dict[str, Any]) -> list[str]:
+    names = _metric_names(metadata)
+    if not names:
+        return []
+    lines = [f"| split | {' | '.join(names)} |", "|---" * (1 + len(names)) + "|"]
+    for split, values in metadata["metrics"].items():
+        lines.append(f"| {split} | {' | '.join(_number(name, values.get(name)) for name in names)} |")
+    loss = f"The loss is the objective without its penalty ({LOSSES.get(metadata['task'], 'of the task')})."
+    return ["\n".join(lines), loss, _spread(metadata.get("cross_validation"))]
+
+
+def _spread(result: dict[str, Any] | None) -> str:
+    if not result:
+        return ""
+    return (
+        f"Cross-validated with this recipe, {result['folds']} folds x {result['seeds']} seeds: test accuracy "
+        f"{100 * result['accuracy_mean']:.2f}% (standard deviation {100 * result['accuracy_std']:.2f} points, "
+        f"lowest {100 * result['accuracy_min']:.2f}%, highest {100 * result['accuracy_max']:.2f}%)."
     )
 
 
 def _metric_names(metadata: dict[str, Any]) -> list[str]:
-    names: list[str] = []
-    for values in metadata["metrics"].values():
-        names += [name for name in values if name not in names]
-    return names
+    return list(dict.fromkeys(name for values in metadata["metrics"].values() for name in values))
 
 
 def _number(name: str, value: float | None) -> str:
@@ -57,28 +141,27 @@ def _number(name: str, value: float | None) -> str:
 
 
 def _bottleneck(audit: Audit) -> list[str]:
-    summary = audit.summary
-    lines = [
+    summary, verdict = audit.summary, audit.bottleneck_rank
+    measured = (
         f"Measured on {audit.data['name']} {audit.data['split']}, N = {audit.n}, gamma_0 = {audit.gamma_0:g}, "
-        f"mu = {_plain(audit.weight_decay)}, mu_io = {_plain(audit.io_weight_decay)}.",
-        "",
-        *_verdict(audit),
+        f"mu = {_plain(audit.weight_decay)}, mu_io = {_plain(audit.io_weight_decay)}."
+    )
+    lines = [
         f"- least cost of identity: {summary['min_cost_of_identity']:.3f}, at the input of layer "
         f"{summary['layer_of_min_cost_of_identity']}",
     ]
     if summary["bottleneck_layers"]:
-        cost = summary["cost_of_identity"]
-        directions = ", ".join(map(str, summary["weight_directions"]))
-        lines += [
+        cost, rank = summary["cost_of_identity"], summary["rank_from_hamiltonian"]
+        lines.append(
             f"- layers on a plateau of gamma_0: {', '.join(map(str, summary['bottleneck_layers']))}, cost of identity "
-            f"{cost['min']:.3f} to {cost['max']:.3f}",
-        ]
+            f"{cost['min']:.3f} to {cost['max']:.3f}"
+        )
+        directions = ", ".join(map(str, summary["weight_directions"]))
         if directions:
             lines.append(
                 f"- directions of the weights there: {directions}; the next singular value is at least "
                 f"{summary['weight_gap']:.0f} times smaller"
             )
-        rank = summary["rank_from_hamiltonian"]
         if rank:
             spread = "undefined" if rank["spread"] is None else f"{100 * rank['spread']:.1f}%"
             lines.append(
@@ -87,26 +170,32 @@ def _bottleneck(audit: Audit) -> list[str]:
             )
         if summary["max_criticality_residual"] is not None:
             lines.append(f"- largest criticality residual there: {summary['max_criticality_residual']:.3f}")
-    lines += [f"- warning: {warning}" for warning in audit.warnings]
-    return lines
+    interval = f" (between {verdict.low} and {verdict.high})" if verdict and verdict.estimate is not None else ""
+    return [measured, f"**Verdict: {verdict.verdict}{interval}.**" if verdict else "", "\n".join(lines)]
 
 
-def _verdict(audit: Audit) -> list[str]:
-    rank = audit.bottleneck_rank
-    if rank is None:
-        return []
-    interval = f" (between {rank.low} and {rank.high})" if rank.estimate is not None else ""
-    return [f"**Verdict: {rank.verdict}{interval}.**", ""]
+def _limits(audit: Audit | None, words: str | None) -> list[str]:
+    warnings = [f"- {warning}" for warning in audit.warnings] if audit is not None else []
+    return [words or "", "\n".join(warnings)]
 
 
-def _made(metadata: dict[str, Any]) -> list[str]:
-    versions = ", ".join(f"{name} {number}" for name, number in metadata["versions"].items())
-    lines = [f"Seed {metadata['seed']}, mu = {metadata['weight_decay']:g}, mu_io = {metadata['io_weight_decay']:g}."]
-    if "device" in metadata:
+def _training(metadata: dict[str, Any], recipe: Recipe | None) -> list[str]:
+    lines = []
+    if metadata["weight_decay"] is not None:
+        seed = "" if metadata["seed"] is None else f"Seed {metadata['seed']}, "
+        lines.append(f"{seed}mu = {metadata['weight_decay']:g}, mu_io = {metadata['io_weight_decay']:g}.")
+    if metadata.get("device") and metadata.get("training_seconds") is not None:
         lines.append(f"Trained on: {metadata['device']}, {metadata['training_seconds']:.0f} s.")
+    versions = ", ".join(f"{name} {number}" for name, number in metadata["versions"].items())
     lines.append(f"Versions: {versions}.")
+    if recipe is None:
+        return ["\n".join(lines)]
     lines.append("Train it again: `leaky-zoo train recipe.yaml --out run`.")
-    return lines
+    return ["\n".join(lines), f"```yaml\n{recipe.training.to_yaml()}```"]
+
+
+def _shape(end: dict[str, Any]) -> str:
+    return f"({', '.join(map(str, end['shape']))})"
 
 
 def _plain(value: float | None) -> str:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.io.files import write_text
 from leaky_zoo.io.reading import read_yaml, validation_words
+from leaky_zoo.zoo.publish_part import PublishPart
 
 # What `converge` takes where a recipe does not say: a residual at which energies are conserved to a few percent.
 CRITICALITY = 0.05
@@ -187,6 +188,7 @@ class Recipe(_Part):
         devices: replicas: GPUs used, or logical CPU devices; None: all GPUs, one CPU. Default None.
         checkpoint_every: optimiser steps between two checkpoints; None: every 30 seconds. Default None.
         keep_checkpoints: how many of them are kept, at least 1. Default 2.
+        publish: what `leaky-zoo publish` says of the net and writes beside it; nothing of it changes the training.
 
     Example:
     >>> recipe = Recipe(name="trial", data={"name": "optical_digits"}, optimizer={"epochs": 3})
@@ -208,6 +210,7 @@ class Recipe(_Part):
     devices: int | None = Field(None, ge=1)
     checkpoint_every: int | None = Field(None, ge=1)
     keep_checkpoints: int = Field(2, ge=1)
+    publish: PublishPart = PublishPart()
 
     @field_validator("early_stopping")
     @classmethod
@@ -222,6 +225,11 @@ class Recipe(_Part):
         if self.optimizer.loss_scale == "auto":
             return "dynamic" if self.network.dtype == "mixed_float16" else None
         return self.optimizer.loss_scale
+
+    @property
+    def training(self) -> "Recipe":
+        """The recipe without `publish`: what the weights depend on."""
+        return self.model_copy(update={"publish": PublishPart()})
 
     @property
     def second_phase(self) -> LBFGSPart | None:

@@ -9,8 +9,8 @@ import pytest
 from leaky_zoo import cli
 from leaky_zoo.analysis import analyze
 from leaky_zoo.data import load_data
-from leaky_zoo.networks import LeakyMLP
-from leaky_zoo.training import evaluate_network
+from leaky_zoo.io.files import sha256
+from leaky_zoo.networks import LeakyMLP, evaluate_network
 from leaky_zoo.zoo import save_to_preset
 
 NAME = "leaky_mlp_optical_digits_l2_equidistant"
@@ -229,10 +229,16 @@ def test_targets_that_do_not_fit_are_refused(run, tmp_path, command, labels):
 
 
 def test_damaged_golden_pairs_are_one_clear_error(run, models, tmp_path):
-    shutil.copytree(models / NAME, tmp_path / NAME)
-    (tmp_path / NAME / "golden.npz").write_bytes(b"damaged")
-    code, _, err = run("export", tmp_path / NAME, "--out", tmp_path / "net.onnx")
-    assert code == 2 and "golden" in err and not (tmp_path / "net.onnx").exists()
+    folder, file = tmp_path / NAME, tmp_path / "net.onnx"
+    shutil.copytree(models / NAME, folder)
+    digest = sha256(folder / "golden.npz")
+    (folder / "golden.npz").write_bytes(b"damaged")
+    code, _, err = run("export", folder, "--out", file)
+    assert code == 1 and "golden.npz has changed" in " ".join(err.split()) and not file.exists()
+    text = (folder / "metadata.json").read_text().replace(digest, sha256(folder / "golden.npz"))
+    (folder / "metadata.json").write_text(text)
+    code, _, err = run("export", folder, "--out", file)
+    assert code == 2 and "golden" in err and not file.exists()
 
 
 def test_suggest_writes_a_recipe_and_says_why(run, tmp_path):

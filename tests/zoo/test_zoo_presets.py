@@ -3,17 +3,23 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from leaky_zoo.analysis import analyze
 from leaky_zoo.errors import InvalidInputError
+from leaky_zoo.io.files import making_folder
 from leaky_zoo.networks import LeakyConvNet, LeakyMLP
 from leaky_zoo.training import Recipe
 from leaky_zoo.zoo import (
     ChangedFileError,
     MissingFileError,
+    Preset,
     UnknownPresetError,
     WrongClassError,
     from_preset,
@@ -21,6 +27,7 @@ from leaky_zoo.zoo import (
     load_model,
     save_to_preset,
 )
+from leaky_zoo.zoo.training_data import training_data
 
 NAME = "leaky_mlp_toy_l2_learnable"
 
@@ -197,3 +204,80 @@ def test_metadata_without_its_fields_is_named(zoo):
     (zoo / NAME / "metadata.json").write_text("{}")
     with pytest.raises(InvalidInputError, match="lacks name"):
         list_presets()
+
+
+OPENED = {}
+COUNTING = []
+
+
+def count_opens(event, arguments):
+    """An audit hook cannot be removed: it counts only while COUNTING names a folder."""
+    if event == "open" and COUNTING and str(arguments[0]).startswith(COUNTING[-1]):
+        name = Path(arguments[0]).name
+        OPENED[name] = OPENED.get(name, 0) + 1
+
+
+def test_each_file_is_read_once_and_nothing_after_that(zoo):
+
+    folder = zoo / NAME
+    files = {path.name for path in folder.iterdir()}
+    sys.addaudithook(count_opens)
+    COUNTING.append(str(folder) + os.sep)
+    try:
+        preset = Preset.open(NAME)
+        shutil.rmtree(folder)  # what is made of it later is made of what was read
+        network, recipe = load_model(preset), preset.recipe
+        inputs, outputs = preset.golden
+        assert preset.audit.model["weights_sha256"] and recipe.name == NAME
+    finally:
+        COUNTING.clear()
+    assert dict.fromkeys(files - {"README.md"}, 1) == OPENED
+    np.testing.assert_array_equal(network.predict_on_batch(inputs.astype("float32")), outputs)
+    assert from_preset(preset) is network
+
+
+def test_opening_starts_no_keras(zoo):
+    code = (
+        "import sys; from leaky_zoo.zoo import Preset; p = Preset.open(sys.argv[1]); p.recipe.seed; p.golden;"
+        "assert not {'keras', 'tensorflow', 'onnxruntime'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code, NAME], check=True)
+
+
+@pytest.mark.parametrize("file", ["audit.json", "golden.npz", "recipe.yaml"])
+def test_a_file_without_a_hash_is_not_believed(zoo, file):
+    metadata = json.loads((zoo / NAME / "metadata.json").read_text())
+    del metadata["sha256"][file]
+    (zoo / NAME / "metadata.json").write_text(json.dumps(metadata))
+    with pytest.raises(ChangedFileError, match=file):
+        Preset.open(NAME)
+    assert Preset.open(NAME, verify=("config.json", "model.weights.h5")).network.effective_depth == 2.0
+
+
+def test_the_data_of_a_network(network):
+    with pytest.raises(InvalidInputError, match="--data"):
+        training_data(network)
+    with pytest.raises(InvalidInputError, match="holdout"):
+        training_data(network, "optical_digits", "holdout")
+    trained = LeakyMLP((8, 8, 1), 10, dataset={"name": "optical_digits/fold_1", "split": "train[:100]"})
+    assert training_data(trained).about == {"name": "optical_digits/fold_1", "split": "train[:100]"}
+    assert len(training_data(trained).arrays[0]) == 100
+    assert training_data(trained, "optical_digits/fold_2").split == "train"
+    assert training_data(trained, split="test").split == "test"
+
+
+def test_the_card_has_a_head_that_hubs_read(zoo):
+    _, head, body = (zoo / NAME / "README.md").read_text().split("---\n", 2)
+    head = yaml.safe_load(head)
+    assert (
+        head["library_name"] == "keras" and head["license"] == "apache-2.0" and head["metrics"] == ["loss", "accuracy"]
+    )
+    assert "shape (4)" in body and "logits" in body and "optimizer:" in body
+
+
+def test_a_killed_replacement_is_put_back(tmp_path):
+    (tmp_path / ".aside-old-mine").mkdir()
+    (tmp_path / ".aside-old-mine" / "kept").write_text("kept")
+    with pytest.raises(RuntimeError), making_folder(tmp_path / "mine", replace=True):
+        raise RuntimeError
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["kept"] and len(list(tmp_path.iterdir())) == 1

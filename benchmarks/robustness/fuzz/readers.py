@@ -424,10 +424,11 @@ def read_sweep(path: Path) -> None:
 def read_metadata(path: Path) -> None:
     """Accepted: can be listed, shown and put on a card."""
     from leaky_zoo.cli import listing
+    from leaky_zoo.io.reading import read_json
     from leaky_zoo.zoo.card import write_card
-    from leaky_zoo.zoo.names import read_metadata as read
+    from leaky_zoo.zoo.index import checked_metadata
 
-    metadata = read(path)
+    metadata = checked_metadata(read_json(path / "metadata.json"), str(path))
     listing.headline(metadata["metrics"])
     for key in ("seed", "weight_decay", "io_weight_decay", "versions", "licence", "citation", "dataset", "device"):
         metadata.setdefault(key, None)
@@ -449,9 +450,9 @@ def read_preset(path: Path) -> None:
 def read_golden(path: Path) -> None:
     """Accepted: pairs that fit the network, or are refused by what takes them."""
     from leaky_zoo.deploy.arguments import checked_golden
-    from leaky_zoo.deploy.saved_model import _golden_pairs
+    from leaky_zoo.zoo.preset import parse_golden
 
-    checked_golden(_golden_pairs(path / "golden.npz"), small_network())
+    checked_golden(parse_golden((path / "golden.npz").read_bytes(), "golden.npz"), small_network())
 
 
 @functools.cache

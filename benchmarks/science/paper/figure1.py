@@ -80,7 +80,7 @@ def measure(seed: int, effective_depth: float) -> tuple[dict, list[dict]]:
     from leaky_zoo.analysis import analyze
     from leaky_zoo.data import load_data
     from leaky_zoo.io.reading import read_json
-    from leaky_zoo.training import evaluate_network
+    from leaky_zoo.networks import evaluate_network
     from leaky_zoo.zoo import load_model
 
     folder = folder_of(seed, effective_depth)

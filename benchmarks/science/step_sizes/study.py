@@ -45,7 +45,7 @@ def state_of(network, x, y, test) -> dict:
     """Objective and errors of a network at full mu, in float64."""
     import numpy as np
 
-    from leaky_zoo.training.evaluation import evaluate_network
+    from leaky_zoo.networks.evaluation import evaluate_network
     from leaky_zoo.training.lbfgs import Objective
 
     twin = network.astype("float64")

@@ -1,4 +1,4 @@
-"""Where presets are, and what they are called. No heavy imports: `leaky-zoo list` starts here."""
+"""Which presets there are, where, and what their metadata must say. No heavy imports: `leaky-zoo list` starts here."""
 
 import difflib
 import os
@@ -14,8 +14,9 @@ from leaky_zoo.io.reading import existing_file, read_json, shown, shown_text, va
 
 NAME = re.compile(r"^[a-z0-9][a-z0-9_.\-]*$")
 FILES = ("config.json", "model.weights.h5", "metadata.json", "recipe.yaml", "audit.json", "golden.npz", "README.md")
-
-REQUIRED = ("name", "class", "task", "effective_depth", "schedule", "depth", "width", "parameters", "metrics", "sha256")
+LISTED = (
+    "class", "task", "dataset", "effective_depth", "schedule", "depth", "width", "parameters", "metrics", "device",
+)  # fmt: skip
 
 
 class Metadata(BaseModel):
@@ -42,6 +43,9 @@ class Metadata(BaseModel):
     citation: str | None = None
     licence: str | None = None
     versions: dict[str, str] = {}
+
+
+REQUIRED = [field.alias or name for name, field in Metadata.model_fields.items() if field.is_required()]
 
 
 class UnknownPresetError(InvalidInputError):
@@ -77,21 +81,17 @@ def list_presets(filter: str | None = None) -> list[dict[str, Any]]:
     """
     found = []
     for path in sorted(models_dir().glob("*/metadata.json")):
-        if NAME.match(path.parent.name) and (filter is None or filter.lower() in path.parent.name.lower()):
-            metadata = read_metadata(path.parent)
-            keys = (
-                "class",
-                "task",
-                "dataset",
-                "effective_depth",
-                "schedule",
-                "depth",
-                "width",
-                "parameters",
-                "metrics",
-            )
-            found.append({"name": path.parent.name, **{key: metadata.get(key) for key in (*keys, "device")}})
+        name = path.parent.name
+        if NAME.match(name) and (filter is None or filter.lower() in name.lower()):
+            metadata = checked_metadata(read_json(path), str(path))
+            found.append({"name": name, **{key: metadata.get(key) for key in LISTED}})
     return found
+
+
+def is_path(name: str | os.PathLike[str]) -> bool:
+    """Whether a preset is given as a path: it holds a separator, starts with a dot, or is a `Path`."""
+    text = os.fspath(name)
+    return isinstance(name, Path) or os.sep in text or text.startswith(".")
 
 
 def preset_folder(name: str | os.PathLike[str]) -> Path:
@@ -105,7 +105,7 @@ def preset_folder(name: str | os.PathLike[str]) -> Path:
         MissingFileError: the path is no preset folder.
     """
     text = os.fspath(name)
-    if isinstance(name, Path) or os.sep in text or text.startswith("."):
+    if is_path(name):
         folder = Path(text)
         try:
             existing_file(folder / "metadata.json")
@@ -122,24 +122,23 @@ def preset_folder(name: str | os.PathLike[str]) -> Path:
     return models_dir() / text
 
 
-def read_metadata(folder: Path) -> dict[str, Any]:
-    """`metadata.json` of a preset folder.
+def checked_metadata(value: Any, source: str) -> dict[str, Any]:
+    """What a `metadata.json` holds, if it has the fields that commands rely on.
+
+    Args:
+        value: plain data.
+        source: what errors call it, as its path.
 
     Raises:
-        MissingFileError: there is none.
-        InvalidInputError: it is not a JSON object.
+        InvalidInputError: it is no object, lacks a field, or has one of another type.
     """
-    path = folder / "metadata.json"
-    if not path.exists():
-        raise MissingFileError(f"{folder} lacks metadata.json.")
-    value = read_json(path)
     if not isinstance(value, dict):
-        raise InvalidInputError(f"{path} must hold a JSON object. Received: {type(value).__name__}")
+        raise InvalidInputError(f"{source} must hold a JSON object. Received: {type(value).__name__}")
     lacking = [key for key in REQUIRED if key not in value]
     if lacking:
-        raise InvalidInputError(f"{path} lacks {', '.join(lacking)}.")
+        raise InvalidInputError(f"{source} lacks {', '.join(lacking)}.")
     try:
         Metadata.model_validate(value)
     except ValidationError as error:
-        raise InvalidInputError(f"{path}: {validation_words(error, 'metadata')}") from error
+        raise InvalidInputError(f"{source}: {validation_words(error, 'metadata')}") from error
     return value

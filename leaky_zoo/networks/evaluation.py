@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from leaky_zoo.errors import InvalidInputError
-from leaky_zoo.networks import LeakyNetwork
+from leaky_zoo.networks.network import LeakyNetwork
 
 
 def watched_metrics(network: LeakyNetwork) -> list[keras.metrics.Metric]:

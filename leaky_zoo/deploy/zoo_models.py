@@ -1,0 +1,65 @@
+"""A preset or a saved model to an ONNX file, with all that is known of it."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from leaky_zoo.analysis import analyze
+from leaky_zoo.deploy.export import export_onnx
+from leaky_zoo.networks import LeakyNetwork
+from leaky_zoo.zoo import Preset, load_model
+from leaky_zoo.zoo.training_data import trained_on, training_data
+
+
+def export_model(
+    model: str | os.PathLike[str] | Preset,
+    path: str | os.PathLike[str],
+    *,
+    data: str | None = None,
+    data_dir: str | os.PathLike[str] | None = None,
+    representations: bool = False,
+) -> dict[str, Any]:
+    """Export a preset or a `.keras` file, with its audit and on its own data.
+
+    A preset brings its audit, metadata and golden pairs and needs no data at all; it is compared on its golden inputs
+    unless `data` names a set. A `.keras` file is analysed on the data it was trained on, where they can be had.
+
+    Args:
+        model: preset name, preset folder, open `Preset`, or `.keras` file.
+        path: the `.onnx` file to write.
+        data: data set or `.npz` to compare on. Default None.
+        data_dir: TFDS folder. Default None.
+        representations: also output `A_0..A_L`. Default False.
+
+    Returns:
+        `{"path", "bytes", "checks"}`.
+
+    Raises:
+        InvalidInputError: as `load_model` and `training_data`.
+        CheckFailedError: the graph does not agree with Keras; nothing is written.
+
+    Example:
+    >>> import tempfile, pathlib
+    >>> file = pathlib.Path(tempfile.mkdtemp()) / "digits.onnx"
+    >>> export_model("leaky_mlp_optical_digits_l7_equidistant", file)["checks"]["inputs_from"]
+    '16 given samples'
+    """
+    preset = Preset.open(model) if isinstance(model, Preset) or not os.fspath(model).endswith(".keras") else None
+    network = preset.network if preset else load_model(model)
+    audit, golden = (preset.audit, preset.golden) if preset else (None, None)
+    inputs = golden[0] if golden else None
+    if data or (audit is None and trained_on(network)):
+        samples = training_data(network, data, data_dir=data_dir)
+        inputs = samples.dataset.select("test")[0]
+        if audit is None and isinstance(network, LeakyNetwork):
+            audit = analyze(network, *samples.arrays, data=samples.about)
+    report = export_onnx(
+        network,
+        path,
+        audit=audit,
+        metadata=preset.metadata if preset else None,
+        check_inputs=inputs,
+        golden=golden,
+        representations=representations,
+    )
+    return {"path": str(path), "bytes": Path(path).stat().st_size, "checks": report.to_dict()}

@@ -1,0 +1,161 @@
+"""Writing a preset's folder: all of its files or none."""
+
+import os
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from leaky_zoo.analysis import Audit
+from leaky_zoo.errors import InvalidInputError
+from leaky_zoo.io.files import making_folder, sha256, write_json, write_text
+from leaky_zoo.networks import LeakyNetwork
+from leaky_zoo.zoo.card import write_card
+from leaky_zoo.zoo.index import NAME
+from leaky_zoo.zoo.preset import HASHED
+from leaky_zoo.zoo.recipe import Recipe
+
+GOLDEN_SAMPLES = 16
+LICENCE = "Apache-2.0"
+CITATION = (
+    "Arthur Jacot and Alexandre Kaiser. Hamiltonian Mechanics of Feature Learning: Bottleneck Structure in Leaky "
+    "ResNets. arXiv:2405.17573, 2024."
+)
+PACKAGES = ("leaky-zoo", "keras", "tensorflow", "numpy")
+
+
+def save_to_preset(
+    network: LeakyNetwork,
+    folder: str | os.PathLike[str],
+    *,
+    recipe: Recipe | None = None,
+    metrics: dict[str, Any] | None = None,
+    audit: Audit | None = None,
+    golden_inputs: np.ndarray | None = None,
+    extra: dict[str, Any] | None = None,
+    overwrite: bool = False,
+) -> Path:
+    """Write a network as a preset folder: all files or none.
+
+    Args:
+        network: the network.
+        folder: where to; its last part is the preset's name.
+        recipe: how it was trained. Default None: no `recipe.yaml`.
+        metrics: measured metrics by split. Default None.
+        audit: its analysis. Default None: no `audit.json`.
+        golden_inputs: raw inputs whose outputs are kept beside the weights; the first 16 are used. Default None.
+        extra: more metadata, as `device`, `training_seconds`, `cross_validation`, or a `licence` of your own; the card
+            says what it can with them. Default None.
+        overwrite: replace an existing preset, whole. Default False.
+
+    Returns:
+        The folder.
+
+    Raises:
+        InvalidInputError: the folder exists and `overwrite` is False, or its name is no preset name.
+        WriteFailedError: disk full or read-only; an existing preset is as it was.
+
+    Example:
+    >>> import tempfile, pathlib
+    >>> from leaky_zoo.networks import LeakyMLP
+    >>> folder = save_to_preset(LeakyMLP((4,), 3, width=5, depth=4), pathlib.Path(tempfile.mkdtemp()) / "mine")
+    >>> sorted(path.name for path in folder.iterdir())
+    ['README.md', 'config.json', 'metadata.json', 'model.weights.h5']
+    """
+    folder = Path(folder)
+    if not NAME.match(folder.name):
+        raise InvalidInputError(
+            f"A preset's name has small letters, digits, '.', '_' and '-'. Received: {folder.name!r}"
+        )
+    if folder.exists() and not (folder / "metadata.json").is_file():
+        raise InvalidInputError(f"{folder} exists and is no preset: it is left alone.")
+    if folder.exists() and not overwrite:
+        raise InvalidInputError(f"{folder} exists; pass overwrite=True to replace it.")
+    with making_folder(folder, replace=True) as aside:
+        write_preset(
+            network,
+            aside,
+            folder.name,
+            recipe=recipe,
+            metrics=metrics,
+            audit=audit,
+            golden_inputs=golden_inputs,
+            extra=extra,
+        )
+    return folder
+
+
+def write_preset(
+    network: LeakyNetwork,
+    folder: Path,
+    name: str,
+    *,
+    kept: Mapping[str, bytes] | None = None,
+    recipe: Recipe | None = None,
+    metrics: dict[str, Any] | None = None,
+    audit: Audit | None = None,
+    golden_inputs: np.ndarray | None = None,
+    extra: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Write the files of a preset into an empty folder, one by one.
+
+    Args:
+        network, recipe, metrics, audit, golden_inputs, extra: as `save_to_preset`.
+        folder: an empty folder, which becomes a preset's once it is full.
+        name: the preset's name.
+        kept: content of files, by name, that are written as they are and not made anew. Default None: none.
+
+    Returns:
+        The metadata that was written.
+    """
+    for file, content in (kept or {}).items():
+        (folder / file).write_bytes(content)
+    config = {**network.get_config(), "name": name}
+    makers = {
+        "config.json": lambda path: write_json(path, {"class_name": type(network).__name__, "config": config}),
+        "model.weights.h5": network.save_weights,
+        "recipe.yaml": recipe and recipe.write,
+        "audit.json": audit and audit.save,
+        "golden.npz": None if golden_inputs is None else lambda path: _write_golden(path, network, golden_inputs),
+    }
+    for file, make in makers.items():
+        if make and not (folder / file).exists():
+            make(folder / file)
+    metadata = {
+        "name": name,
+        "class": type(network).__name__,
+        "task": network.task,
+        "dataset": (config["dataset"] or {}).get("name"),
+        "effective_depth": config["effective_depth"],
+        "schedule": config["schedule"]["name"],
+        **{key: config[key] for key in ("depth", "width")},
+        "parameters": sum(int(np.prod(weight.shape)) for weight in network.trainable_weights),
+        **{key: config[key] for key in ("weight_decay", "io_weight_decay")},
+        "seed": recipe.seed if recipe else None,
+        "metrics": metrics or {},
+        **_ends(network, config),
+        "licence": LICENCE,
+        "citation": CITATION,
+        "versions": {package: version(package) for package in PACKAGES},
+        **(extra or {}),
+        "sha256": {file: sha256(folder / file) for file in HASHED if (folder / file).is_file()},
+    }
+    write_json(folder / "metadata.json", metadata)
+    write_text(folder / "README.md", write_card(metadata, audit, recipe))
+    return metadata
+
+
+def _ends(network: LeakyNetwork, config: dict[str, Any]) -> dict[str, Any]:
+    """What goes in and what comes out, as the card says it."""
+    ends: dict[str, Any] = {
+        "input": {"shape": list(network.input_shape[1:])},
+        "output": {"shape": list(network.output_shape[1:])},
+    }
+    return ends | ({"class_names": list(config["class_names"])} if config["class_names"] else {})
+
+
+def _write_golden(path: Path, network: LeakyNetwork, inputs: np.ndarray) -> None:
+    inputs = np.asarray(inputs[:GOLDEN_SAMPLES])
+    np.savez_compressed(path, inputs=inputs, outputs=network.predict_on_batch(inputs.astype(network.inputs[0].dtype)))

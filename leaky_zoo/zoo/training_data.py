@@ -1,0 +1,78 @@
+"""From a network to the data it was trained on, or to other data for it: name, split and arrays."""
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from leaky_zoo.data import Dataset, load_data
+from leaky_zoo.errors import InvalidInputError
+from leaky_zoo.networks import LeakyNetwork
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """A split of a data set, chosen for a network.
+
+    Attributes:
+        dataset: the data set, all splits of it.
+        split: the one that was chosen, as `train` or `train[:90%]`.
+    """
+
+    dataset: Dataset
+    split: str
+
+    @property
+    def about(self) -> dict[str, str]:
+        """`{"name", "split"}`, as an audit states its data."""
+        return {"name": self.dataset.identifier, "split": self.split}
+
+    @property
+    def arrays(self) -> tuple[np.ndarray, np.ndarray]:
+        """`(x, y)` of the split."""
+        return self.dataset.select(self.split)
+
+
+def trained_on(network: keras.Model) -> dict[str, Any] | None:
+    """`{"name", "split"}` of what a network was trained on; None where it does not say."""
+    return network.get_config()["dataset"] if isinstance(network, LeakyNetwork) else None
+
+
+def training_data(
+    network: keras.Model,
+    data: str | None = None,
+    split: str | None = None,
+    data_dir: str | os.PathLike[str] | None = None,
+) -> TrainingData:
+    """Load what a network was trained on, or another data set for it.
+
+    Args:
+        network: one of our networks, which carries the name and split of its training data; for any other model, `data`
+            is needed.
+        data: data set or `.npz` file. Default None: what the network was trained on.
+        split: split, as `test`. Default None: the split the network was trained on, if the data set is the same one;
+            else `train`.
+        data_dir: TFDS folder. Default None: as `load_data`.
+
+    Raises:
+        InvalidInputError: no `data` is given and the network does not say what it was trained on; or as `load_data` and
+            `Dataset.select`.
+
+    Example:
+    >>> from leaky_zoo.networks import LeakyMLP
+    >>> net = LeakyMLP((8, 8, 1), 10, dataset={"name": "optical_digits/fold_0", "split": "train[:500]"})
+    >>> training_data(net).arrays[0].shape, training_data(net, "optical_digits/fold_1").about["split"]
+    ((500, 8, 8, 1), 'train')
+    """
+    trained = trained_on(network)
+    if data is None and trained is None:
+        raise InvalidInputError(
+            f"{network.name} does not say what it was trained on: name its data with `data` (--data)."
+        )
+    dataset = load_data(data or trained["name"], data_dir)
+    if split is None:
+        split = trained["split"] if trained and trained["name"] == dataset.identifier else "train"
+    dataset.select(split)  # what is not there is refused now, not when it is used
+    return TrainingData(dataset, split)
