@@ -14,16 +14,15 @@ import shutil
 from collections import defaultdict
 from pathlib import Path
 
-from leaky_zoo.deploy.saved_model import export_model
-from leaky_zoo.zoo.names import read_metadata
 from preset_recipes import EFFECTIVE_DEPTHS, preset_recipe
 
 from leaky_zoo.analysis import Audit, analyze
 from leaky_zoo.data import Dataset, load_data
+from leaky_zoo.deploy import export_model
 from leaky_zoo.io.files import sha256, write_json, write_text
 from leaky_zoo.networks import LeakyNetwork
 from leaky_zoo.training import Recipe, train
-from leaky_zoo.zoo import from_preset, list_presets, save_to_preset
+from leaky_zoo.zoo import Preset, from_preset, list_presets, save_to_preset
 from leaky_zoo.zoo.card import write_card
 
 HERE = Path(__file__).parent
@@ -85,13 +84,13 @@ def write(network: LeakyNetwork, recipe: Recipe, metrics: dict, extra: dict, dat
 
 def refresh(name: str, data_dir: str | None) -> None:
     """Audit a preset again and write what follows from it: audit, metadata, card. Weights and metrics stay."""
-    folder, metadata = MODELS / name, read_metadata(MODELS / name)
+    folder, metadata = MODELS / name, Preset.open(name).metadata
     recipe = Recipe.read(folder / "recipe.yaml")
     audit = audit_of(from_preset(name), recipe, load_data(recipe.data.name, data_dir))
     audit.save(folder / "audit.json")
     metadata["sha256"]["audit.json"] = sha256(folder / "audit.json")
     write_json(folder / "metadata.json", metadata)
-    write_text(folder / "README.md", write_card(metadata, audit))
+    write_text(folder / "README.md", write_card(metadata, audit, recipe))
     print(name, json.dumps(audit.summary), flush=True)
 
 

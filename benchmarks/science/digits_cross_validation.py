@@ -36,7 +36,7 @@ def main() -> None:
             if (best, str(fold), str(seed)) not in {(r["preset"], r["fold"], r["seed"]) for r in read()}:
                 measure(recipe, fold, seed)
     accuracies = [float(row["test_accuracy"]) for row in read() if row["preset"] == best]
-    publish(best, accuracies, arguments.folds, arguments.seeds)
+    publish(best, recipe, accuracies, arguments.folds, arguments.seeds)
 
 
 def measure(recipe: Recipe, fold: int, seed: int) -> None:
@@ -60,7 +60,7 @@ def read() -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def publish(name: str, accuracies: list[float], folds: int, seeds: int) -> None:
+def publish(name: str, recipe: Recipe, accuracies: list[float], folds: int, seeds: int) -> None:
     folder = preset_folder(name)
     metadata = json.loads((folder / "metadata.json").read_text())
     metadata["cross_validation"] = {
@@ -73,7 +73,7 @@ def publish(name: str, accuracies: list[float], folds: int, seeds: int) -> None:
         "accuracy_max": max(accuracies),
     }
     write_json(folder / "metadata.json", metadata)
-    write_text(folder / "README.md", write_card(metadata, Audit.load(folder / "audit.json")))
+    write_text(folder / "README.md", write_card(metadata, Audit.load(folder / "audit.json"), recipe))
     print(name, metadata["cross_validation"])
 
 

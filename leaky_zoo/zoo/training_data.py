@@ -68,9 +68,7 @@ def training_data(
     """
     trained = trained_on(network)
     if data is None and trained is None:
-        raise InvalidInputError(
-            f"{network.name} does not say what it was trained on: name its data with `data` (--data)."
-        )
+        raise InvalidInputError(f"{network.name} does not say what it was trained on: give --data (`data`).")
     dataset = load_data(data or trained["name"], data_dir)
     if split is None:
         split = trained["split"] if trained and trained["name"] == dataset.identifier else "train"
