@@ -66,11 +66,12 @@ def training_data(
     >>> training_data(net).arrays[0].shape, training_data(net, "optical_digits/fold_1").about["split"]
     ((500, 8, 8, 1), 'train')
     """
-    trained = trained_on(network)
-    if data is None and trained is None:
+    trained = trained_on(network) or {}
+    name = data or trained.get("name")
+    if name is None:
         raise InvalidInputError(f"{network.name} does not say what it was trained on: give --data (`data`).")
-    dataset = load_data(data or trained["name"], data_dir)
+    dataset = load_data(name, data_dir)
     if split is None:
-        split = trained["split"] if trained and trained["name"] == dataset.identifier else "train"
+        split = trained["split"] if trained.get("name") == dataset.identifier else "train"
     dataset.select(split)  # what is not there is refused now, not when it is used
     return TrainingData(dataset, split)
