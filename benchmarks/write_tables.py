@@ -17,32 +17,11 @@ from step_sizes.compare import comparison, depth_table, draw, errors_table, part
 from leaky_zoo.analysis import Audit
 from leaky_zoo.figures import plot_audit
 from leaky_zoo.io.files import replacing, write_text
+from leaky_zoo.publishing.tables import presets_table
 from leaky_zoo.zoo import list_presets, preset_folder
 
 ROOT = Path(__file__).parent.parent
 PICTURE = "leaky_mlp_teacher_k3_l12"
-
-
-def presets_table() -> str:
-    lines = [
-        "| name | L~ | depth | parameters | test | bottleneck rank | between | layers | directions of their weights |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
-    for preset in list_presets():
-        audit = Audit.load(preset_folder(preset["name"]) / "audit.json")
-        test, rank = preset["metrics"]["test"], audit.bottleneck_rank
-        shown = f"{100 * test['accuracy']:.2f}%" if "accuracy" in test else f"MSE {test['loss']:.4f}"
-        cells = [rank.verdict.split(":")[0], "-", "-", "-"]
-        if rank.estimate is not None:
-            inside = [audit.layers[place - 1] for place in rank.layers]
-            directions = sorted({layer.weight_directions for layer in inside if layer.weight_directions})
-            cells = [str(rank.estimate), f"{rank.low}-{rank.high}", f"{rank.layers[0]}-{rank.layers[-1]}",
-                     ", ".join(map(str, directions))]  # fmt: skip
-        lines.append(
-            f"| `{preset['name']}` | {preset['effective_depth']:g} | {preset['depth']} | {preset['parameters']:,} | "
-            f"{shown} | {' | '.join(cells)} |"
-        )
-    return "\n".join(lines)
 
 
 def rank_table() -> str:

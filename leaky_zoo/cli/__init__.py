@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import typer
 
-from leaky_zoo.cli import analyze, audits, evaluate, export, inspect, listing, suggest, sweep, train, verify
+from leaky_zoo.cli import analyze, audits, evaluate, export, inspect, listing, publish, suggest, sweep, train, verify
 from leaky_zoo.cli import demo as demo_command
 from leaky_zoo.cli.console import fail
 from leaky_zoo.errors import LeakyZooError, Terminated
@@ -32,6 +32,7 @@ app.command("analyze")(analyze.analyze_command)
 app.command("merge-audits")(audits.merge_audits)
 app.command("compare")(audits.compare)
 app.command("export")(export.export)
+app.command("publish")(publish.publish)
 app.command("inspect")(inspect.inspect)
 app.command("verify")(verify.verify)
 app.command("demo")(demo_command.demo)

@@ -31,6 +31,8 @@ class DatasetRecord:
         configs: configurations, the first being the default; empty when there is one only.
         module: module whose import registers our builder; None for a data set that TFDS itself carries.
         normalize_features: see `Dataset`.
+        about: one sentence for the cards of presets: what the data are and where they come from. Default "".
+        licence: of the data. Default "not stated".
     """
 
     task: str
@@ -38,6 +40,8 @@ class DatasetRecord:
     configs: tuple[str, ...] = ()
     module: str | None = None
     normalize_features: bool = False
+    about: str = ""
+    licence: str = "not stated"
 
 
 DATASETS: dict[str, DatasetRecord] = {
@@ -46,6 +50,8 @@ DATASETS: dict[str, DatasetRecord] = {
         ("image", "label"),
         tuple(f"fold_{fold}" for fold in range(5)),
         "leaky_zoo.data.optical_digits",
+        about="Handwritten digits, 8 x 8 pixels (E. Alpaydin, C. Kaynak, UCI repository 1998), from scikit-learn.",
+        licence="CC BY 4.0",
     ),
     "bottleneck_teacher": DatasetRecord(
         "regression",
@@ -53,8 +59,15 @@ DATASETS: dict[str, DatasetRecord] = {
         ("k3", "k2", "k5", "k8", "resnet"),
         "leaky_zoo.data.bottleneck_teacher",
         normalize_features=True,
+        about="Made by this project: Gaussian inputs through a random teacher with a narrow code.",
+        licence="Apache-2.0",
     ),
-    "mnist": DatasetRecord("classification", ("image", "label")),
+    "mnist": DatasetRecord(
+        "classification",
+        ("image", "label"),
+        about="Handwritten digits, 28 x 28 pixels (Y. LeCun, C. Cortes, C. Burges), as TFDS has them.",
+        licence="CC BY-SA 3.0",
+    ),
 }
 
 

@@ -1,0 +1,5 @@
+"""From a recipe to a preset: trained, audited, measured, exported; and the tables of presets."""
+
+from leaky_zoo.publishing.publish import Publication, Published, find_recipes
+
+__all__ = ["Publication", "Published", "find_recipes"]

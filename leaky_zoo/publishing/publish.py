@@ -1,0 +1,273 @@
+"""One preset from its `recipe.yaml`: train it, audit it, measure it, write its folder and its ONNX file."""
+
+import contextlib
+import difflib
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from leaky_zoo.analysis import Audit, analyze
+from leaky_zoo.data import DATASETS, Dataset, load_data
+from leaky_zoo.deploy import export_model
+from leaky_zoo.errors import CheckFailedError, InvalidInputError
+from leaky_zoo.io.files import making_folder, replacing
+from leaky_zoo.io.reading import MAX_YAML_BYTES, decoded, parse_yaml, read_bytes, shown
+from leaky_zoo.networks import LeakyNetwork, evaluate_network
+from leaky_zoo.training import train
+from leaky_zoo.zoo import Preset, Recipe, UnknownPresetError, models_dir
+from leaky_zoo.zoo.index import FILES, is_path
+from leaky_zoo.zoo.saving import write_preset
+
+RUNS = Path("build") / "publish"
+# What belongs to the weights: written when they are, and kept byte for byte as long as they are.
+KEPT = ("config.json", "model.weights.h5", "golden.npz")
+# What is measured or looked up again; all else that the metadata of these weights say stays said.
+RENEWED = ("metrics", "sha256", "selection", "trained_with", "input", "output", "class_names", "data", "licence")
+GOLDEN_TOLERANCE = 1e-5
+
+
+@dataclass(frozen=True)
+class Published:
+    """What was written.
+
+    Attributes:
+        name: of the preset.
+        folder: where it is.
+        trained: whether weights were trained now, or were there.
+        metrics: measured, by split.
+        audit: its analysis.
+        onnx: the ONNX file, or None where the recipe wants none.
+    """
+
+    name: str
+    folder: Path
+    trained: bool
+    metrics: dict[str, dict[str, float]]
+    audit: Audit
+    onnx: Path | None
+
+
+def find_recipes(target: str | os.PathLike[str]) -> list[Path]:
+    """The folders with a recipe that a name or path stands for.
+
+    Args:
+        target: a name in the folder of presets (`LEAKY_ZOO_MODELS`, or `models/`); the path of a folder that holds a
+            `recipe.yaml`; or the path of a zoo, a folder of such folders.
+
+    Raises:
+        InvalidInputError: there is none.
+
+    Example:
+    >>> [folder.name for folder in find_recipes("leaky_mlp_optical_digits_l7_equidistant")]
+    ['leaky_mlp_optical_digits_l7_equidistant']
+    """
+    folder = Path(target) if is_path(target) else models_dir() / os.fspath(target)
+    found = [folder] if (folder / "recipe.yaml").is_file() else []
+    if not found and is_path(target):
+        found = sorted(path.parent for path in folder.glob("*/recipe.yaml"))
+        if not found:
+            raise InvalidInputError(f"{target} holds no recipe.yaml, and no folder in it does.")
+    if not found:
+        near = difflib.get_close_matches(
+            os.fspath(target), [path.parent.name for path in models_dir().glob("*/recipe.yaml")]
+        )
+        raise UnknownPresetError(
+            f"{models_dir()} has no recipe of the name {shown(os.fspath(target))}. "
+            f"Nearest: {', '.join(near) or 'none'}. A folder is given as a path."
+        )
+    return found
+
+
+class Publication:
+    """A preset about to be published; what cannot be is refused when this is made, before any work.
+
+    A folder is complete or as it was: everything is written aside and takes its place in one step, and the ONNX file
+    after it.
+
+    Args:
+        folder: a folder with a `recipe.yaml` whose `name` is the folder's.
+        refresh: do everything but training, which asks for weights. Default False: train where there are none.
+        export: folder of the ONNX files, `<name>/model.onnx` each. Default None: `export/` beside the zoo's folder.
+        runs: folder of the training runs; one that was stopped goes on from its last checkpoint, and a finished one is
+            taken as it is. Default `build/publish`.
+        data_dir: TFDS folder. Default None: as `load_data`.
+
+    Attributes:
+        recipe: what the folder's `recipe.yaml` says.
+        preset: the weights that are there, or None: `run` will train.
+
+    Raises:
+        InvalidInputError: no recipe, one of another name, one that did not train the weights that are there, nothing to
+            refresh, or files in the folder that are none of a preset.
+        ChangedFileError: config, weights or golden pairs are not those that the metadata name.
+    """
+
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        refresh: bool = False,
+        export: str | os.PathLike[str] | None = None,
+        runs: str | os.PathLike[str] = RUNS,
+        data_dir: str | os.PathLike[str] | None = None,
+    ) -> None:
+        self.folder, self.data_dir = Path(folder), data_dir
+        source = str(self.folder / "recipe.yaml")
+        self._yaml = read_bytes(source, MAX_YAML_BYTES, "recipe")
+        self.recipe = Recipe.from_dict(parse_yaml(decoded(self._yaml, source), source), source)
+        self._trained_with = hashlib.sha256(self.recipe.training.to_yaml().encode()).hexdigest()
+        name = self.folder.resolve().name
+        self._export = Path(export) if export is not None else self.folder.resolve().parent.parent / "export"
+        self._run_folder = Path(runs) / f"{name}-{self._trained_with[:8]}"
+        if self.recipe.name != name:
+            raise InvalidInputError(f"{source}: name must be the folder's, {name}. Received: {self.recipe.name}")
+        if self.recipe.strategy == "multi_worker":
+            raise InvalidInputError(
+                f"{source}: a cluster is trained with `leaky-zoo train --workers N --out {self._run_folder}`; leave "
+                "`strategy` out of the recipe, and publish takes that run."
+            )
+        others = sorted(path.name for path in self.folder.iterdir() if path.name not in FILES)
+        if others:
+            raise InvalidInputError(
+                f"{self.folder} holds what is no file of a preset, move it away: {', '.join(others)}"
+            )
+        self._net: tuple[LeakyNetwork, dict[str, Any]] | None = None
+        self.preset = self._opened()
+        if refresh and self.preset is None:
+            raise InvalidInputError(f"{self.folder} has no weights to refresh: leave --refresh out to train them.")
+
+    def train(
+        self,
+        *,
+        callbacks: Sequence[keras.callbacks.Callback] = (),
+        on_lbfgs_iteration: Callable[[int, float], None] | None = None,
+    ) -> None:
+        """Train the weights, unless they are there; `run` does it too, without watchers.
+
+        Args:
+            callbacks, on_lbfgs_iteration: as `leaky_zoo.train`. Default: none.
+
+        Raises:
+            CheckFailedError: the weights that are there do not give their golden outputs any more.
+            Whatever `leaky_zoo.train` raises: a run that was stopped goes on from its last checkpoint.
+        """
+        if self.preset is not None:
+            check_golden(self.preset)
+            about = {key: value for key, value in self.preset.metadata.items() if key not in RENEWED}
+            self._net = self.preset.network, about
+            return
+        network, result = train(
+            self.recipe,
+            self._run_folder,
+            data_dir=self.data_dir,
+            resume=True,
+            callbacks=callbacks,
+            on_lbfgs_iteration=on_lbfgs_iteration,
+        )
+        about = {"device": result.device, "training_seconds": result.seconds}
+        if result.lbfgs:
+            about["lbfgs"] = {key: result.lbfgs[key] for key in ("objective", "iterations", "evaluations")}
+        self._net = network, about
+
+    def run(self, *, track: Callable[[Any], Any] | None = None, extra: dict[str, Any] | None = None) -> Published:
+        """Train if need be, audit, measure, write.
+
+        Args:
+            track: wraps the batches of the analysis, to draw a bar. Default None.
+            extra: more metadata that a study found, as `cross_validation`. Default None.
+
+        Raises:
+            CheckFailedError: the network does not give its golden outputs, or the ONNX graph does not agree with it.
+            Whatever `train`, `load_data` and `analyze` raise. In all cases what was there before is there.
+        """
+        if self._net is None:
+            self.train()
+        network, about = self._net
+        data, part = load_data(self.recipe.data.name, self.data_dir), self.recipe.data
+        splits = {"train": part.train, "validation": part.validation, "test": part.test}
+        metrics = {name: evaluate_network(network, *data.select(split)) for name, split in splits.items() if split}
+        named = {"name": data.identifier, "split": part.train}
+        audit = analyze(network, *data.select(part.train), data=named, track=track)
+        about = about | (extra or {}) | self._facts(data)
+        onnx = self._write(network, data, metrics, audit, about)
+        return Published(self.recipe.name, self.folder, self.preset is None, metrics, audit, onnx)
+
+    def _opened(self) -> Preset | None:
+        """The weights that are there, if this recipe trained them."""
+        if not (self.folder / "model.weights.h5").is_file():
+            return None
+        preset = Preset.open(self.folder, KEPT)
+        stated = preset.metadata.get("trained_with", preset.metadata["sha256"].get("recipe.yaml"))
+        if stated not in (self._trained_with, hashlib.sha256(self._yaml).hexdigest()):
+            raise InvalidInputError(
+                f"{self.folder / 'recipe.yaml'} did not train the weights beside it: what it says of the training has "
+                "changed. Undo that, or remove model.weights.h5 to train again."
+            )
+        return preset
+
+    def _facts(self, data: Dataset) -> dict[str, Any]:
+        """What follows from recipe and data."""
+        x, _ = data.select(self.recipe.data.train)
+        record = DATASETS.get(data.name)
+        facts: dict[str, Any] = {
+            "licence": self.recipe.publish.licence,
+            "trained_with": self._trained_with,
+            "input": {"shape": list(x.shape[1:]), "dtype": x.dtype.name, "range": [float(x.min()), float(x.max())]},
+        }
+        if record and record.about:
+            facts["data"] = {"about": record.about, "licence": record.licence}
+        return facts
+
+    def _write(
+        self,
+        network: LeakyNetwork,
+        data: Dataset,
+        metrics: dict[str, dict[str, float]],
+        audit: Audit,
+        about: dict[str, Any],
+    ) -> Path | None:
+        kept = {file: self.preset.content(file) for file in KEPT if self.preset.has(file)} if self.preset else {}
+        onnx = self._export / self.recipe.name / "model.onnx" if self.recipe.publish.onnx else None
+        with contextlib.ExitStack() as stack:
+            new_onnx = stack.enter_context(replacing(onnx)) if onnx else None
+            folder = stack.enter_context(making_folder(self.folder, replace=True))
+            write_preset(
+                network,
+                folder,
+                self.recipe.name,
+                kept=kept | {"recipe.yaml": self._yaml},
+                recipe=self.recipe,
+                metrics=metrics,
+                audit=audit,
+                golden_inputs=data.select(self.recipe.data.test)[0],
+                extra=about,
+            )
+            written = Preset.open(folder)
+            check_golden(written)
+            if new_onnx:
+                export_model(written, new_onnx)
+        return onnx
+
+
+def check_golden(preset: Preset) -> None:
+    """Compare a preset's network with its golden pairs, where it has any.
+
+    Raises:
+        CheckFailedError: it gives other outputs than it gave when they were written.
+    """
+    if preset.golden is None:
+        return
+    inputs, expected = preset.golden
+    found = preset.network.predict_on_batch(inputs.astype(preset.network.inputs[0].dtype))
+    error = float(np.abs(found - expected).max() / max(np.abs(expected).max(), np.finfo(np.float32).tiny))
+    if not error <= GOLDEN_TOLERANCE:
+        raise CheckFailedError(
+            f"{preset.name} does not give its golden outputs: relative error {error:.2g}, {GOLDEN_TOLERANCE:g} is "
+            "allowed. Its layers compute something else than when it was trained."
+        )

@@ -1,0 +1,31 @@
+"""The table of presets in README.md, from their metadata and audits."""
+
+from leaky_zoo.zoo import Preset, list_presets
+
+
+def presets_table() -> str:
+    """Markdown: a line for each preset, with its test metric and what its audit says of its bottleneck.
+
+    Example:
+    >>> presets_table().splitlines()[0][:21]
+    '| name | L~ | depth |'
+    """
+    lines = [
+        "| name | L~ | depth | parameters | test | bottleneck rank | between | layers | directions of their weights |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for entry in list_presets():
+        audit = Preset.open(entry["name"], ("audit.json",)).audit
+        rank, test = audit.bottleneck_rank if audit else None, entry["metrics"].get("test", {})
+        shown = f"MSE {test['loss']:.4f}" if "loss" in test else "-"
+        shown = f"{100 * test['accuracy']:.2f}%" if "accuracy" in test else shown
+        cells = [rank.verdict.split(":")[0] if rank else "-", "-", "-", "-"]
+        if audit and rank and rank.estimate is not None:
+            inside = [audit.layers[layer - 1].weight_directions for layer in rank.layers]
+            directions = ", ".join(map(str, sorted({found for found in inside if found})))
+            cells = [str(rank.estimate), f"{rank.low}-{rank.high}", f"{rank.layers[0]}-{rank.layers[-1]}", directions]
+        lines.append(
+            f"| `{entry['name']}` | {entry['effective_depth']:g} | {entry['depth']} | {entry['parameters']:,} | "
+            f"{shown} | {' | '.join(cells)} |"
+        )
+    return "\n".join(lines)
