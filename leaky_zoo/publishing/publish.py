@@ -74,9 +74,8 @@ def find_recipes(target: str | os.PathLike[str]) -> list[Path]:
         if not found:
             raise InvalidInputError(f"{target} holds no recipe.yaml, and no folder in it does.")
     if not found:
-        near = difflib.get_close_matches(
-            os.fspath(target), [path.parent.name for path in models_dir().glob("*/recipe.yaml")]
-        )
+        known = [path.parent.name for path in models_dir().glob("*/recipe.yaml")]
+        near = difflib.get_close_matches(os.fspath(target), known)
         raise UnknownPresetError(
             f"{models_dir()} has no recipe of the name {shown(os.fspath(target))}. "
             f"Nearest: {', '.join(near) or 'none'}. A folder is given as a path."

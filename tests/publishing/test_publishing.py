@@ -1,4 +1,4 @@
-"""From a recipe in a user's own folder to a preset, by the command line: trained, refreshed, refused, never half-written."""
+"""From a recipe in a user's own folder to a preset by the command line: trained, refreshed, refused, never half."""
 
 import json
 import shutil
@@ -79,8 +79,8 @@ def test_a_recipe_becomes_a_preset_that_is_listed_loaded_and_verified(own, monke
 def test_the_card_says_what_the_recipe_and_the_data_say(own):
     card = (own / "zoo" / NAME / "README.md").read_text()
     for words in (
-        "license: cc0-1.0", "image-classification", "Reads the digits of a test.", "Nothing but tests.", "first numbers",
-        "shape (8, 8, 1), uint8 values from 0 to 16", "logits", "0, 1, 2", "CC BY 4.0", "Trained on: CPU",
+        "license: cc0-1.0", "image-classification", "Reads the digits of a test.", "Nothing but tests.",
+        "first numbers", "shape (8, 8, 1), uint8 values from 0 to 16", "logits", "0, 1, 2", "CC BY 4.0", "Trained on: CPU",
     ):  # fmt: skip
         assert words in card, words
 
