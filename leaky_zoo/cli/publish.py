@@ -79,7 +79,8 @@ def _answer(done: "Published") -> dict[str, Any]:
 
 def _show(done: "Published") -> None:
     rows = ((split, f"{values['loss']:.6f}", values.get("accuracy")) for split, values in done.metrics.items())
-    out.print(table(f"{done.name}: {'trained' if done.trained else 'refreshed'}", ("split", "loss", "accuracy"), rows))
+    out.print(f"[bold]{done.name}[/] {'trained' if done.trained else 'refreshed'}", highlight=False, soft_wrap=True)
+    out.print(table("", ("split", "loss", "accuracy"), rows))
     if done.audit.bottleneck_rank:
         out.print(done.audit.bottleneck_rank.verdict, highlight=False, soft_wrap=True)
     for path in filter(None, (done.folder, done.onnx)):

@@ -217,7 +217,11 @@ class Publication:
         facts: dict[str, Any] = {
             "licence": self.recipe.publish.licence,
             "trained_with": self._trained_with,
-            "input": {"shape": list(x.shape[1:]), "dtype": x.dtype.name, "range": [float(x.min()), float(x.max())]},
+            "input": {
+                "shape": list(x.shape[1:]),
+                "dtype": x.dtype.name,
+                "range": [float(f"{edge:.6g}") for edge in (x.min(), x.max())],
+            },
         }
         if record and record.about:
             facts["data"] = {"about": record.about, "licence": record.licence}

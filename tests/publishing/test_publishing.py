@@ -80,7 +80,8 @@ def test_the_card_says_what_the_recipe_and_the_data_say(own):
     card = (own / "zoo" / NAME / "README.md").read_text()
     for words in (
         "license: cc0-1.0", "image-classification", "Reads the digits of a test.", "Nothing but tests.",
-        "first numbers", "shape (8, 8, 1), uint8 values from 0 to 16", "logits", "0, 1, 2", "CC BY 4.0", "Trained on: CPU",
+        "first numbers", "shape (8, 8, 1), uint8 values from 0 to 16", "logits", "0, 1, 2", "CC BY 4.0",
+        "Trained on: CPU",
     ):  # fmt: skip
         assert words in card, words
 
