@@ -136,7 +136,8 @@ class Publication:
             raise InvalidInputError(
                 f"{self.folder} holds what is no file of a preset, move it away: {', '.join(others)}"
             )
-        self._net: tuple[LeakyNetwork, dict[str, Any]] | None = None
+        self._network: LeakyNetwork | None = None
+        self._about: dict[str, Any] = {}  # what is known of how it was trained
         self.preset = self._opened()
         if refresh and self.preset is None:
             raise InvalidInputError(f"{self.folder} has no weights to refresh: leave --refresh out to train them.")
@@ -146,11 +147,14 @@ class Publication:
         *,
         callbacks: Sequence[keras.callbacks.Callback] = (),
         on_lbfgs_iteration: Callable[[int, float], None] | None = None,
-    ) -> None:
+    ) -> LeakyNetwork:
         """Train the weights, unless they are there; `run` does it too, without watchers.
 
         Args:
             callbacks, on_lbfgs_iteration: as `leaky_zoo.train`. Default: none.
+
+        Returns:
+            The network.
 
         Raises:
             CheckFailedError: the weights that are there do not give their golden outputs any more.
@@ -158,10 +162,10 @@ class Publication:
         """
         if self.preset is not None:
             check_golden(self.preset)
-            about = {key: value for key, value in self.preset.metadata.items() if key not in RENEWED}
-            self._net = self.preset.network, about
-            return
-        network, result = train(
+            self._about = {key: value for key, value in self.preset.metadata.items() if key not in RENEWED}
+            self._network = self.preset.network
+            return self._network
+        self._network, result = train(
             self.recipe,
             self._run_folder,
             data_dir=self.data_dir,
@@ -169,10 +173,10 @@ class Publication:
             callbacks=callbacks,
             on_lbfgs_iteration=on_lbfgs_iteration,
         )
-        about = {"device": result.device, "training_seconds": result.seconds}
+        self._about = {"device": result.device, "training_seconds": result.seconds}
         if result.lbfgs:
-            about["lbfgs"] = {key: result.lbfgs[key] for key in ("objective", "iterations", "evaluations")}
-        self._net = network, about
+            self._about["lbfgs"] = {key: result.lbfgs[key] for key in ("objective", "iterations", "evaluations")}
+        return self._network
 
     def run(self, *, track: Callable[[Any], Any] | None = None, extra: dict[str, Any] | None = None) -> Published:
         """Train if need be, audit, measure, write.
@@ -185,15 +189,13 @@ class Publication:
             CheckFailedError: the network does not give its golden outputs, or the ONNX graph does not agree with it.
             Whatever `train`, `load_data` and `analyze` raise. In all cases what was there before is there.
         """
-        if self._net is None:
-            self.train()
-        network, about = self._net
+        network = self.train() if self._network is None else self._network
         data, part = load_data(self.recipe.data.name, self.data_dir), self.recipe.data
         splits = {"train": part.train, "validation": part.validation, "test": part.test}
         metrics = {name: evaluate_network(network, *data.select(split)) for name, split in splits.items() if split}
         named = {"name": data.identifier, "split": part.train}
         audit = analyze(network, *data.select(part.train), data=named, track=track)
-        about = about | (extra or {}) | self._facts(data)
+        about = self._about | (extra or {}) | self._facts(data)
         onnx = self._write(network, data, metrics, audit, about)
         return Published(self.recipe.name, self.folder, self.preset is None, metrics, audit, onnx)
 
@@ -214,14 +216,11 @@ class Publication:
         """What follows from recipe and data."""
         x, _ = data.select(self.recipe.data.train)
         record = DATASETS.get(data.name)
+        edges = [float(f"{edge:.6g}") for edge in (x.min(), x.max())]
         facts: dict[str, Any] = {
             "licence": self.recipe.publish.licence,
             "trained_with": self._trained_with,
-            "input": {
-                "shape": list(x.shape[1:]),
-                "dtype": x.dtype.name,
-                "range": [float(f"{edge:.6g}") for edge in (x.min(), x.max())],
-            },
+            "input": {"shape": list(x.shape[1:]), "dtype": x.dtype.name, "range": edges},
         }
         if record and record.about:
             facts["data"] = {"about": record.about, "licence": record.licence}
