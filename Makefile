@@ -30,22 +30,22 @@ lint: $(READY)
 	$(BIN)/mypy
 
 bench: $(READY)
-	$(BIN)/python benchmarks/speed/onnx_latency.py
-	$(BIN)/python benchmarks/speed/step_size_overhead.py
-	$(BIN)/python benchmarks/speed/loop_speed.py
-	$(BIN)/python benchmarks/speed/replicas.py
+	$(BIN)/python -m benchmarks.speed.onnx_latency
+	$(BIN)/python -m benchmarks.speed.step_size_overhead
+	$(BIN)/python -m benchmarks.speed.loop_speed
+	$(BIN)/python -m benchmarks.speed.replicas
 
 # Time and memory of an audit; MNIST through TFDS, or TFDS_DATA_DIR.
 audit-cost: $(READY)
-	$(BIN)/python benchmarks/speed/audit_cost.py
+	$(BIN)/python -m benchmarks.speed.audit_cost
 
 # Kills real trainers at random moments and compares what they resume to: `make soak KILLS=100`.
 KILLS ?= 3
 soak: $(READY)
-	$(BIN)/python benchmarks/robustness/soak.py --kills $(KILLS)
+	$(BIN)/python -m benchmarks.robustness.soak --kills $(KILLS)
 
 docs: $(READY)
-	$(BIN)/python benchmarks/write_tables.py
+	$(BIN)/python -m benchmarks.tables
 	$(BIN)/python docs/rooms.py
 	$(BIN)/python docs/render.py
 	$(BIN)/python docs/api.py $(API)

@@ -28,10 +28,11 @@ ROOT = Path(__file__).parent.parent
 
 
 def test_bad_inputs_are_refused_clearly(tmp_path):
-    script, table = ROOT / "benchmarks" / "robustness" / "bad_inputs.py", tmp_path / "table.csv"
+    table, command = tmp_path / "table.csv", [sys.executable, "-m", "benchmarks.robustness.bad_inputs"]
     done = subprocess.run(
-        [sys.executable, str(script), "--count", "240", "--seed", "7", "--processes", "2", "--out", str(table)],
-        capture_output=True, text=True, check=False, timeout=500, env=os.environ | {"PYTHONPATH": str(ROOT)},
+        [*command, "--count", "240", "--seed", "7", "--processes", "2", "--out", str(table)],
+        capture_output=True, text=True, check=False, timeout=500, cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-1000:]
     *readers, whole = csv.DictReader(table.read_text().splitlines())

@@ -1,6 +1,6 @@
 """Bad input to every reader of the project: each must be refused with one clear sentence, and leave nothing behind.
 
-    python benchmarks/robustness/bad_inputs.py [--count N] [--seed N] [--reader NAME] [--out FILE]
+    python -m benchmarks.robustness.bad_inputs [--count N] [--seed N] [--reader NAME] [--out FILE]
 
 Generates N spoiled inputs (seeded) over all readers. Each must end in one of two ways: refused by an error of ours, its
 message one bounded line that names the file or the field; or accepted and usable, because the change did no harm.
@@ -11,8 +11,6 @@ A worker process does the reading; when it crashes or hangs, the input is counte
 next. A sample of the command lines also goes through the real `leaky-zoo` process. Writes bad_inputs.csv.
 """
 
-import argparse
-import csv
 import json
 import os
 import queue
@@ -24,6 +22,8 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
+import warnings
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -31,69 +31,57 @@ from typing import Any
 
 import psutil
 
-HERE = Path(__file__).parent
+from benchmarks.common import ROOT, options, write_table
+from leaky_zoo.errors import InvalidInputError, LeakyZooError
+
+TABLE = Path(__file__).with_suffix(".csv")
 LIMIT_SECONDS = 20.0  # of the processor
 WALL_LIMIT_SECONDS = 300.0
 # Shares of the readers, out of 20,000.
 SHARES = {
-    "recipe": 2500,
-    "sweep": 1700,
-    "preset metadata.json": 1300,
-    "preset config.json": 1200,
-    "preset weights": 900,
-    "preset golden.npz": 900,
-    "preset name": 500,
-    "audit": 1400,
-    "audit part .npz": 500,
-    ".keras": 1600,
-    "user .npz": 1900,
-    "onnx inspect": 1200,
-    "onnx describe": 1200,
-    "onnx verify": 1200,
-    "onnx runtime": 1200,
+    "recipe": 2500, "sweep": 1700, "preset metadata.json": 1300, "preset config.json": 1200, "preset weights": 900,
+    "preset golden.npz": 900, "preset name": 500, "audit": 1400, "audit part .npz": 500, ".keras": 1600,
+    "user .npz": 1900, "onnx inspect": 1200, "onnx describe": 1200, "onnx verify": 1200, "onnx runtime": 1200,
     "command line": 800,
-}
+}  # fmt: skip
 OUTCOMES = ("refused", "accepted", "unclear", "traceback", "hang", "left files", "ran code")
 BAD = OUTCOMES[2:]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, default=sum(SHARES.values()))
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--reader", choices=SHARES, help="one reader alone")
-    parser.add_argument("--workers", type=int, default=1, help="worker processes")
-    parser.add_argument("--processes", type=int, default=40, help="command lines that also go through a real process")
-    parser.add_argument("--out", type=Path, default=HERE / "bad_inputs.csv")
-    parser.add_argument("--worker", help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.worker:
-        work(Path(arguments.worker), arguments.seed)
+    """Spoil, read, judge, and write the table."""
+    chosen = options(__doc__, count=sum(SHARES.values()), seed=0, reader=str, workers=1, processes=40, out=TABLE,
+                     _worker=Path)  # fmt: skip
+    if chosen.worker:
+        work(chosen.worker, chosen.seed)
         return
+    if chosen.reader not in (None, *SHARES):
+        raise InvalidInputError(f"--reader is one of {', '.join(SHARES)}. Received: {chosen.reader}")
     total = sum(SHARES.values())
     todo = [
         (name, index)
         for name, share in SHARES.items()
-        if arguments.reader in (None, name)
-        for index in range(max(1, round(share * arguments.count / total)))
+        if chosen.reader in (None, name)
+        for index in range(max(1, round(share * chosen.count / total)))
     ]
     place = Path(tempfile.mkdtemp())
     begin = time.perf_counter()
     try:
-        counts, examples = share_out(todo, arguments.seed, place, arguments.workers)
-        if arguments.reader in (None, "command line") and arguments.processes:
-            counts["leaky-zoo process"] = real_processes(arguments.processes, arguments.seed, place, examples)
+        counts = share_out(todo, chosen.seed, place, chosen.workers)
+        if chosen.reader in (None, "command line") and chosen.processes:
+            counts["leaky-zoo process"] = real_processes(chosen.processes, chosen.seed, place)
     finally:
         shutil.rmtree(place, ignore_errors=True)
-    report(counts, examples, arguments.out)
-    print(f"{sum(map(Counter.total, counts.values())):,} inputs in {time.perf_counter() - begin:.0f} s")
-    if any(counter[outcome] for counter in counts.values() for outcome in BAD):
+    rows = [{"reader": name, "inputs": c.total(), **{key: c[key] for key in OUTCOMES}} for name, c in counts.items()]
+    whole = {"reader": "all", **{key: sum(row[key] for row in rows) for key in ("inputs", *OUTCOMES)}}
+    write_table(chosen.out, [*rows, whole], seed=chosen.seed)
+    print(chosen.out.read_text())
+    print(f"{whole['inputs']:,} inputs in {time.perf_counter() - begin:.0f} s")
+    if any(whole[outcome] for outcome in BAD):
         sys.exit(1)
 
 
-def share_out(
-    todo: list[tuple[str, int]], seed: int, place: Path, workers: int
-) -> tuple[dict[str, Counter[str]], list[dict[str, Any]]]:
+def share_out(todo: list[tuple[str, int]], seed: int, place: Path, workers: int) -> dict[str, Counter[str]]:
     """The inputs over several workers, every n-th to each; what an input is does not depend on it."""
     places = [place / str(worker) for worker in range(workers)]
     for each in places:
@@ -101,56 +89,48 @@ def share_out(
     with ThreadPoolExecutor(workers) as pool:
         parts = list(pool.map(lambda row: drive(todo[row::workers], seed, places[row]), range(workers)))
     counts: dict[str, Counter[str]] = {name: Counter() for name in dict.fromkeys(name for name, _ in todo)}
-    for found, _ in parts:
+    for found in parts:
         for name, counter in found.items():
             counts[name] += counter
-    return counts, [example for _, examples in parts for example in examples]
+    return counts
 
 
-def drive(todo: list[tuple[str, int]], seed: int, place: Path) -> tuple[dict[str, Counter[str]], list[dict[str, Any]]]:
+def drive(todo: list[tuple[str, int]], seed: int, place: Path) -> dict[str, Counter[str]]:
     """Feed a worker; start another one where it dies or hangs."""
     counts: dict[str, Counter[str]] = {}
-    examples: list[dict[str, Any]] = []
     seconds: Counter[str] = Counter()
     at = 0
     while at < len(todo):
         worker = subprocess.Popen(
-            [sys.executable, __file__, "--worker", str(place), "--seed", str(seed)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=(place / "words.txt").open("w"),
-            text=True,
+            [sys.executable, "-m", __spec__.name, "--worker", str(place), "--seed", str(seed)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=(place / "words.txt").open("w"), text=True, cwd=ROOT,
             env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "LEAKY_ZOO_MODELS": str(place / "good")},
-        )
+        )  # fmt: skip
         assert worker.stdin and worker.stdout
         answers: queue.SimpleQueue[str] = queue.SimpleQueue()
         threading.Thread(target=listen, args=(worker.stdout, answers), daemon=True).start()
         answers.get(timeout=300)  # ready
-        while at < len(todo):
-            reader, index = todo[at]
+        for reader, index in todo[at:]:
             asked = time.perf_counter()
             worker.stdin.write(json.dumps([reader, index]) + "\n")
             worker.stdin.flush()
             line = wait_for(answers, worker.pid)
-            if line is None:
-                line = json.dumps({"outcome": "hang", "words": ""})
-                worker.kill()
-            answer = json.loads(line) if line else {"outcome": "traceback", "words": f"crash, {worker.wait()}"}
+            answer = {"outcome": "hang", "words": ""}
+            if line is not None:
+                answer = json.loads(line) if line else {"outcome": "traceback", "words": f"crash, {worker.wait()}"}
             counts.setdefault(reader, Counter())[answer["outcome"]] += 1
             seconds[reader] += time.perf_counter() - asked
-            if answer["outcome"] in BAD or answer.get("example"):
-                examples.append({"reader": reader, "index": index, **answer})
             if answer["outcome"] in BAD:
                 print(reader, index, answer["outcome"], answer["words"][-700:], flush=True)
             at += 1
-            if not line or answer["outcome"] == "hang":
+            if not line:
                 break
             if sys.stderr.isatty() and at % 20 == 0:
                 print(f"\r{at:,}/{len(todo):,}", end="", file=sys.stderr)
         worker.kill()
         worker.wait()
     print("seconds:", ", ".join(f"{name} {spent:.0f}" for name, spent in seconds.most_common()))
-    return counts, examples
+    return counts
 
 
 def wait_for(answers: "queue.SimpleQueue[str]", pid: int) -> str | None:
@@ -167,6 +147,7 @@ def wait_for(answers: "queue.SimpleQueue[str]", pid: int) -> str | None:
 
 
 def processor_seconds(pid: int) -> float:
+    """Processor time of a process; 0 of one that is gone."""
     try:
         times = psutil.Process(pid).cpu_times()
     except psutil.NoSuchProcess:
@@ -183,10 +164,9 @@ def listen(stream: Any, answers: "queue.SimpleQueue[str]") -> None:
 
 def work(place: Path, seed: int) -> None:
     """Read what the driver asks for, one input after another."""
-    sys.path.insert(0, str(HERE))
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
-    from fuzz.readers import make_good, make_readers
+    from benchmarks.robustness.fuzz.readers import make_good, make_readers
 
     (place / "good").mkdir(exist_ok=True)
     readers = make_readers(make_good(place / "good"))
@@ -202,11 +182,6 @@ def work(place: Path, seed: int) -> None:
 
 def one(reader: Any, chance: random.Random, room: Path) -> dict[str, Any]:
     """Spoil, read, judge."""
-    import traceback
-    import warnings
-
-    from leaky_zoo.errors import LeakyZooError
-
     subject = reader.spoil(room, chance)
     before = listing(room)
     answer = {"outcome": "accepted", "words": ""}
@@ -230,36 +205,31 @@ def one(reader: Any, chance: random.Random, room: Path) -> dict[str, Any]:
 
 
 def listing(room: Path) -> set[str]:
+    """All that is there."""
     return {str(path.relative_to(room)) for path in room.rglob("*")}
 
 
-def real_processes(count: int, seed: int, place: Path, examples: list[dict[str, Any]]) -> Counter[str]:
+def real_processes(count: int, seed: int, place: Path) -> Counter[str]:
     """Command lines through the real command."""
-    sys.path.insert(0, str(HERE))
-    from fuzz.readers import make_good, spoil_command
+    from benchmarks.robustness.fuzz.commands import spoil_command
+    from benchmarks.robustness.fuzz.readers import make_good
 
     (place / "good").mkdir()
     good = make_good(place / "good")
-    files = {path.name: path.read_bytes() for path in good.preset.iterdir()}
     counter: Counter[str] = Counter()
     environment = os.environ | {"LEAKY_ZOO_MODELS": str(place / "good")}
     for index in range(count):
         room = place / f"process-{index}"
         room.mkdir()
         chance = random.Random(f"{seed}/process/{index}")
-        words = spoil_command(room, files, good.onnx.read_bytes(), good.keras.read_bytes(), chance)
+        words = spoil_command(room, good.onnx.read_bytes(), good.keras.read_bytes(), chance)
         before = listing(room)
         command = [sys.executable, "-m", "leaky_zoo", *words]
         try:
             done = subprocess.run(
-                command,
-                cwd=room,
-                capture_output=True,
-                timeout=120,
-                check=False,
-                env=environment,
+                command, cwd=room, capture_output=True, timeout=120, check=False, env=environment,
                 stdin=subprocess.DEVNULL,
-            )
+            )  # fmt: skip
         except subprocess.TimeoutExpired:
             outcome, said = "hang", ""
         else:
@@ -272,21 +242,7 @@ def real_processes(count: int, seed: int, place: Path, examples: list[dict[str, 
         counter[outcome] += 1
         if outcome in BAD:
             print("process", index, outcome, words, said[-700:], flush=True)
-            examples.append({"reader": "leaky-zoo process", "index": index, "outcome": outcome, "words": said[-2000:]})
     return counter
-
-
-def report(counts: dict[str, Counter[str]], examples: list[dict[str, Any]], out: Path) -> None:
-    rows = [{"reader": name, "inputs": c.total(), **{key: c[key] for key in OUTCOMES}} for name, c in counts.items()]
-    whole = {"reader": "all", **{key: sum(row[key] for row in rows) for key in ("inputs", *OUTCOMES)}}
-    with out.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(whole), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows([*rows, whole])
-    width = max(len(row["reader"]) for row in rows)
-    print("reader".ljust(width), *("inputs", *OUTCOMES), sep="  ")
-    for row in [*rows, whole]:
-        print(row["reader"].ljust(width), *(f"{row[key]:>{len(key)}}" for key in ("inputs", *OUTCOMES)), sep="  ")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Kill real trainers at random moments, resume them, and compare every bit with an uninterrupted run.
 
-    make soak KILLS=100          or          python benchmarks/robustness/soak.py --kills 100 [--record]
+    make soak KILLS=100          or          python -m benchmarks.robustness.soak --kills 100 [--record]
 
 Each kill is a SIGKILL of a `leaky-zoo train --resume` process; the next process on the same folder is its resume, and
 may be killed in turn. A third of the kills wait for a checkpoint that is being written, a tenth hit the start of the
@@ -9,9 +9,7 @@ with those of the uninterrupted run, which keeps all of its own; at the end of a
 A resume counts as identical when everything after it was. `--record` writes soak.csv.
 """
 
-import argparse
 import contextlib
-import csv
 import json
 import random
 import shutil
@@ -29,8 +27,11 @@ from pathlib import Path
 import numpy as np
 from rich.progress import Progress
 
-RESULTS = Path(__file__).with_suffix(".csv")
+from benchmarks.common import options, write_table
+
+TABLE = Path(__file__).with_suffix(".csv")
 TIMEOUT = 600
+KINDS = ("inside a checkpoint write", "in training", "in the L-BFGS phase", "before training")
 AHEAD = 25  # checkpoints that a process may write before it is killed
 RECIPE = """
 name: soak
@@ -58,6 +59,7 @@ class Tally:
     runs: int = 0
 
     def claim(self) -> bool:
+        """Whether there is a kill left, which the caller now makes."""
         with self.lock:
             if self.claimed == self.wanted:
                 return False
@@ -65,12 +67,15 @@ class Tally:
             return True
 
     def give_back(self) -> None:
+        """The process had ended before it could be killed."""
         with self.lock:
             self.claimed -= 1
 
 
-def start(recipe: Path, folder: Path, *options: str) -> subprocess.Popen:
-    command = [sys.executable, "-m", "leaky_zoo", "train", str(recipe), "--out", str(folder), "--resume", *options]
+def start(recipe: Path, folder: Path, keep: int) -> subprocess.Popen:
+    """A trainer, from the folder's last checkpoint."""
+    command = [sys.executable, "-m", "leaky_zoo", "train", str(recipe), "--out", str(folder), "--resume"]
+    command += ["--keep-checkpoints", str(keep)]
     with (folder.parent / f"{folder.name}.err").open("ab") as said:
         return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=said)
 
@@ -111,11 +116,13 @@ def names_up_to(folder: Path, names: list[str]) -> list[str]:
 
 
 def wait(process: subprocess.Popen, seconds: float) -> None:
+    """At most so long."""
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(seconds)
 
 
 def wait_until(process: subprocess.Popen, true, pause: float = 0.01, limit: float = TIMEOUT) -> bool:
+    """Whether it came true while the process ran."""
     deadline = time.monotonic() + limit
     while process.poll() is None and time.monotonic() < deadline:
         if true():
@@ -125,6 +132,7 @@ def wait_until(process: subprocess.Popen, true, pause: float = 0.01, limit: floa
 
 
 def owner(folder: Path) -> int | None:
+    """The process that trains there."""
     try:
         return json.loads((folder / ".lock-owner.json").read_text())["pid"]
     except (OSError, ValueError):
@@ -132,6 +140,7 @@ def owner(folder: Path) -> int | None:
 
 
 def asides(folder: Path) -> list[str]:
+    """Checkpoints that are being written."""
     try:
         names = [path.name for path in (folder / "checkpoints").iterdir()]
     except OSError:
@@ -140,12 +149,14 @@ def asides(folder: Path) -> list[str]:
 
 
 def checkpoint_names(folder: Path) -> list[str]:
+    """Checkpoints, oldest first."""
     place = folder / "checkpoints"
     return sorted(path.name for path in place.iterdir() if path.name.startswith("step-")) if place.is_dir() else []
 
 
-def state(path: Path) -> dict:
-    return {**json.loads((path / "state.json").read_text()), "seconds": None}
+def timeless(path: Path) -> dict:
+    """A JSON object but for its seconds."""
+    return {**json.loads(path.read_text()), "seconds": None}
 
 
 def differences(folder: Path, whole: Path, finished: bool) -> list[str]:
@@ -153,13 +164,13 @@ def differences(folder: Path, whole: Path, finished: bool) -> list[str]:
     found = []
     for name in checkpoint_names(folder):
         one, two = folder / "checkpoints" / name, whole / "checkpoints" / name
-        if (one / "arrays.npz").read_bytes() != (two / "arrays.npz").read_bytes() or state(one) != state(two):
+        same = (one / "arrays.npz").read_bytes() == (two / "arrays.npz").read_bytes()
+        if not same or timeless(one / "state.json") != timeless(two / "state.json"):
             found.append(f"{folder.name}: checkpoint {name}")
     if finished:
         if (folder / "log.csv").read_bytes() != (whole / "log.csv").read_bytes():
             found.append(f"{folder.name}: log.csv")
-        results = [{**json.loads((f / "result.json").read_text()), "seconds": None} for f in (folder, whole)]
-        if results[0] != results[1]:
+        if timeless(folder / "result.json") != timeless(whole / "result.json"):
             found.append(f"{folder.name}: result.json")
         if weights(folder) != weights(whole):
             found.append(f"{folder.name}: model.keras")
@@ -169,6 +180,7 @@ def differences(folder: Path, whole: Path, finished: bool) -> list[str]:
 
 
 def weights(folder: Path) -> bytes:
+    """As they are saved."""
     with zipfile.ZipFile(folder / "model.keras") as file:
         return file.read("model.weights.h5")
 
@@ -182,7 +194,7 @@ def soak(recipe: Path, folder: Path, whole: Path, seconds: float, tally: Tally, 
             killing = tally.claim()
             if not killing and not resumes:
                 return  # nothing left to do, and nothing open
-            process = start(recipe, run, "--keep-checkpoints", str(chance.choice((1, 2, 5))))
+            process = start(recipe, run, chance.choice((1, 2, 5)))
             kind = kill_at_random(process, run, chance, names, seconds) if killing else None
             if kind is None:
                 if killing:
@@ -206,59 +218,61 @@ def soak(recipe: Path, folder: Path, whole: Path, seconds: float, tally: Tally, 
             resumes += 1
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=3)
-    parser.add_argument("--jobs", type=int, default=2, help="trainers at a time")
-    parser.add_argument("--seed", type=int, default=None, help="of the moments; default: another one each time")
-    parser.add_argument("--record", action="store_true", help="write soak.csv")
-    arguments = parser.parse_args()
-    seed = random.SystemRandom().randrange(10**6) if arguments.seed is None else arguments.seed
-    begin, tally = time.perf_counter(), Tally(arguments.kills)
-    folder = Path(tempfile.mkdtemp(prefix="leaky-zoo-soak-"))
+def make_recipe(folder: Path) -> Path:
+    """The recipe of all runs, and its data."""
     source = np.random.default_rng(0)
     x = source.normal(size=(600, 8)).astype("float32")
     np.savez(folder / "data.npz", x=x, y=np.stack([np.abs(x[:, 0]), x[:, 1] * x[:, 2]], axis=1))
     recipe = folder / "recipe.yaml"
     recipe.write_text(RECIPE.format(data=folder / "data.npz"))
-    whole = folder / "whole"
-    print(f"{arguments.kills} kills, seed {seed}, in {folder}", flush=True)
-    with Progress(transient=True) as progress, ThreadPoolExecutor(arguments.jobs) as pool:
-        task = progress.add_task("the uninterrupted run", total=arguments.kills)
+    return recipe
+
+
+def uninterrupted(recipe: Path, whole: Path) -> float:
+    """The run that all others are compared with; its seconds, from when it trains."""
+    process = start(recipe, whole, 1_000_000)
+    wait_until(process, lambda: owner(whole) == process.pid)
+    live = time.perf_counter()
+    if code := process.wait(TIMEOUT):
+        raise SystemExit(f"The uninterrupted run ended with exit code {code}: see {whole}.err")
+    return time.perf_counter() - live
+
+
+def main(kills: int, jobs: int, seed: int, record: bool) -> None:
+    """Kill, resume, compare, and say how it went."""
+    begin, tally = time.perf_counter(), Tally(kills)
+    folder = Path(tempfile.mkdtemp(prefix="leaky-zoo-soak-"))
+    recipe, whole = make_recipe(folder), folder / "whole"
+    print(f"{kills} kills, seed {seed}, in {folder}", flush=True)
+    with Progress(transient=True) as progress, ThreadPoolExecutor(jobs) as pool:
+        task = progress.add_task("the uninterrupted run", total=kills)
 
         def tick(kind: str) -> None:
             progress.update(task, advance=1, description=f"killed {kind}")
             if not progress.console.is_terminal:
-                print(f"{sum(tally.kinds.values())} of {arguments.kills} killed, this one {kind}", flush=True)
+                print(f"{sum(tally.kinds.values())} of {kills} killed, this one {kind}", flush=True)
 
-        reference = start(recipe, whole, "--keep-checkpoints", "1000000")
-        wait_until(reference, lambda: owner(whole) == reference.pid)
-        live = time.perf_counter()
-        if code := reference.wait(TIMEOUT):
-            raise SystemExit(f"The uninterrupted run ended with exit code {code}: see {whole}.err")
-        seconds = time.perf_counter() - live
-        chains = [
-            pool.submit(soak, recipe, folder, whole, seconds, tally, seed + row, tick) for row in range(arguments.jobs)
-        ]
+        seconds = uninterrupted(recipe, whole)
+        chains = [pool.submit(soak, recipe, folder, whole, seconds, tally, seed + row, tick) for row in range(jobs)]
         for chain in chains:
             chain.result()
     for kind, count in sorted(tally.kinds.items()):
         print(f"{count:4d} {kind}")
     for line in tally.differences:
         print(f"different: {line}")
-    if arguments.record:
-        with RESULTS.open("w", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(["kills", "resumes_bit_identical", *(kind.replace(" ", "_") for kind in KINDS), "runs"])
-            writer.writerow([arguments.kills, tally.identical, *(tally.kinds[kind] for kind in KINDS), tally.runs])
+    if record:
+        kinds = {kind.replace(" ", "_"): tally.kinds[kind] for kind in KINDS}
+        row = {"kills": kills, "resumes_bit_identical": tally.identical, **kinds, "runs": tally.runs}
+        write_table(TABLE, [row], seed=seed)
     print(f"{len(checkpoint_names(whole))} checkpoints in a run, {time.perf_counter() - begin:.0f} s")
-    print(f"{tally.identical}/{arguments.kills} resumes bit-identical")
-    if tally.identical != arguments.kills:
+    print(f"{tally.identical}/{kills} resumes bit-identical")
+    if tally.identical != kills:
         raise SystemExit(1)
     shutil.rmtree(folder)
 
 
-KINDS = ("inside a checkpoint write", "in training", "in the L-BFGS phase", "before training")
-
 if __name__ == "__main__":
-    main()
+    # `--jobs`: trainers at a time; `--seed`: of the moments, another one each time where none is given.
+    chosen = options(__doc__, kills=3, jobs=2, seed=int, record=False)
+    moments = random.SystemRandom().randrange(10**6) if chosen.seed is None else chosen.seed
+    main(chosen.kills, chosen.jobs, moments, chosen.record)

@@ -1,6 +1,6 @@
 """A sweep of 24 runs that is killed twice and resumed: is it complete, is nothing left running, what it cost.
 
-    python benchmarks/robustness/sweep_kill.py [--jobs N] [--seed N] [--keep DIR]
+    python -m benchmarks.robustness.sweep_kill [--jobs N] [--seed N] [--keep DIR]
 
 L~ x schedule x seed on the optical digits. First the sweep's whole process group gets SIGKILL at a random moment, later
 the sweep's process alone; then it runs to its end, and once more to see that nothing is run again. The runs that were
@@ -8,7 +8,6 @@ at work when a kill came are trained again without any kill, and their weights c
 sweep_kill.json, sweep_kill.csv (one row for each run) and docs/images/sweep.png.
 """
 
-import argparse
 import json
 import os
 import random
@@ -19,17 +18,19 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import psutil
 
-from leaky_zoo.io.files import replacing, write_json, write_text
+from benchmarks.common import options, save
+from leaky_zoo.io.files import write_json, write_text
 from leaky_zoo.sweeps import RunState, Sweep, SweepFolder, collect_rows
 from leaky_zoo.sweeps.engine import cores
 from leaky_zoo.sweeps.figures import plot_sweep
 from leaky_zoo.sweeps.report import to_csv
 from leaky_zoo.sweeps.supervise import THREAD_VARIABLES, installed_versions
 
-HERE = Path(__file__).parent
+TABLE = Path(__file__).with_suffix(".csv")
 SWEEP = """
 name: digits
 recipe:
@@ -46,73 +47,18 @@ grid:
 """
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--seed", type=int, default=0, help="of the moments of the kills")
-    parser.add_argument("--keep", type=Path, help="folder to work in and to keep")
-    arguments = parser.parse_args()
-    place = arguments.keep or Path(tempfile.mkdtemp())
-    place.mkdir(parents=True, exist_ok=True)
-    try:
-        measure(place, arguments.jobs, random.Random(arguments.seed))
-    finally:
-        if not arguments.keep:
-            shutil.rmtree(place)
-
-
 def measure(place: Path, jobs: int, moments: random.Random) -> None:
-    file, folder = place / "sweep.yaml", place / "sweep"
+    """Kill twice, go on to the end, and write what was found."""
+    file, out = place / "sweep.yaml", SweepFolder(place / "sweep")
     file.write_text(SWEEP)
-    sweep, out = Sweep.read(file), SweepFolder(folder)
-    command = [sys.executable, "-m", "leaky_zoo", "sweep", str(file), "--out", str(folder), "--jobs", str(jobs)]
-    kills, walls, interrupted = [], [], set()
+    sweep = Sweep.read(file)
+    command = [sys.executable, "-m", "leaky_zoo", "sweep", str(file), "--out", str(out.path), "--jobs", str(jobs)]
+    kills, interrupted = [], set()
     for whole_group in (True, False):
-        begin = time.monotonic()
-        process = subprocess.Popen(command, start_new_session=True, stderr=subprocess.DEVNULL)
-        # A moment when runs are at work, somewhere in the next third of the sweep.
-        target = len(finished(out)) + moments.randint(3, 7)
-        while process.poll() is None and len(finished(out)) < target:
-            time.sleep(0.2)
-        time.sleep(moments.uniform(0, 10))
-        assert process.poll() is None, "the sweep ended before it could be killed"
-        working = trainers(folder)
-        before = set(finished(out))
-        (os.killpg if whole_group else os.kill)(process.pid, signal.SIGKILL)
-        process.wait()
-        walls.append(time.monotonic() - begin)
-        gone = time.monotonic()
-        while trainers(folder) and time.monotonic() - gone < 30:
-            time.sleep(0.02)
-        left = time.monotonic() - gone
-        assert not trainers(folder), "a trainer has outlived its sweep"
-        names = {name for name, run in ((run.name, run) for run in out.runs()) if run.state() == RunState.STARTED}
-        interrupted |= names
-        kills.append(
-            {
-                "signal": "SIGKILL",
-                "to": "process group" if whole_group else "sweep process",
-                "seconds_after_start": round(walls[-1], 1),
-                "runs_done": len(before),
-                "trainers_at_work": len(working),
-                "seconds_until_all_trainers_were_gone": round(left, 2),
-            }
-        )
+        kills.append(kill(command, out, moments, whole_group))
+        interrupted |= {run.name for run in out.runs() if run.state() == RunState.STARTED}
         print(kills[-1], flush=True)
-    kept = {
-        run.name: (run.result.stat().st_mtime_ns, run.read_status()["attempts"])
-        for run in out.runs()
-        if finished_run(run)
-    }
-    begin = time.monotonic()
-    code = subprocess.run(command, check=False).returncode
-    walls.append(time.monotonic() - begin)
-    assert code == 0, f"the resumed sweep ended with {code}"
-    for name, (written, attempts) in kept.items():
-        run = out.run(name)
-        assert run.result.stat().st_mtime_ns == written and run.read_status()["attempts"] == attempts, (
-            f"{name} ran again"
-        )
+    wall = sum(each["seconds_after_start"] for each in kills) + go_on(command, out)
     begin = time.monotonic()
     again = subprocess.run([*command, "--json"], check=True, capture_output=True, text=True)
     assert json.loads(again.stdout)["started_now"] == 0, "a complete sweep started something"
@@ -121,33 +67,68 @@ def measure(place: Path, jobs: int, moments: random.Random) -> None:
     total = sum(row["seconds"] for row in rows)
     result = {
         "runs": len(rows),
-        "done": sum(row["state"] == "done" for row in rows),
+        "done": sum(row["state"] == RunState.DONE for row in rows),
         "jobs": jobs,
         "cores": os.cpu_count(),
         "kills": kills,
         "attempts": sum(row["attempts"] for row in rows),
         "interrupted_runs": sorted(interrupted),
         "interrupted_runs_bit_identical_to_uninterrupted": compare(place, out, sorted(interrupted), jobs),
-        "wall_seconds": round(sum(walls), 1),
+        "wall_seconds": round(wall, 1),
         "sum_of_runs_seconds": round(total, 1),
-        "sum_of_runs_over_wall": round(total / sum(walls), 3),
+        "sum_of_runs_over_wall": round(total / wall, 3),
         "seconds_of_a_sweep_with_nothing_to_do": round(nothing, 1),
         "versions": installed_versions(),
     }
     print(json.dumps(result, indent=2))
-    write_json(HERE / "sweep_kill.json", result)
+    write_json(TABLE.with_suffix(".json"), result)
     private = {"host", "message"}
-    write_text(HERE / "sweep_kill.csv", to_csv([{k: v for k, v in row.items() if k not in private} for row in rows]))
-    with replacing(HERE.parent / "docs" / "images" / "sweep.png") as aside:
-        plot_sweep(rows, sweep, "network.effective_depth", "test/loss").savefig(aside, dpi=110)
+    write_text(TABLE, to_csv([{k: v for k, v in row.items() if k not in private} for row in rows]))
+    save(plot_sweep(rows, sweep, "network.effective_depth", "test/loss"), "sweep")
 
 
-def finished_run(run) -> bool:
-    return run.state() == RunState.DONE
+def kill(command: list[str], out: SweepFolder, moments: random.Random, whole_group: bool) -> dict[str, Any]:
+    """Start the sweep and kill it when runs are at work, somewhere in its next third; what was seen."""
+    begin = time.monotonic()
+    process = subprocess.Popen(command, start_new_session=True, stderr=subprocess.DEVNULL)
+    target = len(finished(out)) + moments.randint(3, 7)
+    while process.poll() is None and len(finished(out)) < target:
+        time.sleep(0.2)
+    time.sleep(moments.uniform(0, 10))
+    assert process.poll() is None, "the sweep ended before it could be killed"
+    working, done = trainers(out.path), len(finished(out))
+    (os.killpg if whole_group else os.kill)(process.pid, signal.SIGKILL)
+    process.wait()
+    wall, gone = time.monotonic() - begin, time.monotonic()
+    while trainers(out.path) and time.monotonic() - gone < 30:
+        time.sleep(0.02)
+    left = time.monotonic() - gone
+    assert not trainers(out.path), "a trainer has outlived its sweep"
+    return {
+        "signal": "SIGKILL", "to": "process group" if whole_group else "sweep process",
+        "seconds_after_start": round(wall, 1), "runs_done": done, "trainers_at_work": len(working),
+        "seconds_until_all_trainers_were_gone": round(left, 2),
+    }  # fmt: skip
+
+
+def go_on(command: list[str], out: SweepFolder) -> float:
+    """Run the sweep to its end; its seconds. What was finished must not have run again."""
+
+    def seen() -> dict[str, tuple]:
+        runs = (out.run(name) for name in finished(out))
+        return {run.name: (run.result.stat().st_mtime_ns, run.read_status()["attempts"]) for run in runs}
+
+    before, begin = seen(), time.monotonic()
+    code = subprocess.run(command, check=False).returncode
+    wall = time.monotonic() - begin
+    assert code == 0, f"the resumed sweep ended with {code}"
+    assert before.items() <= seen().items(), "a finished run ran again"
+    return wall
 
 
 def finished(out: SweepFolder) -> list[str]:
-    return [run.name for run in out.runs() if finished_run(run)]
+    """Names of the runs that are done."""
+    return [run.name for run in out.runs() if run.state() == RunState.DONE]
 
 
 def trainers(folder: Path) -> list[int]:
@@ -169,25 +150,20 @@ def compare(place: Path, out: SweepFolder, names: list[str], jobs: int) -> str:
     for name in names:
         alone = place / "alone" / name
         environment = os.environ | dict.fromkeys(THREAD_VARIABLES, str(max(1, cores() // jobs)))
-        command = [
-            sys.executable,
-            "-m",
-            "leaky_zoo",
-            "train",
-            str(out.run(name).recipe),
-            "--out",
-            str(alone),
-            "--resume",
-        ]
-        subprocess.run(command, check=True, capture_output=True, env=environment)
-        pairs = zip(
-            load_model(alone / "model.keras").get_weights(),
-            load_model(out.run(name).folder / "model.keras").get_weights(),
-            strict=True,
-        )
-        same += all(first.tobytes() == second.tobytes() for first, second in pairs)
+        command = ["-m", "leaky_zoo", "train", str(out.run(name).recipe), "--out", str(alone), "--resume"]
+        subprocess.run([sys.executable, *command], check=True, capture_output=True, env=environment)
+        one, two = (load_model(each / "model.keras").get_weights() for each in (alone, out.run(name).folder))
+        same += all(first.tobytes() == second.tobytes() for first, second in zip(one, two, strict=True))
     return f"{same}/{len(names)}"
 
 
 if __name__ == "__main__":
-    main()
+    # `--seed`: of the moments of the kills; `--keep`: a folder to work in and to keep.
+    chosen = options(__doc__, jobs=2, seed=0, keep=Path)
+    folder = chosen.keep or Path(tempfile.mkdtemp())
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        measure(folder, chosen.jobs, random.Random(chosen.seed))
+    finally:
+        if not chosen.keep:
+            shutil.rmtree(folder)

@@ -1,100 +1,76 @@
 """Width and mu, one at a time around a base: curves of docs/choosing.md.
 
-    python benchmarks/science/choosing.py train [--seeds 0-2] [--shard I/N]
-    python benchmarks/science/choosing.py measure      writes choosing.csv
-    python benchmarks/science/choosing.py draw         writes docs/images/choosing.png from it
+    python -m benchmarks.science.choosing train [--seeds 0-2] [--jobs 2] [--shard I/N]
+    python -m benchmarks.science.choosing measure      writes choosing.csv
+    python -m benchmarks.science.choosing draw         writes docs/images/choosing.png from it
 
 Teacher 30 -> 3 -> 30 (1000 samples) and optical digits (cross-entropy; the seed is the fold too): L~ = 7, 12 equal
 steps, width 64, full batches, 2000 steps of Adam at 0.01 with cosine decay, mu_io = mu. No L-BFGS: these are nets as
 Adam leaves them.
 """
 
+from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 
-from runs import BUILD, IMAGES, ROOT, draw_band, parse, read_rows, train_missing, write_rows
-from teachers import teacher_file
+import numpy as np
 
-RUNS, TABLE = BUILD / "choosing", ROOT / "benchmarks" / "choosing.csv"
+from benchmarks.common import draw_band, read_table, save, write_table
+from benchmarks.science.studies import finished, main, teacher_file
+
+TABLE = Path(__file__).with_suffix(".csv")
 TASKS = {"teacher_k3": 1e-3, "digits": 3e-4}  # with the base's mu
 CHOICES = {
     "width": (16, 32, 64, 128),
     "weight_decay": (0.1, 0.3, 1.0, 3.0, 10.0),  # times the base's
 }
-BASE = {"width": 64, "weight_decay": 1.0}
-FIELDS = ("task", "choice", "value", "seed", "train_loss", "test_error", "directions", "gap", "seconds")
+WIDTH = 64
+BASE = {
+    "data": {"batch_size": "full"},
+    "network": {"depth": 12, "effective_depth": 7.0},
+    "objective": {"ramp": 0.2},
+    "optimizer": {"steps": 2000, "learning_rate": 1e-2},
+    "log_every": 500,
+}
 
 
-def cases(seeds: range):
-    """Every net once: the base belongs to both curves."""
-    seen = set()
-    for seed, (choice, values), task in product(seeds, CHOICES.items(), TASKS):
+def cases(seeds: range) -> Iterator[dict]:
+    """The base belongs to both curves."""
+    for seed, (choice, values), (task, mu) in product(seeds, CHOICES.items(), TASKS.items()):
+        fold = f"optical_digits/fold_{seed % 5}"
+        data = fold if task == "digits" else teacher_file(f"k3_seed{seed}", (30, 3, 30), seed=seed)
         for value in values:
-            settings = tuple(sorted((BASE | {choice: value}).items()))
-            if (seed, task, settings) not in seen:
-                seen.add((seed, task, settings))
-                yield seed, task, settings
+            width, factor = (value, 1.0) if choice == "width" else (WIDTH, value)
+            yield {"data.name": data, "network.width": width, "objective.weight_decay": mu * factor, "seed": seed}
 
 
-def folder_of(seed: int, task: str, settings: tuple) -> Path:
-    """Where a run lives."""
-    return RUNS / "_".join([task, *(f"{name}{value:g}" for name, value in settings), f"seed{seed}"])
-
-
-def recipe_of(seed: int, task: str, settings: tuple):
-    """The base with one choice changed."""
-    from leaky_zoo.training import Recipe
-
-    chosen = dict(settings)
-    if task == "digits":
-        data = f"optical_digits/fold_{seed % 5}"
-    else:
-        data = str(teacher_file(RUNS / f"teacher_seed{seed}.npz", (30, 3, 30), seed=seed))
-    return Recipe.from_dict({
-        "name": f"choosing_{task}", "data": {"name": data, "batch_size": "full"}, "seed": seed, "log_every": 500,
-        "network": {"width": chosen["width"], "depth": 12, "effective_depth": 7.0},
-        "objective": {"weight_decay": TASKS[task] * chosen["weight_decay"], "ramp": 0.2},
-        "optimizer": {"steps": 2000, "learning_rate": 1e-2},
-    })  # fmt: skip
-
-
-def measure_all() -> None:
+def measure() -> None:
     """Losses and the sharpest gap of the weights of every net that is there."""
-    import numpy as np
-
-    from leaky_zoo.cli.console import track
     from leaky_zoo.geometry import largest_gap
-    from leaky_zoo.io.reading import read_json
-    from leaky_zoo.zoo import load_model
 
     rows = []
-    for task, (choice, values), seed in track("measuring")(list(product(TASKS, CHOICES.items(), range(20)))):
-        for value in values:
-            folder = folder_of(seed, task, tuple(sorted((BASE | {choice: value}).items())))
-            if not (folder / "result.json").exists():
-                continue
-            run, net = read_json(folder / "result.json"), load_model(folder / "model.keras")
-            spectra = [np.linalg.svd(block.weight_matrix, compute_uv=False) for block in net.blocks]
-            directions, gap = max(map(largest_gap, spectra), key=lambda found: found[1] or 0.0)
-            test = run["metrics"]["test"]
-            rows.append({
-                "task": task, "choice": choice, "seed": seed, "directions": directions, "gap": gap,
-                "value": value * TASKS[task] if choice == "weight_decay" else float(value),
-                "train_loss": run["metrics"]["train"]["loss"],
-                "test_error": 100 * (1 - test["accuracy"]) if "accuracy" in test else test["loss"],
-                "seconds": run["seconds"],
-            })  # fmt: skip
-    write_rows(TABLE, FIELDS, rows, ("task", "choice", "value", "seed"))
-    print(f"{len(rows)} rows")
+    for run in finished("choosing"):
+        task = "digits" if run.recipe.data.name.startswith("optical_digits") else "teacher_k3"
+        net, metrics = run.load()[0], run.result["metrics"]
+        spectra = [np.linalg.svd(block.weight_matrix, compute_uv=False) for block in net.blocks]
+        directions, gap = max(map(largest_gap, spectra), key=lambda found: found[1] or 0.0)
+        test, chosen = metrics["test"], (run.recipe.network.width, run.recipe.objective.weight_decay)
+        for choice, value, other in (("width", *chosen), ("weight_decay", *chosen[::-1])):
+            if other == (TASKS[task] if choice == "width" else WIDTH):
+                rows.append({
+                    "task": task, "choice": choice, "value": float(value), "seed": run.recipe.seed,
+                    "train_loss": metrics["train"]["loss"],
+                    "test_error": 100 * (1 - test["accuracy"]) if "accuracy" in test else test["loss"],
+                    "directions": directions, "gap": gap, "seconds": run.result["seconds"],
+                })  # fmt: skip
+    write_table(TABLE, rows, ("task", "choice", "value", "seed"))
 
 
 def draw() -> None:
     """For each choice: test error and sharpest gap, mean and 95% interval over seeds."""
     from matplotlib.figure import Figure
 
-    from leaky_zoo.io.files import replacing
-
-    rows = read_rows(TABLE)
+    rows = read_table(TABLE)
     labels = {"width": "width", "weight_decay": "mu"}
     figure = Figure(figsize=(13, 7), layout="constrained")
     panels = figure.subplots(2, 3)
@@ -117,13 +93,8 @@ def draw() -> None:
                 axes.set_xticks(values, [f"{value:g}" for value in values], minor=False)
                 axes.minorticks_off()
         panels[row, 2].legend(frameon=False, fontsize=8)
-    with replacing(IMAGES / "choosing.png") as aside:
-        figure.savefig(aside, dpi=100)
+    save(figure, "choosing", dpi=100)
 
 
 if __name__ == "__main__":
-    chosen = parse(__doc__, "0-2")
-    if chosen.step == "train":
-        train_missing(cases(chosen.seeds), folder_of, recipe_of, chosen.shard)
-    else:
-        {"measure": measure_all, "draw": draw}[chosen.step]()
+    main(__doc__, "choosing", BASE, cases, measure, draw, seeds=range(3))

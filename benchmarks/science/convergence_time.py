@@ -1,6 +1,6 @@
 """Time from where Adam stops to a critical point: plain L-BFGS, Kronecker-factored coordinates, means of iterates.
 
-    python benchmarks/science/convergence_time.py [--seeds 0-2]    writes convergence_time.csv; needs a quiet machine
+    python -m benchmarks.science.convergence_time [--seeds 0-2]    writes convergence_time.csv; needs a quiet machine
 
 The nets of figure 1 at L~ = 7 (teacher 30 -> 3 -> 30, 20 equal steps, width 100, mu = mu_io = 1e-3): 2000 steps of
 Adam, as there, then L-BFGS in float64 from the same weights, until every layer of the middle half of the path
@@ -9,17 +9,17 @@ is scipy's L-BFGS without a restart. `ratio` is to the last method; `ratio_with_
 the sums with Adam's time.
 """
 
-import argparse
-import os
-import sys
 import time
 from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-ROOT = Path(__file__).parent
-TABLE, RUNS = Path(__file__).with_suffix(".csv"), ROOT.parent / "build" / "convergence_time"
-FIELDS = ("seed", "method", "reached", "seconds", "iterations", "objective", "residual_middle",
-          "residual_elsewhere", "adam_seconds", "ratio", "ratio_with_adam")  # fmt: skip
+import numpy as np
+from rich.progress import track
+
+from benchmarks.common import BUILD, markdown, options, read_table, write_table
+from benchmarks.science.paper import figure1
+from benchmarks.science.studies import recipe_of
+
+TABLE = Path(__file__).with_suffix(".csv")
 WANTED, EFFECTIVE_DEPTH = 0.05, 7.0
 METHODS = {
     "plain": {"preconditioner": "none", "iterations": 4000},
@@ -35,12 +35,10 @@ class ReachedError(Exception):
 
 def run(network, x, y, method: str) -> dict:
     """One phase from the weights of `network`, which is changed."""
-    import numpy as np
-
     from leaky_zoo.training import lbfgs
     from leaky_zoo.zoo.recipe import LBFGSPart
 
-    depth, found, done = network.settings["depth"], {}, 0
+    depth, found, done = len(network.blocks), {}, 0
     middle = np.zeros(depth, bool)
     middle[depth // 4 : depth - depth // 4] = True
 
@@ -72,61 +70,39 @@ def run(network, x, y, method: str) -> dict:
     return {"reached": reached, "seconds": time.perf_counter() - started, "iterations": done, **found}
 
 
-def main(seeds: range) -> None:
-    """Measure, and bring the table up to date after each seed."""
-    from runs import write_rows
-
-    for seed in seeds:
-        write_rows(TABLE, FIELDS, one_seed(seed), ("seed", "method"))
-
-
 def one_seed(seed: int) -> list[dict]:
-    """All methods from the same weights."""
-    sys.path.insert(0, str(ROOT / "paper"))
-    import figure1
-
-    from leaky_zoo.cli.console import track
+    """All methods from the same weights, with their ratios to the last one."""
+    # Trained here and not by a sweep: its Adam phase alone is wanted, and its seconds.
     from leaky_zoo.data import load_data
     from leaky_zoo.training import train
 
-    recipe = figure1.recipe_of(seed, EFFECTIVE_DEPTH).model_copy(update={"lbfgs": None, "converge": False})
-    network, result = train(recipe, RUNS / f"seed{seed}_2000", resume=True)
+    recipe = recipe_of(figure1.BASE, next(figure1.cases(range(seed, seed + 1), (EFFECTIVE_DEPTH,))))
+    recipe = recipe.model_copy(update={"lbfgs": None, "converge": False})
+    network, result = train(recipe, BUILD / "convergence_time" / f"seed{seed}_2000", resume=True)
     x, y = load_data(recipe.data.name).select("train")
-    found = {name: run(network.astype("float64"), x, y, name) for name in track(f"seed {seed}")(list(METHODS))}
-    return compared(seed, result.seconds, found)
-
-
-def compared(seed: int, adam_seconds: float, found: dict[str, dict]) -> list[dict]:
-    """Rows of the table, with their ratios to the last method."""
-    rows, best = [], list(found.values())[-1]["seconds"]
+    found = {name: run(network.astype("float64"), x, y, name) for name in track(METHODS, f"seed {seed}")}
+    rows, best, adam = [], list(found.values())[-1]["seconds"], float(result.seconds)
     for name, row in found.items():
-        with_adam = (row["seconds"] + adam_seconds) / (best + adam_seconds)
-        rows.append(row | {"seed": seed, "method": name, "adam_seconds": float(adam_seconds),
-                           "ratio": row["seconds"] / best, "ratio_with_adam": with_adam})  # fmt: skip
+        ratios = {"ratio": row["seconds"] / best, "ratio_with_adam": (row["seconds"] + adam) / (best + adam)}
+        rows.append({"seed": seed, "method": name} | row | {"adam_seconds": adam} | ratios)
     return rows
 
 
 def table() -> str:
     """A line for each method, its seeds side by side."""
-    from runs import read_rows
-
     columns = {"seconds": ("seconds", ".0f"), "iterations": ("iterations", ".0f"), "objective": ("objective", ".4f"),
                "residual elsewhere": ("residual_elsewhere", ".2f"), "times the last": ("ratio", ".1f"),
                "with Adam's time": ("ratio_with_adam", ".1f")}  # fmt: skip
-    lines = [f"| method | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
-    rows = read_rows(TABLE)
+    lines, rows = [], read_table(TABLE)
     for method in METHODS:
         own = [row for row in rows if row["method"] == method]
-        cells = [
+        lines.append((method, *(
             ", ".join(format(float(row[field]), digits) if row["reached"] == "True" else "not reached" for row in own)
             for field, digits in columns.values()
-        ]
-        lines.append(f"| {method} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+        )))  # fmt: skip
+    return markdown(("method", *columns), lines)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", default="0-2")
-    first, _, last = parser.parse_args().seeds.partition("-")
-    main(range(int(first), int(last or first) + 1))
+    for chosen in options(__doc__, seeds=range(3)).seeds:
+        write_table(TABLE, one_seed(chosen), ("seed", "method"), threads="all")

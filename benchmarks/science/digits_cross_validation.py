@@ -1,81 +1,61 @@
 """Test accuracy of the best digits recipe over 5 folds x 5 seeds; writes it into the preset's metadata and card.
 
-    python benchmarks/science/digits_cross_validation.py [--folds 5] [--seeds 5]
-
-One row a run goes to digits_cross_validation.csv; rows that are there already are not run again.
+python -m benchmarks.science.digits_cross_validation train [--seeds 0-4] [--folds 0-4] [--jobs 2]
+python -m benchmarks.science.digits_cross_validation measure      writes digits_cross_validation.csv and the preset's
 """
 
-import argparse
-import csv
-import json
-import tempfile
+import statistics
+from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 
-import numpy as np
-
-from leaky_zoo.analysis import Audit
+from benchmarks.common import read_table, write_table
+from benchmarks.science.studies import finished, main
 from leaky_zoo.io.files import write_json, write_text
-from leaky_zoo.training import Recipe, train
+from leaky_zoo.io.reading import read_json
+from leaky_zoo.training import Recipe
 from leaky_zoo.zoo import list_presets, preset_folder
-from leaky_zoo.zoo.card import write_card
 
-RESULTS = Path(__file__).parent / "digits_cross_validation.csv"
-FIELDS = ["preset", "fold", "seed", "test_accuracy", "test_loss"]
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--folds", type=int, default=5)
-    parser.add_argument("--seeds", type=int, default=5)
-    arguments = parser.parse_args()
-    presets = list_presets("optical_digits")
-    best = max(presets, key=lambda preset: preset["metrics"]["test"]["accuracy"])["name"]
-    recipe = Recipe.read(preset_folder(best) / "recipe.yaml")
-    for seed in range(arguments.seeds):
-        for fold in range(arguments.folds):
-            if (best, str(fold), str(seed)) not in {(r["preset"], r["fold"], r["seed"]) for r in read()}:
-                measure(recipe, fold, seed)
-    accuracies = [float(row["test_accuracy"]) for row in read() if row["preset"] == best]
-    publish(best, recipe, accuracies, arguments.folds, arguments.seeds)
+TABLE = Path(__file__).with_suffix(".csv")
+BEST = max(list_presets("optical_digits"), key=lambda preset: preset["metrics"]["test"]["accuracy"])["name"]
+STUDY = f"cross_validation_{BEST}"
 
 
-def measure(recipe: Recipe, fold: int, seed: int) -> None:
-    data = recipe.data.model_copy(update={"name": f"optical_digits/fold_{fold}"})
-    with tempfile.TemporaryDirectory() as folder:
-        _, result = train(recipe.model_copy(update={"data": data, "seed": seed}), Path(folder) / "run")
-    fresh = not RESULTS.exists()
-    with RESULTS.open("a", newline="") as file:
-        writer = csv.writer(file)
-        if fresh:
-            writer.writerow(FIELDS)
-        test = result.metrics["test"]
-        writer.writerow([recipe.name, fold, seed, f"{test['accuracy']:.6f}", f"{test['loss']:.6f}"])
-    print(fold, seed, result.metrics["test"], flush=True)
+def cases(seeds: range, folds: range) -> Iterator[dict]:
+    """Every fold with every seed."""
+    for seed, fold in product(seeds, folds):
+        yield {"data.name": f"optical_digits/fold_{fold}", "seed": seed}
 
 
-def read() -> list[dict[str, str]]:
-    if not RESULTS.exists():
-        return []
-    with RESULTS.open(newline="") as file:
-        return list(csv.DictReader(file))
+def measure() -> None:
+    """One row for each net; then the preset's metadata and card."""
+    rows = []
+    for run in finished(STUDY):
+        test, fold = run.result["metrics"]["test"], int(run.recipe.data.name[-1])
+        about = {"preset": BEST, "fold": fold, "seed": run.recipe.seed}
+        rows.append(about | {f"test_{key}": f"{test[key]:.6f}" for key in ("accuracy", "loss")})
+    write_table(TABLE, rows, ("preset", "fold", "seed"))
+    publish([row for row in read_table(TABLE) if row["preset"] == BEST])
 
 
-def publish(name: str, recipe: Recipe, accuracies: list[float], folds: int, seeds: int) -> None:
-    folder = preset_folder(name)
-    metadata = json.loads((folder / "metadata.json").read_text())
+def publish(rows: list[dict[str, str]]) -> None:
+    """Write mean and spread into the preset."""
+    from leaky_zoo.analysis import Audit
+    from leaky_zoo.zoo.card import write_card
+
+    folder, accuracies = preset_folder(BEST), [float(row["test_accuracy"]) for row in rows]
+    metadata = read_json(folder / "metadata.json")
     metadata["cross_validation"] = {
-        "folds": folds,
-        "seeds": seeds,
-        "runs": len(accuracies),
-        "accuracy_mean": float(np.mean(accuracies)),
-        "accuracy_std": float(np.std(accuracies, ddof=1)),
-        "accuracy_min": min(accuracies),
-        "accuracy_max": max(accuracies),
-    }
+        "folds": len({row["fold"] for row in rows}), "seeds": len({row["seed"] for row in rows}), "runs": len(rows),
+        "accuracy_mean": statistics.fmean(accuracies), "accuracy_std": statistics.stdev(accuracies),
+        "accuracy_min": min(accuracies), "accuracy_max": max(accuracies),
+    }  # fmt: skip
     write_json(folder / "metadata.json", metadata)
-    write_text(folder / "README.md", write_card(metadata, Audit.load(folder / "audit.json"), recipe))
-    print(name, metadata["cross_validation"])
+    card = write_card(metadata, Audit.load(folder / "audit.json"), Recipe.read(folder / "recipe.yaml"))
+    write_text(folder / "README.md", card)
+    print(BEST, metadata["cross_validation"])
 
 
 if __name__ == "__main__":
-    main()
+    recipe = Recipe.read(preset_folder(BEST) / "recipe.yaml").model_dump(mode="json", exclude={"publish"})
+    main(__doc__, STUDY, recipe, cases, measure, seeds=range(5), folds=range(5))

@@ -1,8 +1,8 @@
 """Accuracy against rank on MNIST at L~ = 7: what `mu`, its peak and the step sizes do, and what a cut costs.
 
-    python benchmarks/science/mnist_rank.py train [--seeds 0-2] [--shard I/N]   TFDS_DATA_DIR names the folder of MNIST
-    python benchmarks/science/mnist_rank.py measure      writes mnist_rank.csv and mnist_directions.csv
-    python benchmarks/science/mnist_rank.py draw         writes docs/images/mnist_rank.png from them
+    python -m benchmarks.science.mnist_rank train [--seeds 0-2] [--jobs 2]   TFDS_DATA_DIR names the folder of MNIST
+    python -m benchmarks.science.mnist_rank measure      writes mnist_rank.csv and mnist_directions.csv
+    python -m benchmarks.science.mnist_rank draw         writes docs/images/mnist_rank.png from them
 
 MLPs of width 256, 12 layers, batches of 256, images moved by up to two pixels, 40 epochs, cosine decay, large steps at
 both ends; the last recipes change one of these. A layer has two spectra: of its weights W_l, and of what it writes,
@@ -12,13 +12,18 @@ least gap of all layers but two. The cut leaves layers 1 and 2 alone and project
 of what it writes, to the rank of that, at most 8. No fine-tuning after it.
 """
 
+from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 
-from runs import BUILD, IMAGES, ROOT, parse, read_rows, train_missing, write_rows
+import numpy as np
 
-RUNS, TABLE = BUILD / "mnist_rank", ROOT / "benchmarks" / "mnist_rank.csv"
-DIRECTIONS = ROOT / "benchmarks" / "mnist_directions.csv"
+from benchmarks.common import markdown, read_table, save, shown, write_table
+from benchmarks.science.studies import finished, main
+from leaky_zoo.sweeps.spec import cell_name
+
+TABLE = Path(__file__).with_suffix(".csv")
+DIRECTIONS = TABLE.with_name("mnist_directions.csv")
 ENDS_LARGE = {"name": "irregular", "amplitude": -2.0}
 # 8 steps at L~ = 7 are all but equal under the cap: rho L~ from 0.85 in the middle to 0.90 at the ends.
 AT_THE_CAP = {"depth": 8, "schedule": {"name": "irregular", "amplitude": -0.15}}
@@ -39,37 +44,30 @@ RECIPES = {
     "constant_3e-3_15_epochs": {"final": 3e-3, "epochs": 15},
 }
 SHOWN, MOST, FIRST = "peak_2e-2", 8, 3
-FIELDS = ("recipe", "seed", "lambda", "peak", "accuracy", "train_accuracy", "rank_from_third", "least_gap_from_third",
-          "weights_rank_from_third", "weights_least_gap_from_third", "ranks", "gaps", "weights_ranks", "weights_gaps",
-          "cut_accuracy", "cut_parameters", "parameters", "seconds")  # fmt: skip
+BASE = {
+    "data": {"name": "mnist", "batch_size": 256, "translation": 2},
+    "objective": {"release_at": 0.65},
+    "optimizer": {"learning_rate": 2e-3},
+}
+NETWORK = {"width": 256, "depth": 12, "effective_depth": 7.0, "schedule": ENDS_LARGE}
 
 
-def folder_of(seed: int, name: str) -> Path:
-    """Where a run lives."""
-    return RUNS / f"{name}_seed{seed}"
-
-
-def recipe_of(seed: int, name: str):
+def cases(seeds: range, recipes: tuple[str, ...] = tuple(RECIPES)) -> Iterator[dict]:
     """The base with one recipe's penalty."""
-    from leaky_zoo.training import Recipe
-
-    chosen = RECIPES[name]
-    network = {"width": 256, "depth": 12, "effective_depth": 7.0, "schedule": ENDS_LARGE} | chosen.get("network", {})
-    mu = float(f"{chosen['final'] / network['effective_depth']:.4g}")
-    return Recipe.from_dict({
-        "name": f"mnist_rank_{name}_seed{seed}", "seed": seed,
-        "data": {"name": "mnist", "batch_size": 256, "translation": 2},
-        "network": network,
-        "objective": {"weight_decay": mu, "io_weight_decay": chosen.get("io", 3e-4),
-                      "peak": chosen.get("peak", 1.0), "release_at": 0.65},
-        "optimizer": {"epochs": chosen.get("epochs", 40), "learning_rate": 2e-3},
-    })  # fmt: skip
+    for seed, name in product(seeds, recipes):
+        chosen = RECIPES[name]
+        network = NETWORK | chosen.get("network", {})
+        yield {f"network.{key}": value for key, value in network.items()} | {
+            "objective.weight_decay": float(f"{chosen['final'] / network['effective_depth']:.4g}"),
+            "objective.io_weight_decay": chosen.get("io", 3e-4),
+            "objective.peak": chosen.get("peak", 1.0),
+            "optimizer.epochs": chosen.get("epochs", 40),
+            "seed": seed,
+        }
 
 
-def rank_and_gap(spectrum) -> tuple[int, float]:
+def rank_and_gap(spectrum: np.ndarray) -> tuple[int, float]:
     """Where the largest ratio of neighbours among the first twenty singular values is."""
-    import numpy as np
-
     ratios = spectrum[:20] / spectrum[1:21]
     return int(np.argmax(ratios)) + 1, float(ratios.max())
 
@@ -77,7 +75,6 @@ def rank_and_gap(spectrum) -> tuple[int, float]:
 def written(net, x) -> list:
     """For each layer, left singular vectors and singular values of what it writes, per square root of the samples."""
     import keras
-    import numpy as np
 
     from leaky_zoo.layers.block import with_ones
 
@@ -92,58 +89,51 @@ def written(net, x) -> list:
     return found
 
 
-def measure_all() -> None:
+def cut(net, main_directions: list[np.ndarray], ranks: list[int]) -> int:
+    """Project the weights from layer `FIRST` on, in place; how many parameters that saves in factored form."""
+    width = net.blocks[0].weight_matrix.shape[0]
+    for block, directions, rank in zip(net.blocks[FIRST - 1 :], main_directions, ranks, strict=True):
+        kept = directions[:, :rank]
+        block.assign_weight_matrix(kept @ (kept.T @ block.weight_matrix))
+    return sum(width * (width + 1) - rank * (2 * width + 1) for rank in ranks)
+
+
+def measure() -> None:
     """Spectra, accuracies and the cut of every net that is there; the directions of one."""
-    import numpy as np
-
-    from leaky_zoo.cli.console import track
-    from leaky_zoo.data import load_data
-    from leaky_zoo.io.reading import read_json
     from leaky_zoo.networks import evaluate_network
-    from leaky_zoo.zoo import load_model
 
-    data = load_data("mnist")
-    x, test, rows = data.select("train")[0][:20_000], data.select("test"), []
-    for name, seed in track("measuring")(list(product(RECIPES, range(20)))):
-        if not (folder_of(seed, name) / "result.json").exists():
-            continue
-        net, run = load_model(folder_of(seed, name) / "model.keras"), read_json(folder_of(seed, name) / "result.json")
-        main = written(net, x)
-        found = [rank_and_gap(spectrum) for _, spectrum in main]
+    rows, names = [], {}
+    for seed, name in product(range(20), RECIPES):
+        names[cell_name(next(cases(range(seed, seed + 1), (name,))))] = name
+    for run in finished("mnist_rank"):
+        name, metrics = names[run.name], run.result["metrics"]
+        net, data = run.load()
+        test, spectra = data.select("test"), written(net, data.select("train")[0][:20_000])
+        found = [rank_and_gap(spectrum) for _, spectrum in spectra]
         weights = [rank_and_gap(np.linalg.svd(block.weight_matrix, compute_uv=False)) for block in net.blocks]
-        if (name, seed) == (SHOWN, 0):
+        if (name, run.recipe.seed) == (SHOWN, 0):
             write_directions(net, test)
-        width, count = net.settings["width"], net.count_params()
-        cuts = [width] * (FIRST - 1) + [min(rank, MOST) for rank, _ in found[FIRST - 1 :]]
-        for block, (directions, _), rank in zip(
-            net.blocks[FIRST - 1 :], main[FIRST - 1 :], cuts[FIRST - 1 :], strict=True
-        ):
-            kept = directions[:, :rank]
-            block.assign_weight_matrix(kept @ (kept.T @ block.weight_matrix))
-        saved = sum(width * (width + 1) - rank * (2 * width + 1) for rank in cuts[FIRST - 1 :])
-        ours = RECIPES[name]
+        later, later_weights, count = found[FIRST - 1 :], weights[FIRST - 1 :], net.count_params()
+        saved = cut(net, [left for left, _ in spectra[FIRST - 1 :]], [min(rank, MOST) for rank, _ in later])
         rows.append({
-            "recipe": name, "seed": seed, "lambda": ours["final"], "peak": ours.get("peak", 1.0),
-            "accuracy": 100 * run["metrics"]["test"]["accuracy"],
-            "train_accuracy": 100 * run["metrics"]["train"]["accuracy"],
-            "rank_from_third": max(rank for rank, _ in found[FIRST - 1 :]),
-            "least_gap_from_third": min(gap for _, gap in found[FIRST - 1 :]),
-            "weights_rank_from_third": max(rank for rank, _ in weights[FIRST - 1 :]),
-            "weights_least_gap_from_third": min(gap for _, gap in weights[FIRST - 1 :]),
+            "recipe": name, "seed": run.recipe.seed, "lambda": RECIPES[name]["final"],
+            "peak": RECIPES[name].get("peak", 1.0), "accuracy": 100 * metrics["test"]["accuracy"],
+            "train_accuracy": 100 * metrics["train"]["accuracy"],
+            "rank_from_third": max(rank for rank, _ in later), "least_gap_from_third": min(gap for _, gap in later),
+            "weights_rank_from_third": max(rank for rank, _ in later_weights),
+            "weights_least_gap_from_third": min(gap for _, gap in later_weights),
             "ranks": " ".join(str(rank) for rank, _ in found), "gaps": " ".join(f"{gap:.1f}" for _, gap in found),
             "weights_ranks": " ".join(str(rank) for rank, _ in weights),
             "weights_gaps": " ".join(f"{gap:.1f}" for _, gap in weights),
             "cut_accuracy": 100 * evaluate_network(net, *test)["accuracy"], "cut_parameters": count - saved,
-            "parameters": count, "seconds": run["seconds"],
+            "parameters": count, "seconds": run.result["seconds"],
         })  # fmt: skip
-        print(rows[-1], flush=True)
-    write_rows(TABLE, FIELDS, rows, ("recipe", "seed"))
+    write_table(TABLE, rows, ("recipe", "seed"), spectra_of_training_samples=20_000)
 
 
 def write_directions(net, test, layer: int = 8) -> None:
     """Class means of the test samples along the main directions of one layer, and what a probe of them reads."""
     import keras
-    import numpy as np
     from sklearn.linear_model import LogisticRegression
 
     x, labels = test
@@ -166,45 +156,35 @@ def write_directions(net, test, layer: int = 8) -> None:
             "probe_accuracy": 100 * float(probe.score(scaled[half:], labels[half:])),
             "class_means": " ".join(f"{mean * np.sqrt(len(x)) / scales[count - 1]:.3f}" for mean in means),
         })  # fmt: skip
-    write_rows(DIRECTIONS, tuple(rows[0]), rows, ("direction",))
+    write_table(DIRECTIONS, rows, ("direction",), test_samples=len(x))
 
 
 def table() -> str:
     """A line for each recipe: mean and interval over seeds, ranks and gaps of each."""
-    import numpy as np
-    from step_sizes.compare import shown
-
     columns = ("recipe", "seeds", "test accuracy, %", "rank from the third layer", "least gap there",
                "rank and gap of the weights", "after the cut, %", "parameters after it")  # fmt: skip
-    lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
-    rows = read_rows(TABLE)
+    lines, rows = [], read_table(TABLE)
     for name in RECIPES:
         nets = [row for row in rows if row["recipe"] == name]
         if nets:
             accuracy, after = (np.array([float(net[k]) for net in nets]) for k in ("accuracy", "cut_accuracy"))
-            cells = [
-                name.replace("_", " "), str(len(nets)), shown(accuracy, 2, sign="-"),
+            lines.append((
+                name.replace("_", " "), len(nets), shown(accuracy, 2),
                 ", ".join(net["rank_from_third"] for net in nets),
                 ", ".join(f"{float(net['least_gap_from_third']):.1f}" for net in nets),
-                ", ".join(
-                    f"{net['weights_rank_from_third']} ({float(net['weights_least_gap_from_third']):.1f})"
-                    for net in nets
-                ),
-                shown(after, 2, sign="-"),
+                ", ".join(f"{n['weights_rank_from_third']} ({float(n['weights_least_gap_from_third']):.1f})"
+                          for n in nets),
+                shown(after, 2),
                 ", ".join(f"{int(net['cut_parameters']) / int(net['parameters']):.0%}" for net in nets),
-            ]  # fmt: skip
-            lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+            ))  # fmt: skip
+    return markdown(columns, lines)
 
 
 def draw() -> None:
     """Accuracy against the gap, what a cut costs, and the class means along the directions."""
-    import numpy as np
     from matplotlib.figure import Figure
 
-    from leaky_zoo.io.files import replacing
-
-    nets, directions = read_rows(TABLE), read_rows(DIRECTIONS)
+    nets, directions = read_table(TABLE), read_table(DIRECTIONS)
     figure = Figure(figsize=(16, 5.2), layout="constrained")
     left, middle, right = figure.subplots(1, 3)
     for place, name in enumerate(RECIPES):
@@ -238,13 +218,8 @@ def draw() -> None:
     right.set_xticks(range(10))
     right.set(xlabel="digit", title=f"class means along the directions after layer {directions[0]['layer']}")
     figure.colorbar(image, ax=right, label="in standard deviations of the direction")
-    with replacing(IMAGES / "mnist_rank.png") as aside:
-        figure.savefig(aside, dpi=110)
+    save(figure, "mnist_rank")
 
 
 if __name__ == "__main__":
-    chosen = parse(__doc__, "0-2")
-    if chosen.step == "train":
-        train_missing(product(chosen.seeds, RECIPES), folder_of, recipe_of, chosen.shard)
-    else:
-        {"measure": measure_all, "draw": draw}[chosen.step]()
+    main(__doc__, "mnist_rank", BASE, cases, measure, draw, seeds=range(3), recipes=tuple(RECIPES))

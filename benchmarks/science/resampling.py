@@ -1,21 +1,17 @@
 """Presets with other numbers of layers: test metrics from averaged weights, fitted ones, and after a short fine-tune.
 
-    python benchmarks/science/resampling.py [--data-dir DIR]    writes resampling.csv
+    python -m benchmarks.science.resampling [--data-dir DIR]    writes resampling.csv
 
 The fit sees at most 20,000 samples of the training split; the fine-tune is two epochs of Adam at 5e-5 on all of it,
 without the dropout of inputs that the MNIST recipes have. One net each, one seed.
 """
 
-import argparse
-import csv
 import math
-import os
 from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-TABLE = Path(__file__).parent / "resampling.csv"
-FIELDS = ("preset", "layers", "schedule", "new_layers", "metric", "given", "given_fine_tuned", "averaged", "fitted",
-          "fine_tuned")  # fmt: skip
+from benchmarks.common import options, write_table
+
+TABLE = Path(__file__).with_suffix(".csv")
 PRESETS = {
     "leaky_mlp_mnist_l7_equidistant": "mnist",
     "leaky_mlp_optical_digits_l7_equidistant": "optical_digits/fold_0",
@@ -64,7 +60,7 @@ def main(data_dir: str | None) -> None:
         fine_tune(control, x, y)
         control = measure(control, test)
         own = net.paths[0].step_size_layer.schedule.name
-        for depth in depths_of(net.settings["depth"], net.effective_depth):
+        for depth in depths_of(len(net.blocks), net.effective_depth):
             for schedule in (None, "irregular" if own == "equidistant" else "equidistant"):
                 try:
                     averaged = resample(net, depth, schedule)
@@ -73,20 +69,17 @@ def main(data_dir: str | None) -> None:
                         raise
                     continue  # the other schedule breaks its cap at this depth
                 fitted = resample(net, depth, schedule, x=x[:FITTED_ON])
-                about = [preset, net.settings["depth"], schedule or f"own ({own})", depth]
-                values = [given, control, measure(averaged, test), measure(fitted, test)]
+                values = {"given": given, "given_fine_tuned": control, "averaged": measure(averaged, test),
+                          "fitted": measure(fitted, test)}  # fmt: skip
                 fine_tune(fitted, x, y)
-                values.append(measure(fitted, test))
-                metric = "accuracy %" if net.task == "classification" else "test loss"
-                rows.append([*about, metric, *(f"{value:.4g}" for value in values)])
-                print(*rows[-1], flush=True)
-    with TABLE.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(FIELDS)
-        writer.writerows(rows)
+                values["fine_tuned"] = measure(fitted, test)
+                rows.append({
+                    "preset": preset, "layers": len(net.blocks), "schedule": schedule or f"own ({own})",
+                    "new_layers": depth, "metric": "accuracy %" if net.task == "classification" else "test loss",
+                } | {name: f"{value:.4g}" for name, value in values.items()})  # fmt: skip
+                print(*rows[-1].values(), flush=True)
+    write_table(TABLE, rows, fitted_on_at_most=FITTED_ON, seeds=[0])
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data-dir")
-    main(parser.parse_args().data_dir)
+    main(options(__doc__, data_dir=str).data_dir)

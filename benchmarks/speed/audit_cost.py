@@ -1,27 +1,20 @@
 """What an audit costs: time against one forward pass, memory against the number of samples, both against N x N kernels.
 
-    python benchmarks/speed/audit_cost.py [--data-dir DIR] [--repeats 5]    writes audit_cost.csv
+    python -m benchmarks.speed.audit_cost [--data-dir DIR] [--repeats 5]    writes audit_cost.csv
 
 An MLP of width 256 with 20 layers, untrained, on the 60,000 MNIST training images, batches of 1024. Every figure is a
 ratio of medians within one run, or a peak of a process of its own.
 """
 
-import argparse
-import csv
-import json
-import os
-import statistics
-import subprocess
-import sys
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-ROOT = Path(__file__).parent
-TABLE = ROOT / "audit_cost.csv"
-BATCH = 1024
-DIRECT = 4000
+import numpy as np
+
+from benchmarks.common import in_a_process, interleaved, options, write_table
+
+TABLE = Path(__file__).with_suffix(".csv")
+BATCH, DIRECT, WEIGHT_DECAY = 1024, 4000, 1.4e-4
 
 
 def network():
@@ -32,15 +25,13 @@ def network():
 
     keras.utils.set_random_seed(0)
     return LeakyMLP(
-        (28, 28, 1), 10, width=256, depth=20, effective_depth=7.0, weight_decay=1.4e-4, io_weight_decay=1e-3,
+        (28, 28, 1), 10, width=256, depth=20, effective_depth=7.0, weight_decay=WEIGHT_DECAY, io_weight_decay=1e-3,
         input_mean=33.3, input_variance=6172.0,
     )  # fmt: skip
 
 
 def direct_energies(net, x, y) -> list[float]:
     """COI, kinetic and cross term and `H` of every layer with the kernel `K` written out, as the paper has them."""
-    import numpy as np
-
     from leaky_zoo.flow.head_gradient import head_gradient
 
     path = [np.asarray(a, dtype=np.float64) for a in net.representations.predict(x, batch_size=BATCH, verbose=0)]
@@ -56,7 +47,7 @@ def direct_energies(net, x, y) -> list[float]:
         speed = s @ block.weight_matrix.T - net.effective_depth * a
         cost = float(np.vdot(a, solved[:, :width]))
         half = solved[:, width:] - net.effective_depth * solved[:, :width]
-        momentum = -gradient / net.settings["weight_decay"]
+        momentum = -gradient / WEIGHT_DECAY
         pairing = momentum.T @ s
         hamiltonian = float(np.vdot(pairing, pairing)) / (2 * net.effective_depth) - float(np.vdot(momentum, a))
         found.append((cost, float(np.vdot(speed, half)), float(np.vdot(speed, solved[:, :width])), hamiltonian))
@@ -65,44 +56,34 @@ def direct_energies(net, x, y) -> list[float]:
     return found[::-1]
 
 
-def ways(net, x, y) -> dict[str, Callable]:
+def ways(net, x, y) -> dict[str, Callable[[], object]]:
     """What is timed."""
     from leaky_zoo.analysis import analyze
 
+    def audit(**settings) -> Callable[[], object]:
+        return lambda: analyze(net, x, y, batch_size=BATCH, **settings)
+
     return {
         "forward": lambda: net.predict(x, batch_size=BATCH, verbose=0),
-        "audit": lambda: analyze(net, x, y, batch_size=BATCH),
-        "audit_without_momenta": lambda: analyze(net, x, y, batch_size=BATCH, with_momenta=False),
-        "audit_float32_products": lambda: analyze(net, x, y, batch_size=BATCH, products="float32"),
-        "audit_float32_products_without_momenta": lambda: analyze(
-            net, x, y, batch_size=BATCH, products="float32", with_momenta=False
-        ),
+        "audit": audit(),
+        "audit_without_momenta": audit(with_momenta=False),
+        "audit_float32_products": audit(products="float32"),
+        "audit_float32_products_without_momenta": audit(products="float32", with_momenta=False),
     }
 
 
 def load(data_dir: str | None, count: int):
     """The first images, as float32."""
-    import numpy as np
-
     from leaky_zoo.data import load_data
 
     x, y = load_data("mnist", data_dir).select(f"train[:{count}]")
     return np.ascontiguousarray(x), y
 
 
-def timed(call: Callable) -> float:
-    """Seconds of one call."""
-    begin = time.perf_counter()
-    call()
-    return time.perf_counter() - begin
-
-
 def peak(way: str, count: int, data_dir: str | None) -> float:
     """Peak memory of a process that does one thing, its data set aside, in MB."""
-    command = [sys.executable, __file__, "--peak", way, "--samples", str(count)]
-    command += ["--data-dir", data_dir] if data_dir else []
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return float(done.stdout.strip().splitlines()[-1])
+    folder = ["--data-dir", data_dir] if data_dir else []
+    return float(in_a_process(__spec__.name, "--peak", way, "--samples", count, *folder))
 
 
 def measure_peak(way: str, count: int, data_dir: str | None) -> None:
@@ -116,60 +97,61 @@ def measure_peak(way: str, count: int, data_dir: str | None) -> None:
     print(int(high.split()[1]) / 1024 - x.nbytes / 2**20)
 
 
-def main(arguments: argparse.Namespace) -> None:
-    """Measure, and write the table."""
-    import numpy as np
+def times(net, x, y, repeats: int) -> Iterator[tuple]:
+    """Rows of the whole set: time of each way over a forward pass."""
+    seconds = interleaved(ways(net, x, y), repeats)
+    for name, taken in seconds.items():
+        if name != "forward":
+            ratios = taken / seconds["forward"]
+            ratio = np.median(taken) / np.median(seconds["forward"])
+            yield f"{name}, {len(x):,} samples: time / one forward pass", ratio, ratios.min(), ratios.max()
 
+
+def precision(net, x, y) -> Iterator[tuple]:
+    """Rows of what products in float32 change."""
     from leaky_zoo.analysis import analyze
 
-    x, y = load(arguments.data_dir, 60_000)
-    net = network()
-    seconds: dict[str, list[float]] = {}
-    for repeat in range(arguments.repeats + 1):
-        for name, call in ways(net, x, y).items():
-            taken = timed(call)
-            if repeat:  # the first round warms up
-                seconds.setdefault(name, []).append(taken)
-            print(repeat, name, f"{taken:.2f} s", flush=True)
-    median = {name: statistics.median(values) for name, values in seconds.items()}
-    rows = [
-        (f"{name}, 60,000 samples: time / one forward pass", median[name] / median["forward"],
-         min(a / b for a, b in zip(seconds[name], seconds["forward"], strict=True)),
-         max(a / b for a, b in zip(seconds[name], seconds["forward"], strict=True)))
-        for name in median if name != "forward"
-    ]  # fmt: skip
     exact, fast = (analyze(net, x, y, batch_size=BATCH, products=products) for products in ("float64", "float32"))
     for field in ("cost_of_identity", "kinetic_energy", "hamiltonian"):
         pairs = [(getattr(a, field), getattr(b, field)) for a, b in zip(exact.layers, fast.layers, strict=True)]
         worst = max(abs(a - b) / abs(a) for a, b in pairs)
-        rows.append((f"float32 products: largest relative error of {field} over layers", worst, "", ""))
-    large, small = peak("audit", 60_000, arguments.data_dir), peak("audit", 6_000, arguments.data_dir)
-    rows.append(("audit: peak memory at N = 60,000 / at N = 6,000, data set aside", large / small, "", ""))
-    few, labels = x[:DIRECT], y[:DIRECT]
-    ours = statistics.median(timed(lambda: analyze(net, few, labels, batch_size=BATCH)) for _ in range(3))
-    direct = timed(lambda: direct_energies(net, few, labels))
-    rows.append((f"N x N kernels, N = {DIRECT}: time / audit", direct / ours, "", ""))
-    memory = peak("direct", DIRECT, arguments.data_dir), peak("audit", DIRECT, arguments.data_dir)
-    rows.append((f"N x N kernels, N = {DIRECT}: peak memory / audit", memory[0] / memory[1], "", ""))
-    check = analyze(net, few, labels, batch_size=BATCH)
-    both = zip(direct_energies(net, few, labels), check.layers, strict=True)
-    errors = [abs(a[0] - b.cost_of_identity) / a[0] for a, b in both]
-    rows.append((f"N x N kernels, N = {DIRECT}: largest relative difference in COI", max(errors), "", ""))
-    with TABLE.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["figure", "value", "least", "largest"])
-        for name, *values in rows:
-            writer.writerow([name, *(f"{value:.3g}" if value != "" else "" for value in values)])
-    about = {"repeats": arguments.repeats, "seconds": {name: round(value, 2) for name, value in median.items()},
-             "numpy": np.__version__, "cores": os.cpu_count(), "peak_MB": [round(large), round(small)]}  # fmt: skip
-    print(json.dumps(about))
+        yield f"float32 products: largest relative error of {field} over layers", worst
+
+
+def against_kernels(net, x, y, data_dir: str | None) -> Iterator[tuple]:
+    """Rows of the kernels written out, on fewer samples."""
+    from leaky_zoo.analysis import analyze
+
+    audit = ways(net, x, y)["audit"]
+    ours, direct = (np.median(taken) for taken in (
+        interleaved({"audit": audit}, 3, 0)["audit"],
+        interleaved({"direct": lambda: direct_energies(net, x, y)}, 1, 0)["direct"],
+    ))  # fmt: skip
+    yield f"N x N kernels, N = {DIRECT}: time / audit", direct / ours
+    yield (f"N x N kernels, N = {DIRECT}: peak memory / audit",
+           peak("direct", DIRECT, data_dir) / peak("audit", DIRECT, data_dir))  # fmt: skip
+    layers = analyze(net, x, y, batch_size=BATCH).layers
+    pairs = zip(direct_energies(net, x, y), layers, strict=True)
+    errors = [abs(a[0] - b.cost_of_identity) / a[0] for a, b in pairs]
+    yield f"N x N kernels, N = {DIRECT}: largest relative difference in COI", max(errors)
+
+
+def main(data_dir: str | None, repeats: int) -> None:
+    """Measure, and write the table."""
+    x, y = load(data_dir, 60_000)
+    net, few = network(), (x[:DIRECT], y[:DIRECT])
+    rows = [*times(net, x, y, repeats), *precision(net, x, y)]
+    growth = peak("audit", 60_000, data_dir) / peak("audit", 6_000, data_dir)
+    rows.append(("audit: peak memory at N = 60,000 / at N = 6,000, data set aside", growth))
+    rows += against_kernels(net, *few, data_dir)
+    cells = ((name, *(f"{value:.3g}" for value in values), "", "") for name, *values in rows)
+    table = [dict(zip(("figure", "value", "least", "largest"), row[:4], strict=True)) for row in cells]
+    write_table(TABLE, table, samples=len(x), gamma_0=1e-5, repeats=repeats, seeds=[0])
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data-dir")
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--peak", help=argparse.SUPPRESS)
-    parser.add_argument("--samples", type=int, help=argparse.SUPPRESS)
-    chosen = parser.parse_args()
-    measure_peak(chosen.peak, chosen.samples, chosen.data_dir) if chosen.peak else main(chosen)
+    chosen = options(__doc__, data_dir=str, repeats=5, _peak=str, _samples=int)
+    if chosen.peak:
+        measure_peak(chosen.peak, chosen.samples, chosen.data_dir)
+    else:
+        main(chosen.data_dir, chosen.repeats)

@@ -1,20 +1,18 @@
 """Our training loop against Keras's `fit`: the same network, optimiser, data and batches, on one CPU, in one run.
 
-    python benchmarks/speed/loop_speed.py [--repeats 5]
+    python -m benchmarks.speed.loop_speed [--repeats 5]
 
 Writes loop_speed.csv: ratio of the time per step, ours over fit's (below 1: ours is faster), median over interleaved
 repeats. A busy machine shifts both alike.
 """
 
-import argparse
-import csv
 import tempfile
-import time
 from pathlib import Path
 
 import keras
 import numpy as np
 
+from benchmarks.common import interleaved, options, write_table
 from leaky_zoo.data.pipeline import BatchOrder, training_pipeline
 from leaky_zoo.networks import LeakyConvNet, LeakyMLP, LeakyNetwork
 from leaky_zoo.networks.evaluation import watched_metrics
@@ -25,7 +23,7 @@ from leaky_zoo.training.loop import TrainingLoop
 from leaky_zoo.training.optimizer import ClippedAdam
 from leaky_zoo.training.strategy import make_strategy
 
-RESULTS = Path(__file__).with_suffix(".csv")
+TABLE = Path(__file__).with_suffix(".csv")
 CASES = {
     "teacher-sized MLP, width 64, 12 layers, batch 1000": (LeakyMLP, (30,), {"width": 64, "depth": 12}, 1000, 400),
     "digits-sized MLP, width 128, 10 layers, batch 64": (LeakyMLP, (8, 8, 1), {"width": 128, "depth": 10}, 64, 400),
@@ -37,6 +35,7 @@ CASES = {
 
 
 def network_of(case: str) -> LeakyNetwork:
+    """The compiled network of a case."""
     family, shape, arguments, _, _ = CASES[case]
     keras.utils.set_random_seed(0)
     network = family(shape, 10, effective_depth=6.0, weight_decay=1e-4, **arguments)
@@ -46,7 +45,8 @@ def network_of(case: str) -> LeakyNetwork:
     return network
 
 
-def ratio(case: str, repeats: int, folder: Path) -> list[float]:
+def ratios(case: str, repeats: int, folder: Path) -> np.ndarray:
+    """Time of our loop over that of `fit`, once for each repeat; a warm-up builds the graphs."""
     _, shape, _, batch, steps = CASES[case]
     source = np.random.default_rng(0)
     x, y = source.normal(size=(2000, *shape)).astype("float32"), source.integers(0, 10, 2000)
@@ -61,31 +61,21 @@ def ratio(case: str, repeats: int, folder: Path) -> list[float]:
         request = StopRequest()
         TrainingLoop(graph, [], total=steps, per_epoch=steps, request=request, checkpoints=Checkpoints(folder)).run()
 
-    fit(), loop()  # builds the graphs
-    ratios = []
-    for _ in range(repeats):
-        times = []
-        for run in (fit, loop):
-            begin = time.perf_counter()
-            run()
-            times.append(time.perf_counter() - begin)
-        ratios.append(times[1] / times[0])
-    return ratios
+    seconds = interleaved({"fit": fit, "loop": loop}, repeats)
+    return seconds["loop"] / seconds["fit"]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repeats", type=int, default=5)
-    arguments = parser.parse_args()
+def main(repeats: int) -> None:
+    """Measure, and write the table."""
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for case in CASES:
-            ratios = ratio(case, arguments.repeats, Path(folder))
-            rows.append([case, *(f"{value:.3f}" for value in (np.median(ratios), min(ratios), max(ratios)))])
-            print(*rows[-1], flush=True)
-    with RESULTS.open("w", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows([["case", "ratio_median", "ratio_min", "ratio_max"], *rows])
+            found = ratios(case, repeats, Path(folder))
+            values = {"median": np.median(found), "min": found.min(), "max": found.max()}
+            rows.append({"case": case, **{f"ratio_{name}": f"{value:.3f}" for name, value in values.items()}})
+            print(*rows[-1].values(), flush=True)
+    write_table(TABLE, rows, repeats=repeats, seeds=[0])
 
 
 if __name__ == "__main__":
-    main()
+    main(options(__doc__, repeats=5).repeats)

@@ -1,64 +1,55 @@
 """Our graphs against the stock converter's, in ONNX Runtime, one thread: ratio of medians, runs interleaved.
 
-    python benchmarks/speed/onnx_latency.py [--runs 200]
-
-Writes onnx_latency.csv.
+python -m benchmarks.speed.onnx_latency [--runs 200]    writes onnx_latency.csv
 """
 
-import argparse
-import csv
 import tempfile
-import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime
 
+from benchmarks.common import interleaved, options, write_table
 from leaky_zoo.deploy import export_onnx
 from leaky_zoo.deploy.convert import convert_with_tf2onnx
 from leaky_zoo.deploy.describe import output_name_of
-from leaky_zoo.io.files import replacing
 from leaky_zoo.zoo import from_preset, list_presets
 
-RESULTS = Path(__file__).with_suffix(".csv")
+TABLE = Path(__file__).with_suffix(".csv")
 
 
-def session(path: Path) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+def call_of(path: Path, x: np.ndarray) -> Callable[[], object]:
+    """One prediction, on one thread."""
+    settings = onnxruntime.SessionOptions()
+    settings.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(path, settings, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    return lambda: session.run(None, {name: x})
 
 
-def seconds(run: onnxruntime.InferenceSession, x: np.ndarray) -> float:
-    name = run.get_inputs()[0].name
-    begin = time.perf_counter()
-    run.run(None, {name: x})
-    return time.perf_counter() - begin
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=200)
-    arguments = parser.parse_args()
-    names = [preset["name"] for preset in list_presets("_l7_")]
-    with tempfile.TemporaryDirectory() as folder, replacing(RESULTS) as aside, aside.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["preset", "batch", "ratio_ours_to_stock", "nodes_ours", "nodes_stock", "onnxruntime"])
-        for name in names:
-            network = from_preset(name)
-            ours, stock = Path(folder) / "ours.onnx", Path(folder) / "stock.onnx"
-            export_onnx(network, ours)
-            onnx.save(convert_with_tf2onnx(network, output_name_of(network.task)), stock)
-            nodes = [len(onnx.load(path).graph.node) for path in (ours, stock)]
-            runs = [session(ours), session(stock)]
+def main(runs: int) -> None:
+    """Measure every preset at L~ = 7, and write the table."""
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        files = {name: Path(folder) / f"{name}.onnx" for name in ("ours", "stock")}
+        for preset in list_presets("_l7_"):
+            network = from_preset(preset["name"])
+            export_onnx(network, files["ours"])
+            onnx.save(convert_with_tf2onnx(network, output_name_of(network.task)), files["stock"])
+            nodes = {name: len(onnx.load(path).graph.node) for name, path in files.items()}
             for batch in (1, 256):
-                x = np.random.default_rng(0).normal(size=(batch, *network.settings["input_shape"])).astype(np.float32)
-                times = np.array([[seconds(run, x) for run in runs] for _ in range(arguments.runs)])
-                ratio = np.divide(*np.median(times[10:], axis=0))
-                writer.writerow([name, batch, f"{ratio:.3f}", *nodes, onnxruntime.__version__])
-                print(name, batch, f"{ratio:.3f}", *nodes, flush=True)
+                x = np.random.default_rng(0).normal(size=(batch, *network.input_shape[1:])).astype(np.float32)
+                seconds = interleaved({name: call_of(path, x) for name, path in files.items()}, runs, warm_up=10)
+                ratio = np.median(seconds["ours"]) / np.median(seconds["stock"])
+                rows.append({
+                    "preset": preset["name"], "batch": batch, "ratio_ours_to_stock": f"{ratio:.3f}",
+                    "nodes_ours": nodes["ours"], "nodes_stock": nodes["stock"], "onnxruntime": onnxruntime.__version__,
+                })  # fmt: skip
+                print(*rows[-1].values(), flush=True)
+    write_table(TABLE, rows, runs=runs)
 
 
 if __name__ == "__main__":
-    main()
+    main(options(__doc__, runs=200).runs)

@@ -1,23 +1,23 @@
 """One training on 1, 2 and 4 replicas and on 2 worker processes: loss curve, and how often each sample is seen.
 
-    python benchmarks/speed/replicas.py
+    python -m benchmarks.speed.replicas
 
 Writes replicas.csv: the largest relative difference of the loss from one replica's over 200 steps, in float32; and the
 least and the greatest number of times that a sample was seen (its weights summed) in a pass. Batches of 7 of 23 samples
 with dropped inputs, clipping and penalty; the counts in two micro-batches, which neither replicas nor batches divide.
 """
 
-import argparse
-import csv
 import json
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
 
-RESULTS = Path(__file__).with_suffix(".csv")
+from benchmarks.common import in_a_process, options, write_table
+from leaky_zoo.io.reading import read_json
+
+TABLE = Path(__file__).with_suffix(".csv")
 SAMPLES, BATCH, STEPS = 23, 7, 200
 PER_PASS = -(-SAMPLES // BATCH)
 
@@ -80,27 +80,18 @@ def measure(strategy_name: str, replicas: int | None) -> tuple[dict, bool]:
 
 def run(replicas: int, out: Path) -> dict:
     """`measure` in a process of its own; 0 replicas: in two workers."""
-    command = [sys.executable, __file__, "--out", str(out)]
     if replicas:
-        subprocess.run([*command, "--strategy", "cpu", "--devices", str(replicas)], check=True)
+        in_a_process(__spec__.name, "--out", out, "--devices", replicas)
     else:
         from leaky_zoo.processes.cluster import launch
 
+        command = [sys.executable, "-m", __spec__.name, "--out", str(out)]
         launch(2, restarts=0, out=out, resume=False, command=command)
-    return json.loads(out.read_text())
+    return read_json(out)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, help="measure one strategy and write it here")
-    parser.add_argument("--strategy", default="cpu")
-    parser.add_argument("--devices", type=int)
-    arguments = parser.parse_args()
-    if arguments.out:
-        answer, writes = measure(arguments.strategy, arguments.devices)
-        if writes:
-            arguments.out.write_text(json.dumps(answer))
-        return
+    """Measure, and write the table."""
     rows, one = [], None
     with tempfile.TemporaryDirectory() as folder:
         for replicas in (1, 2, 4, 0):
@@ -108,12 +99,20 @@ def main() -> None:
             losses, seen = np.array(answer["losses"]), np.array(answer["seen"])
             one = losses if one is None else one
             name = f"{replicas} logical CPU devices" if replicas > 1 else "1 CPU" if replicas else "2 worker processes"
-            rows.append([name, STEPS, f"{np.max(np.abs(losses / one - 1)):.1e}", int(seen.min()), int(seen.max())])
-            print(*rows[-1], flush=True)
-    with RESULTS.open("w", newline="") as file:
-        header = ["replicas", "steps", "largest_relative_difference_of_loss", "seen_least", "seen_most"]
-        csv.writer(file, lineterminator="\n").writerows([header, *rows])
+            rows.append({
+                "replicas": name, "steps": STEPS,
+                "largest_relative_difference_of_loss": f"{np.max(np.abs(losses / one - 1)):.1e}",
+                "seen_least": int(seen.min()), "seen_most": int(seen.max()),
+            })  # fmt: skip
+            print(*rows[-1].values(), flush=True)
+    write_table(TABLE, rows, samples=SAMPLES, batch_size=BATCH, seeds=[0])
 
 
 if __name__ == "__main__":
-    main()
+    chosen = options(__doc__, out=Path, strategy="cpu", devices=int)
+    if chosen.out:  # one strategy, written there
+        answer, writes = measure(chosen.strategy, chosen.devices)
+        if writes:
+            chosen.out.write_text(json.dumps(answer))
+    else:
+        main()

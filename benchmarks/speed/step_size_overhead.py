@@ -1,7 +1,7 @@
 """What updating the step sizes costs: share of training time spent in the update callback, and memory.
 
-    python benchmarks/speed/step_size_overhead.py [--repeats 3] [--schedules adaptive,...]
-    python benchmarks/speed/step_size_overhead.py --memory
+    python -m benchmarks.speed.step_size_overhead [--repeats 3] [--schedules adaptive,...]
+    python -m benchmarks.speed.step_size_overhead --memory
 
 Writes step_size_overhead.csv, at the default interval; the share is measured inside one run, so a busy machine shifts
 both parts alike. `--memory` writes step_size_memory.csv: the largest resident size of a process that takes twenty
@@ -9,23 +9,19 @@ training steps, a process for each row, with an update after the tenth, against 
 what an update allocates at most in numpy, and one layer's weights.
 """
 
-import argparse
-import csv
 import resource
-import subprocess
-import sys
-import time
 import tracemalloc
 from pathlib import Path
 
 import keras
 import numpy as np
 
+from benchmarks.common import in_a_process, options, seconds_of, write_table
 from leaky_zoo.data.pipeline import training_pipeline
 from leaky_zoo.networks import LeakyConvNet, LeakyMLP
 from leaky_zoo.training import StepSizeUpdate
 
-RESULTS = Path(__file__).with_suffix(".csv")
+TABLE = Path(__file__).with_suffix(".csv")
 CASES = {
     "teacher-sized MLP, width 64, 15 layers, batch 1000": (LeakyMLP, (30,), {"width": 64, "depth": 15}, 1000),
     "MNIST-sized MLP, width 256, 12 layers, batch 256": (LeakyMLP, (28, 28, 1), {"width": 256, "depth": 12}, 256),
@@ -33,10 +29,7 @@ CASES = {
 }
 STEPS = 1000
 SCHEDULES = ("adaptive", "hamiltonian", "equidistributing", "local_error")
-FIELDS = ("case", "schedule", "share_median", "share_min", "share_max", "repeats")
-MEMORY = RESULTS.with_name("step_size_memory.csv")
-MEMORY_FIELDS = ("case", "schedule", "resident_mb_median", "resident_mb_min", "resident_mb_max", "numpy_peak_mb",
-                 "layer_weights_mb", "repeats")  # fmt: skip
+MEMORY = TABLE.with_name("step_size_memory.csv")
 
 
 def prepare(case: str, schedule: str, seed: int) -> tuple:
@@ -51,11 +44,14 @@ def prepare(case: str, schedule: str, seed: int) -> tuple:
 
 
 def share(case: str, schedule: str, seed: int) -> float:
+    """Part of the time of a training that its updates took."""
     network, stream, updates = prepare(case, schedule, seed)
-    network.fit(stream, steps_per_epoch=50, epochs=1, verbose=0, shuffle=False)  # builds the graph
-    begin = time.perf_counter()
-    network.fit(stream, steps_per_epoch=STEPS, epochs=1, verbose=0, shuffle=False, callbacks=[updates])
-    return updates.seconds / (time.perf_counter() - begin)
+
+    def fit(steps: int, callbacks: list) -> None:
+        network.fit(stream, steps_per_epoch=steps, epochs=1, verbose=0, shuffle=False, callbacks=callbacks)
+
+    fit(50, [])  # builds the graph
+    return updates.seconds / seconds_of(lambda: fit(STEPS, [updates]))
 
 
 def memory(case: str, schedule: str) -> None:
@@ -79,48 +75,42 @@ def memory(case: str, schedule: str) -> None:
 
 def measure_memory(repeats: int) -> None:
     """A process for each repeat of each row."""
-    with MEMORY.open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(MEMORY_FIELDS)
-        for case in CASES:
-            for schedule in ("equidistant", *SCHEDULES):
-                command = [sys.executable, __file__, "--one", case, schedule]
-                outputs = [subprocess.run(command, check=True, capture_output=True, text=True) for _ in range(repeats)]
-                values = np.array([output.stdout.split() for output in outputs], float)
-                resident, (peak, weights) = values[:, 0], values[0, 1:]
-                numbers = (np.median(resident), resident.min(), resident.max(), peak, weights)
-                writer.writerow([case, schedule, *(f"{value:.4g}" for value in numbers), repeats])
-                print(case, schedule, *numbers, flush=True)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--schedules", default=",".join(SCHEDULES), help="the others' rows stay")
-    parser.add_argument("--memory", action="store_true")
-    parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.one:
-        memory(*arguments.one)
-        return
-    if arguments.memory:
-        measure_memory(arguments.repeats)
-        return
-    rows = {}
-    if RESULTS.exists():
-        with RESULTS.open(newline="") as file:
-            rows = {(row["case"], row["schedule"]): row for row in csv.DictReader(file)}
+    rows = []
     for case in CASES:
-        for schedule in arguments.schedules.split(","):
-            shares = [share(case, schedule, seed) for seed in range(arguments.repeats)]
-            values = [f"{value:.4f}" for value in (np.median(shares), min(shares), max(shares))]
-            rows[case, schedule] = dict(zip(FIELDS, (case, schedule, *values, arguments.repeats), strict=True))
-            print(case, schedule, *values, flush=True)
-    with RESULTS.open("w", newline="") as file:
-        writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows[case, schedule] for case in CASES for schedule in SCHEDULES if (case, schedule) in rows)
+        for schedule in ("equidistant", *SCHEDULES):
+            one = f"{case}/{schedule}"
+            values = np.array([in_a_process(__spec__.name, "--one", one).split() for _ in range(repeats)], float)
+            numbers = {
+                **summary("resident_mb", values[:, 0], ".4g"), "numpy_peak_mb": f"{values[0, 1]:.4g}",
+                "layer_weights_mb": f"{values[0, 2]:.4g}",
+            }  # fmt: skip
+            rows.append({"case": case, "schedule": schedule, **numbers, "repeats": repeats})
+            print(*rows[-1].values(), flush=True)
+    write_table(MEMORY, rows, seeds=[0])
+
+
+def summary(name: str, values: np.ndarray, digits: str) -> dict[str, str]:
+    """Median, least and largest."""
+    found = {"median": np.median(values), "min": np.min(values), "max": np.max(values)}
+    return {f"{name}_{key}": format(value, digits) for key, value in found.items()}
+
+
+def main(repeats: int, schedules: tuple[str, ...]) -> None:
+    """The share of the time; rows of other schedules stay."""
+    rows = []
+    for case in CASES:
+        for schedule in schedules:
+            shares = np.array([share(case, schedule, seed) for seed in range(repeats)])
+            rows.append({"case": case, "schedule": schedule, **summary("share", shares, ".4f"), "repeats": repeats})
+            print(*rows[-1].values(), flush=True)
+    write_table(TABLE, rows, ("case", "schedule"), interval="default", seeds=list(range(repeats)))
 
 
 if __name__ == "__main__":
-    main()
+    chosen = options(__doc__, repeats=3, schedules=SCHEDULES, memory=False, _one=str)
+    if chosen.one:
+        memory(*chosen.one.rsplit("/", 1))
+    elif chosen.memory:
+        measure_memory(chosen.repeats)
+    else:
+        main(chosen.repeats, chosen.schedules)

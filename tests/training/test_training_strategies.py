@@ -19,14 +19,15 @@ from leaky_zoo.zoo import load_model
 
 pytestmark = pytest.mark.tensorflow_only
 
-SCRIPT = Path(__file__).parent.parent.parent / "benchmarks" / "speed" / "replicas.py"
+ROOT = Path(__file__).parent.parent.parent
 
 
 def measured(folder, replicas):
-    command = [sys.executable, str(SCRIPT), "--devices", str(replicas), "--out", str(folder / f"{replicas}.json")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
+    out = folder / f"{replicas}.json"
+    command = [sys.executable, "-m", "benchmarks.speed.replicas", "--devices", str(replicas), "--out", str(out)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads((folder / f"{replicas}.json").read_text())
+    return json.loads(out.read_text())
 
 
 def run_python(code, *arguments, timeout=900):

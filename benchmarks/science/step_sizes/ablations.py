@@ -1,15 +1,16 @@
 """What each part of a schedule does: variants of the study's schedules, one thing changed in each.
 
-Their runs are the study's (`study.py train --schedules adaptive_every_50,...`) and go to the same tables; `table`
+Their runs are the study's (`study train --schedules adaptive_every_50,...`) and go to the same tables; `table`
 writes them beside equal steps.
 """
 
-import csv
 from pathlib import Path
 
+from benchmarks.common import markdown, read_table, shown
+from benchmarks.science.step_sizes.compare import pairs, read_results
 from leaky_zoo.layers.schedules import Equidistant, Irregular, Learnable
 
-DETAILS = Path(__file__).parent / "details.csv"
+DETAILS = Path(__file__).with_name("details.csv")
 
 
 class LearnableBeyondOne(Learnable):
@@ -93,28 +94,23 @@ def schedule_of(task: str, name: str, seed: int, mu: float) -> str | dict:
     if name not in TAKEN_FROM:
         return schedule
     source, argument = TAKEN_FROM[name]
-    with DETAILS.open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            wanted = (task, source, str(seed), f"{mu:g}", "adam")
-            if tuple(row[key] for key in ("task", "schedule", "seed", "mu", "phase")) == wanted:
-                steps = [float(step) for step in row["step_sizes"].split()]
-                # Rounded in the table, a step at the cap may be beyond it: 0.2% of the way to equal steps.
-                return schedule | {argument: [0.998 * step + 0.002 / len(steps) for step in steps]}
+    wanted = (task, source, str(seed), f"{mu:g}", "adam")
+    for row in read_table(DETAILS):
+        if tuple(row[key] for key in ("task", "schedule", "seed", "mu", "phase")) == wanted:
+            steps = [float(step) for step in row["step_sizes"].split()]
+            # Rounded in the table, a step at the cap may be beyond it: 0.2% of the way to equal steps.
+            return schedule | {argument: [0.998 * step + 0.002 / len(steps) for step in steps]}
     raise SystemExit(f"{name} takes its steps from {source}: train and collect that first, {task}, seed {seed}.")
 
 
 def table(task: str = "teacher_k3", mu: float = 1e-3) -> str:
     """Every variant against equal steps on one task, paired by seed: objective and test error after both phases."""
-    from step_sizes.compare import pairs, read_results, shown
-
     columns = ("schedule", "pairs", "objective after Adam", "after L-BFGS", "test error after Adam", "after L-BFGS")
-    lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
-    results = read_results()
+    results, lines = read_results(), []
     for name, (words, _) in VARIANTS.items():
         found = [pairs(results[task, mu, phase], name, "equidistant") for phase in ("adam", "lbfgs")]
-        if not len(found[0][0]):
-            continue
-        objectives = [shown(change, 2, "%") for change, _, _ in found]
-        errors = [shown(new - old, 4) for _, new, old in found]
-        lines.append(f"| {words} | {len(found[0][0])} | {' | '.join(objectives + errors)} |")
-    return "\n".join(lines)
+        if len(found[0][0]):
+            objectives = [shown(change, 2, "%", "+") for change, _, _ in found]
+            errors = [shown(new - old, 4, "", "+") for _, new, old in found]
+            lines.append((words, len(found[0][0]), *objectives, *errors))
+    return markdown(columns, lines)

@@ -1,35 +1,27 @@
 """Paired comparison of schedules in results.csv: the tables and the picture of docs/step_sizes.md.
 
-python benchmarks/science/step_sizes/compare.py SCHEDULE [BASELINE]
+python -m benchmarks.science.step_sizes.compare [--schedule learnable] [--baseline equidistant]
 """
 
-import csv
-import sys
 from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
-from scipy.stats import t
 
-RESULTS, DETAILS = (Path(__file__).parent / f"{name}.csv" for name in ("results", "details"))
+from benchmarks.common import markdown, options, read_table, save, shown
+
+RESULTS, DETAILS = (Path(__file__).with_name(f"{name}.csv") for name in ("results", "details"))
 PHASES = {"adam": "Adam", "lbfgs": "L-BFGS"}
+EQUAL = "equidistant"
 
 
 def read_results(path: Path = RESULTS) -> dict[tuple[str, float, str], dict[str, dict[int, tuple[float, float]]]]:
     """`{(task, mu, phase): {schedule: {seed: (objective, test error)}}}`."""
     found: dict = defaultdict(lambda: defaultdict(dict))
-    with path.open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            case = (row["task"], float(row["mu"]), row["phase"])
-            found[case][row["schedule"]][int(row["seed"])] = (float(row["objective"]), float(row["test_error"]))
+    for row in read_table(path):
+        case = (row["task"], float(row["mu"]), row["phase"])
+        found[case][row["schedule"]][int(row["seed"])] = (float(row["objective"]), float(row["test_error"]))
     return found
-
-
-def interval(values: np.ndarray) -> tuple[float, float | None]:
-    """Mean and half width of its 95% interval (Student's t); None for one value."""
-    if len(values) < 2:
-        return float(np.mean(values)), None
-    return float(np.mean(values)), float(t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values)))
 
 
 def pairs(rows: dict[str, dict[int, tuple[float, float]]], schedule: str, baseline: str) -> tuple[np.ndarray, ...]:
@@ -39,37 +31,33 @@ def pairs(rows: dict[str, dict[int, tuple[float, float]]], schedule: str, baseli
     return 100 * (new[:, 0] / old[:, 0] - 1), new[:, 1], old[:, 1]
 
 
-def shown(values: np.ndarray, digits: int, unit: str = "", sign: str = "+") -> str:
-    """Mean ± half width in words; `sign` "-" leaves the plus away."""
-    mean, half = interval(values)
-    return f"{mean:{sign}.{digits}f}{unit}" + ("" if half is None else f" ± {half:.{digits}f}")
+def change_of(values: np.ndarray, digits: int, unit: str = "") -> str:
+    """Mean ± half width, with its sign."""
+    return shown(values, digits, unit, "+")
 
 
-def comparison(schedule: str, baseline: str = "equidistant", tasks: tuple[str, ...] | None = None) -> str:
+def comparison(schedule: str, baseline: str = EQUAL, tasks: tuple[str, ...] | None = None) -> str:
     """A table with one row for each task, mu and phase that both have, and one for all of them together."""
     columns = ("task", "mu", "after", "pairs", "objective, change", "lower in", "test error", baseline, "change")
-    lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+    lines: list[tuple] = []
     together: dict[str, list[np.ndarray]] = {phase: [] for phase in PHASES}
     for (task, mu, phase), rows in sorted(read_results().items()):
-        change, new, old = pairs(rows, schedule, baseline) if not tasks or task in tasks else (np.zeros(0),) * 3
-        if len(change):
+        change, new, old = pairs(rows, schedule, baseline)
+        if len(change) and (not tasks or task in tasks):
             together[phase].append(np.stack([change, 100 * (new / old - 1)]))
-            lines.append(
-                f"| {task} | {mu:g} | {PHASES[phase]} | {len(change)} | {shown(change, 2, '%')} | "
-                f"{np.mean(change < 0):.0%} | {new.mean():.4f} | {old.mean():.4f} | {shown(new - old, 4)} |"
-            )
+            lines.append((
+                task, f"{mu:g}", PHASES[phase], len(change), change_of(change, 2, "%"), f"{np.mean(change < 0):.0%}",
+                f"{new.mean():.4f}", f"{old.mean():.4f}", change_of(new - old, 4),
+            ))  # fmt: skip
     for phase, parts in together.items():
         if len(parts) > 1:
             change, error = np.concatenate(parts, axis=1)
-            lower = f"{np.mean(change < 0):.0%}"
-            lines.append(
-                f"| all | | {PHASES[phase]} | {len(change)} | {shown(change, 2, '%')} | {lower} | | | "
-                f"{shown(error, 1, '%')} |"
-            )
-    return "\n".join(lines) if len(lines) > 2 else "Not run yet."
+            lines.append(("all", "", PHASES[phase], len(change), change_of(change, 2, "%"),
+                          f"{np.mean(change < 0):.0%}", "", "", change_of(error, 1, "%")))  # fmt: skip
+    return markdown(columns, lines)
 
 
-def errors_table(schedule: str, baseline: str = "equidistant", picked_on: int = 2) -> str:
+def errors_table(schedule: str, picked_on: int = 2) -> str:
     """Change of the test error of each seed, mean over both mu: they share data and draws and are one observation.
 
     The last column leaves out the first seeds, on which the schedule was picked.
@@ -77,39 +65,32 @@ def errors_table(schedule: str, baseline: str = "equidistant", picked_on: int = 
     groups = {"teacher_k3": ("teacher_k3",), "teacher_resnet": ("teacher_resnet",),
               "both teachers": ("teacher_k3", "teacher_resnet"), "digits": ("digits",)}  # fmt: skip
     columns = ("task", "after", "seeds", "test error, change", "lower in", f"without seeds 0 to {picked_on - 1}")
-    lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
-    results = read_results()
+    lines, results = [], read_results()
     for words, tasks in groups.items():
         for phase, name in PHASES.items():
-            found = [pairs(rows, schedule, baseline) for (task, _, at), rows in results.items()
+            found = [pairs(rows, schedule, EQUAL) for (task, _, at), rows in results.items()
                      if task in tasks and at == phase]  # fmt: skip
             change = np.mean([new - old for _, new, old in found], axis=0)
-            cells = (words, name, str(len(change)), shown(change, 4), f"{np.mean(change < 0):.0%}",
-                     shown(change[picked_on:], 4))  # fmt: skip
-            lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+            lower = f"{np.mean(change < 0):.0%}"
+            lines.append((words, name, len(change), change_of(change, 4), lower, change_of(change[picked_on:], 4)))
+    return markdown(columns, lines)
 
 
-def parts_table(schedule: str, baseline: str = "equidistant") -> str:
+def parts_table(schedule: str) -> str:
     """Which part of the objective a change is in: data loss or penalty, in % of the baseline's objective, by pairs."""
-    with DETAILS.open(newline="", encoding="utf-8") as file:
-        rows = {tuple(row[name] for name in ("task", "mu", "phase", "seed", "schedule")): row
-                for row in csv.DictReader(file)}  # fmt: skip
+    rows = {tuple(row[n] for n in ("task", "mu", "phase", "seed", "schedule")): row for row in read_table(DETAILS)}
     changes = defaultdict(list)
     for (*case, seed, name), new in rows.items():
-        old = rows.get((*case, seed, baseline))
+        old = rows.get((*case, seed, EQUAL))
         if name == schedule and old:
             whole = float(old["data_loss"]) + float(old["penalty"])
-            changes[tuple(case)].append(
-                [100 * (float(new[k]) - float(old[k])) / whole for k in ("data_loss", "penalty")]
-            )
-    lines = ["| task | mu | after | pairs | data loss | penalty |", "|---" * 6 + "|"]
-    for (task, mu, phase), values in sorted(changes.items()):
-        data, penalty = np.array(values).T
-        lines.append(
-            f"| {task} | {mu} | {PHASES[phase]} | {len(values)} | {shown(data, 2, '%')} | {shown(penalty, 2, '%')} |"
-        )
-    return "\n".join(lines)
+            parts = [100 * (float(new[k]) - float(old[k])) / whole for k in ("data_loss", "penalty")]
+            changes[tuple(case)].append(parts)
+    lines = [
+        (task, mu, PHASES[phase], len(values), *(change_of(part, 2, "%") for part in np.array(values).T))
+        for (task, mu, phase), values in sorted(changes.items())
+    ]
+    return markdown(("task", "mu", "after", "pairs", "data loss", "penalty"), lines)
 
 
 def depth_table(task: str, depth: int) -> str:
@@ -117,28 +98,24 @@ def depth_table(task: str, depth: int) -> str:
     names = {"equidistant_l4": "4, equal", "equidistant_l8": "8, equal", "ends_at_cap": f"{depth}, large at the ends",
              "learnable": f"{depth}, learnable", "equidistant_l20": "20, equal",
              "equidistant_l40": "40, equal"}  # fmt: skip
-    title = f"objective against {depth} equal steps"
-    lines = [f"| layers, steps | mu | after | pairs | {title} | test error |", "|---" * 6 + "|"]
+    lines = []
     for (found, mu, phase), rows in sorted(read_results().items()):
         for name, words in names.items():
-            change, new, old = pairs(rows, name, "equidistant") if found == task else (np.zeros(0),) * 3
-            if len(change):
-                lines.append(
-                    f"| {words} | {mu:g} | {PHASES[phase]} | {len(change)} | {shown(change, 2, '%')} | "
-                    f"{shown(new - old, 4)} |"
-                )
-    return "\n".join(lines)
+            change, new, old = pairs(rows, name, EQUAL)
+            if len(change) and found == task:
+                cells = (change_of(change, 2, "%"), change_of(new - old, 4))
+                lines.append((words, f"{mu:g}", PHASES[phase], len(change), *cells))
+    title = f"objective against {depth} equal steps"
+    return markdown(("layers, steps", "mu", "after", "pairs", title, "test error"), lines)
 
 
-def draw(path: Path) -> None:
+def draw() -> None:
     """The steps that learnable nets end with, and every pair's change of the objective."""
     from matplotlib.figure import Figure
 
-    from leaky_zoo.io.files import replacing
     from leaky_zoo.layers import Irregular
 
-    with DETAILS.open(newline="", encoding="utf-8") as file:
-        learnt = [row for row in csv.DictReader(file) if (row["schedule"], row["phase"]) == ("learnable", "lbfgs")]
+    learnt = [row for row in read_table(DETAILS) if (row["schedule"], row["phase"]) == ("learnable", "lbfgs")]
     figure = Figure(figsize=(12, 4.6), layout="constrained")
     left, right = figure.subplots(1, 2)
     for task in sorted({row["task"] for row in learnt}):
@@ -157,7 +134,7 @@ def draw(path: Path) -> None:
     for place, ((task, mu, phase), rows) in enumerate(sorted(read_results().items())):
         labels.append(f"{task}, {mu:g}, {PHASES[phase]}")
         for row, name in enumerate(("learnable", "irregular_reversed", "ends_at_cap")):
-            change = pairs(rows, name, "equidistant")[0]
+            change = pairs(rows, name, EQUAL)[0]
             right.plot(change, np.full(len(change), place + 0.25 * (row - 1)), ".", color=f"C{row}", alpha=0.7,
                        label=name.replace("_", " ") if not place else None)  # fmt: skip
     right.axvline(0, color="0.5", linewidth=0.8)
@@ -165,9 +142,9 @@ def draw(path: Path) -> None:
     right.invert_yaxis()
     right.set(xlabel="change of the objective against equal steps, %", title="every pair")
     right.legend(frameon=False, fontsize=8)
-    with replacing(path) as aside:
-        figure.savefig(aside, dpi=110)
+    save(figure, "step_sizes")
 
 
 if __name__ == "__main__":
-    print(comparison(*sys.argv[1:3]))
+    chosen = options(__doc__, schedule="learnable", baseline=EQUAL)
+    print(comparison(chosen.schedule, chosen.baseline))

@@ -1,15 +1,9 @@
 """The tasks of the study, its schedules by the name they have in the tables, and the recipe of a run."""
 
-import sys
-from pathlib import Path
-
-from ablations import CHANGES, VARIANTS, schedule_of
-
+from benchmarks.science.step_sizes.ablations import CHANGES, VARIANTS, schedule_of
+from benchmarks.science.studies import teacher_file
 from leaky_zoo.layers import Irregular
 from leaky_zoo.training import Recipe
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from teachers import teacher_file
 
 # Weaker and stronger, for each task; mu_io is the same.
 MUS = {
@@ -47,8 +41,8 @@ SCHEDULES = {
 }
 
 
-def recipe_of(task: str, schedule: str, seed: int, mu: float, folder: Path) -> Recipe:
-    """The recipe of a run; a teacher's samples are written to `folder` when first asked for."""
+def recipe_of(task: str, schedule: str, seed: int, mu: float) -> Recipe:
+    """The recipe of a run."""
     chosen = schedule_of(task, schedule, seed, mu) if schedule in VARIANTS else SCHEDULES[schedule]
     network = NETWORKS[task] | {"schedule": chosen}
     if schedule == "ends_at_cap":
@@ -58,7 +52,7 @@ def recipe_of(task: str, schedule: str, seed: int, mu: float, folder: Path) -> R
         network["depth"] = int(depth)
     recipe = {
         "name": f"{task}_{schedule}_seed{seed}",
-        "data": {"name": data_name(task, seed, folder), "batch_size": "full"},
+        "data": {"name": data_name(task, seed), "batch_size": "full"},
         "network": network,
         "objective": {"weight_decay": mu, "ramp": 0.2},
         "optimizer": {"steps": 3000, "learning_rate": 1e-2},
@@ -82,12 +76,12 @@ def ends_at_cap(depth: int, effective_depth: float, most: float = 3.5) -> dict:
     return {"name": "irregular", "amplitude": allowed[0]}
 
 
-def data_name(task: str, seed: int, folder: Path) -> str:
+def data_name(task: str, seed: int) -> str:
     """A registry name, or the file of this seed's teacher."""
     if task == "mnist_10k":
         return "mnist"
     if task in ("digits", "digits_conv"):
         return f"optical_digits/fold_{seed % 5}"
-    residual = task == "teacher_resnet"
-    dimensions = (30, 6, 3, 30) if residual else (30, 3, 30)
-    return str(teacher_file(folder / f"{task}_seed{seed}.npz", dimensions, residual=residual, seed=seed))
+    if task == "teacher_k3":
+        return teacher_file(f"k3_seed{seed}", (30, 3, 30), seed=seed)
+    return teacher_file(f"resnet_seed{seed}", (30, 6, 3, 30), residual=True, seed=seed)

@@ -1,0 +1,1 @@
+"""Bad input, kills at random moments, sweeps that are interrupted."""

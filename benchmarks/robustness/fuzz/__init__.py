@@ -1,0 +1,1 @@
+"""Good files of every kind, ways to spoil them, and what reads them."""

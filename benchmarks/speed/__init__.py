@@ -1,0 +1,1 @@
+"""Time and memory: ratios measured within one run."""

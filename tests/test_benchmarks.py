@@ -1,0 +1,57 @@
+"""Every benchmark can be imported and explains itself; what the pages say in numbers is what the tables say."""
+
+import importlib
+import pkgutil
+import runpy
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+
+import benchmarks
+from benchmarks import tables
+from benchmarks.science import mnist_rank, schedule_selection
+from benchmarks.science.studies import sweep_of
+
+pytestmark = pytest.mark.tensorflow_only
+ROOT = Path(__file__).parent.parent
+MODULES = [module.name for module in pkgutil.walk_packages(benchmarks.__path__, "benchmarks.") if not module.ispkg]
+COMMANDS = [
+    name
+    for name in MODULES
+    if "\nif __name__ ==" in (ROOT / f"{name.replace('.', '/')}.py").read_text(encoding="utf-8")
+]
+
+
+def test_all_modules_can_be_imported_from_the_root():
+    assert len(COMMANDS) >= 18
+    for name in MODULES:
+        assert importlib.import_module(name).__doc__
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_commands_explain_themselves(name, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", [name, "--help"])
+    with warnings.catch_warnings(), pytest.raises(SystemExit) as stop:
+        warnings.filterwarnings("ignore", message=".*found in sys.modules after import of package")
+        runpy.run_module(name, run_name="__main__")
+    said = capsys.readouterr().out
+    assert stop.value.code == 0
+    # Its own name: what is to be typed.
+    assert f"python -m {name}" in said
+
+
+def test_studies_are_sweeps_of_valid_recipes():
+    grids = [
+        schedule_selection.sweep_of(task, depth, range(2)) for task in schedule_selection.SHORT for depth in (0, 7)
+    ]
+    grids.append(sweep_of("mnist_rank", mnist_rank.BASE, mnist_rank.cases(range(2))))
+    for grid in grids:
+        assert [cell.problem for cell in grid.cells() if cell.problem] == []
+    # A case that comes twice is one run.
+    assert len(grids[-1].cells()) == 2 * len(mnist_rank.RECIPES)
+
+
+def test_tables_in_the_pages_are_those_of_the_tables_and_presets():
+    assert tables.stale() == [], "run make docs"
