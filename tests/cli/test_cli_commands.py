@@ -206,7 +206,8 @@ def test_impossible_depth_is_refused_before_anything_is_written(run, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "command", ["list", "info", "train", "sweep", "evaluate", "analyze", "export", "inspect", "verify", "demo"]
+    "command",
+    ["list", "info", "train", "sweep", "evaluate", "analyze", "export", "publish", "inspect", "verify", "demo"],
 )
 def test_help_has_an_example(run, command):
     code, out, _ = run(command, "--help")
