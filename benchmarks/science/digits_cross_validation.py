@@ -11,8 +11,6 @@ from pathlib import Path
 
 from benchmarks.common import read_table, write_table
 from benchmarks.science.studies import finished, main
-from leaky_zoo.io.files import write_json, write_text
-from leaky_zoo.io.reading import read_json
 from leaky_zoo.training import Recipe
 from leaky_zoo.zoo import list_presets, preset_folder
 
@@ -39,21 +37,17 @@ def measure() -> None:
 
 
 def publish(rows: list[dict[str, str]]) -> None:
-    """Write mean and spread into the preset."""
-    from leaky_zoo.analysis import Audit
-    from leaky_zoo.zoo.card import write_card
+    """Write mean and spread into the preset, and what follows from them."""
+    from leaky_zoo.publishing import Publication
 
-    folder, accuracies = preset_folder(BEST), [float(row["test_accuracy"]) for row in rows]
-    metadata = read_json(folder / "metadata.json")
-    metadata["cross_validation"] = {
+    accuracies = [float(row["test_accuracy"]) for row in rows]
+    found = {
         "folds": len({row["fold"] for row in rows}), "seeds": len({row["seed"] for row in rows}), "runs": len(rows),
         "accuracy_mean": statistics.fmean(accuracies), "accuracy_std": statistics.stdev(accuracies),
         "accuracy_min": min(accuracies), "accuracy_max": max(accuracies),
     }  # fmt: skip
-    write_json(folder / "metadata.json", metadata)
-    card = write_card(metadata, Audit.load(folder / "audit.json"), Recipe.read(folder / "recipe.yaml"))
-    write_text(folder / "README.md", card)
-    print(BEST, metadata["cross_validation"])
+    Publication(preset_folder(BEST), refresh=True).run(extra={"cross_validation": found})
+    print(BEST, found)
 
 
 if __name__ == "__main__":
