@@ -18,6 +18,9 @@ from rich.progress import track
 from benchmarks.common import BUILD, markdown, options, read_table, write_table
 from benchmarks.science.paper import figure1
 from benchmarks.science.studies import recipe_of
+from leaky_zoo.data import load_data
+from leaky_zoo.training import lbfgs, train
+from leaky_zoo.zoo.recipe import LBFGSPart
 
 TABLE = Path(__file__).with_suffix(".csv")
 WANTED, EFFECTIVE_DEPTH = 0.05, 7.0
@@ -35,9 +38,6 @@ class ReachedError(Exception):
 
 def run(network, x, y, method: str) -> dict:
     """One phase from the weights of `network`, which is changed."""
-    from leaky_zoo.training import lbfgs
-    from leaky_zoo.zoo.recipe import LBFGSPart
-
     depth, found, done = len(network.blocks), {}, 0
     middle = np.zeros(depth, bool)
     middle[depth // 4 : depth - depth // 4] = True
@@ -73,9 +73,6 @@ def run(network, x, y, method: str) -> dict:
 def one_seed(seed: int) -> list[dict]:
     """All methods from the same weights, with their ratios to the last one."""
     # Trained here and not by a sweep: its Adam phase alone is wanted, and its seconds.
-    from leaky_zoo.data import load_data
-    from leaky_zoo.training import train
-
     recipe = recipe_of(figure1.BASE, next(figure1.cases(range(seed, seed + 1), (EFFECTIVE_DEPTH,))))
     recipe = recipe.model_copy(update={"lbfgs": None, "converge": False})
     network, result = train(recipe, BUILD / "convergence_time" / f"seed{seed}_2000", resume=True)

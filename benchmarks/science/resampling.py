@@ -9,7 +9,13 @@ without the dropout of inputs that the MNIST recipes have. One net each, one see
 import math
 from pathlib import Path
 
+import keras
+
+import leaky_zoo
 from benchmarks.common import options, write_table
+from leaky_zoo.data import load_data
+from leaky_zoo.errors import InvalidInputError
+from leaky_zoo.networks import evaluate_network, resample
 
 TABLE = Path(__file__).with_suffix(".csv")
 PRESETS = {
@@ -29,16 +35,12 @@ def depths_of(depth: int, effective_depth: float) -> list[int]:
 
 def measure(net, test) -> float:
     """Test accuracy in %, or the standardised mean squared error."""
-    from leaky_zoo.networks import evaluate_network
-
     found = evaluate_network(net, *test)
     return 100 * found["accuracy"] if "accuracy" in found else found["loss"]
 
 
 def fine_tune(net, x, y) -> None:
     """A short training at a small rate."""
-    import keras
-
     keras.utils.set_random_seed(0)
     net.compile(keras.optimizers.Adam(5e-5), loss=net.loss_function(), jit_compile=False)
     net.fit(x, y, batch_size=min(256, max(len(x) // 20, 1)), epochs=EPOCHS, verbose=0)
@@ -46,11 +48,6 @@ def fine_tune(net, x, y) -> None:
 
 def main(data_dir: str | None) -> None:
     """Measure, and write the table."""
-    import leaky_zoo
-    from leaky_zoo.data import load_data
-    from leaky_zoo.errors import InvalidInputError
-    from leaky_zoo.networks import resample
-
     rows = []
     for preset, name in PRESETS.items():
         net, data = leaky_zoo.from_preset(preset), load_data(name, data_dir)

@@ -9,9 +9,14 @@ ratio of medians within one run, or a peak of a process of its own.
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import keras
 import numpy as np
 
 from benchmarks.common import in_a_process, interleaved, options, write_table
+from leaky_zoo.analysis import analyze
+from leaky_zoo.data import load_data
+from leaky_zoo.flow.head_gradient import head_gradient
+from leaky_zoo.networks import LeakyMLP
 
 TABLE = Path(__file__).with_suffix(".csv")
 BATCH, DIRECT, WEIGHT_DECAY = 1024, 4000, 1.4e-4
@@ -19,10 +24,6 @@ BATCH, DIRECT, WEIGHT_DECAY = 1024, 4000, 1.4e-4
 
 def network():
     """The net of the claim."""
-    import keras
-
-    from leaky_zoo.networks import LeakyMLP
-
     keras.utils.set_random_seed(0)
     return LeakyMLP(
         (28, 28, 1), 10, width=256, depth=20, effective_depth=7.0, weight_decay=WEIGHT_DECAY, io_weight_decay=1e-3,
@@ -32,8 +33,6 @@ def network():
 
 def direct_energies(net, x, y) -> list[float]:
     """COI, kinetic and cross term and `H` of every layer with the kernel `K` written out, as the paper has them."""
-    from leaky_zoo.flow.head_gradient import head_gradient
-
     path = [np.asarray(a, dtype=np.float64) for a in net.representations.predict(x, batch_size=BATCH, verbose=0)]
     _, slope = head_gradient(net.head, net.loss_function())(path[-1].astype("float32"), y)
     gradient, found = slope / len(x), []
@@ -58,7 +57,6 @@ def direct_energies(net, x, y) -> list[float]:
 
 def ways(net, x, y) -> dict[str, Callable[[], object]]:
     """What is timed."""
-    from leaky_zoo.analysis import analyze
 
     def audit(**settings) -> Callable[[], object]:
         return lambda: analyze(net, x, y, batch_size=BATCH, **settings)
@@ -74,8 +72,6 @@ def ways(net, x, y) -> dict[str, Callable[[], object]]:
 
 def load(data_dir: str | None, count: int):
     """The first images, as float32."""
-    from leaky_zoo.data import load_data
-
     x, y = load_data("mnist", data_dir).select(f"train[:{count}]")
     return np.ascontiguousarray(x), y
 
@@ -109,8 +105,6 @@ def times(net, x, y, repeats: int) -> Iterator[tuple]:
 
 def precision(net, x, y) -> Iterator[tuple]:
     """Rows of what products in float32 change."""
-    from leaky_zoo.analysis import analyze
-
     exact, fast = (analyze(net, x, y, batch_size=BATCH, products=products) for products in ("float64", "float32"))
     for field in ("cost_of_identity", "kinetic_energy", "hamiltonian"):
         pairs = [(getattr(a, field), getattr(b, field)) for a, b in zip(exact.layers, fast.layers, strict=True)]
@@ -120,8 +114,6 @@ def precision(net, x, y) -> Iterator[tuple]:
 
 def against_kernels(net, x, y, data_dir: str | None) -> Iterator[tuple]:
     """Rows of the kernels written out, on fewer samples."""
-    from leaky_zoo.analysis import analyze
-
     audit = ways(net, x, y)["audit"]
     ours, direct = (np.median(taken) for taken in (
         interleaved({"audit": audit}, 3, 0)["audit"],

@@ -12,10 +12,19 @@ import sys
 import tempfile
 from pathlib import Path
 
+import keras
 import numpy as np
+import tensorflow as tf
 
 from benchmarks.common import in_a_process, options, write_table
+from leaky_zoo.data.augmentation import Augmentation
+from leaky_zoo.data.pipeline import BatchOrder
 from leaky_zoo.io.reading import read_json
+from leaky_zoo.networks import LeakyMLP
+from leaky_zoo.training import make_strategy
+from leaky_zoo.training.engine import EvaluationGraph, TrainingGraph
+from leaky_zoo.training.optimizer import ClippedAdam
+from leaky_zoo.training.strategy import is_chief
 
 TABLE = Path(__file__).with_suffix(".csv")
 SAMPLES, BATCH, STEPS = 23, 7, 200
@@ -24,17 +33,6 @@ PER_PASS = -(-SAMPLES // BATCH)
 
 def measure(strategy_name: str, replicas: int | None) -> tuple[dict, bool]:
     """What one strategy gives, and whether this process is the one to write it."""
-    import keras
-    import tensorflow as tf
-
-    from leaky_zoo.data.augmentation import Augmentation
-    from leaky_zoo.data.pipeline import BatchOrder
-    from leaky_zoo.networks import LeakyMLP
-    from leaky_zoo.training import make_strategy
-    from leaky_zoo.training.engine import EvaluationGraph, TrainingGraph
-    from leaky_zoo.training.optimizer import ClippedAdam
-    from leaky_zoo.training.strategy import is_chief
-
     # One strategy in a process: TensorFlow's collectives do not let a second one have other devices.
     strategy = make_strategy(strategy_name, replicas)
     source = np.random.default_rng(0)

@@ -5,10 +5,13 @@ python -m benchmarks.speed.resnet50_audit [--images 256] [--report resnet50.html
 
 from pathlib import Path
 
+import keras
 import numpy as np
 from rich.progress import track
 
 from benchmarks.common import options, seconds_of, write_table
+from leaky_zoo.analysis import analyze
+from leaky_zoo.figures import write_report
 
 TABLE = Path(__file__).with_suffix(".csv")
 FIELDS = (
@@ -20,11 +23,6 @@ FIELDS = (
 
 def main(images: int, report: Path | None) -> None:
     """Analyse, and write one row for each layer."""
-    import keras
-
-    from leaky_zoo.analysis import analyze
-    from leaky_zoo.figures import write_report
-
     keras.utils.set_random_seed(0)
     model = keras.applications.ResNet50(weights=None, input_shape=(224, 224, 3), classes=10)
     random = np.random.default_rng(0)

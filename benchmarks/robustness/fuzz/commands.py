@@ -11,6 +11,7 @@ from benchmarks.robustness.fuzz.archives import spoil_npz
 from benchmarks.robustness.fuzz.networks import ReportedError, spoil_keras, spoil_onnx, user_arrays
 from benchmarks.robustness.fuzz.presets import SWEEP, spoil_name, yaml_file
 from benchmarks.robustness.fuzz.text import spoil_bytes, write
+from leaky_zoo import cli
 
 
 def spoil_command(path: Path, onnx_file: bytes, keras_file: bytes, chance: random.Random) -> list[str]:
@@ -64,8 +65,6 @@ def spoil_command(path: Path, onnx_file: bytes, keras_file: bytes, chance: rando
 
 def read_command(arguments: list[str]) -> None:
     """A command in this process: any exit code but that of a traceback."""
-    from leaky_zoo import cli
-
     out, error = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.TextIOWrapper(io.BytesIO(), "utf-8")
     before = sys.argv
     sys.argv = ["leaky-zoo", *arguments]

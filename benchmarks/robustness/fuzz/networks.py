@@ -6,11 +6,16 @@ import random
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
+import onnx
 
 from benchmarks.robustness.fuzz.archives import spoil_h5, spoil_zip, zip_bomb
 from benchmarks.robustness.fuzz.text import spoil_bytes, spoil_data, to_json
+from leaky_zoo.data import load_data
 from leaky_zoo.errors import LeakyZooError
+from leaky_zoo.runtime import OnnxModel, describe_onnx, inspect_onnx, verify_onnx
+from leaky_zoo.zoo import load_model
 
 
 class ReportedError(LeakyZooError):
@@ -70,8 +75,6 @@ def hostile_config(value: dict[str, Any], chance: random.Random) -> dict[str, An
 
 def spoil_onnx(content: bytes, chance: random.Random) -> bytes:
     """Bytes, metadata, tensors, shapes or nodes."""
-    import onnx
-
     if chance.random() < 0.4:
         return spoil_bytes(content, chance)
     model = onnx.ModelProto.FromString(content)
@@ -115,15 +118,11 @@ def user_arrays(chance: random.Random) -> dict[str, np.ndarray]:
 
 def read_keras(path: Path) -> None:
     """Accepted: computes."""
-    from leaky_zoo.zoo import load_model
-
     use(load_model(path))
 
 
 def read_user(path: Path) -> None:
     """Accepted: finite numbers, splits and statistics."""
-    from leaky_zoo.data import load_data
-
     data = load_data(str(path))
     for split in ("train", "test"):
         x, y = data.select(split)
@@ -134,22 +133,16 @@ def read_user(path: Path) -> None:
 
 def read_inspect(path: Path) -> None:
     """Metadata."""
-    from leaky_zoo.runtime import inspect_onnx
-
     json.dumps(inspect_onnx(path), allow_nan=False)
 
 
 def read_describe(path: Path) -> None:
     """The graph."""
-    from leaky_zoo.runtime import describe_onnx
-
     json.dumps(describe_onnx(path), allow_nan=False)
 
 
 def read_verify(path: Path) -> None:
     """All checks; one that failed is a refusal."""
-    from leaky_zoo.runtime import verify_onnx
-
     report = verify_onnx(path)
     json.dumps(report.to_dict(), allow_nan=False)
     if not report.passed:
@@ -159,8 +152,6 @@ def read_verify(path: Path) -> None:
 
 def read_runtime(path: Path) -> None:
     """Accepted: computes, or refuses the samples."""
-    from leaky_zoo.runtime import OnnxModel
-
     model = OnnxModel(path, threads=1)
     if all(isinstance(side, int) and 0 < side < 10**6 for side in model.input_shape):
         model.predict(np.zeros((2, *model.input_shape)))
@@ -168,8 +159,6 @@ def read_runtime(path: Path) -> None:
 
 def use(network: Any) -> None:
     """A prediction."""
-    import keras
-
     shape = network.inputs[0].shape[1:]
     if None not in shape and int(np.prod(shape)) <= 10**6:
         assert network(np.zeros((2, *shape), network.inputs[0].dtype), training=False).shape[0] == 2

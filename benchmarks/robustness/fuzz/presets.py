@@ -13,9 +13,23 @@ import numpy as np
 from benchmarks.robustness.fuzz.archives import arrays_of, npz, spoil_npz
 from benchmarks.robustness.fuzz.networks import use
 from benchmarks.robustness.fuzz.text import spoil_bytes, spoil_data, to_json, to_yaml, write
+from leaky_zoo.analysis import Audit
+from leaky_zoo.analysis.shards import AuditPart, merge_parts
+from leaky_zoo.cli import listing
+from leaky_zoo.data import load_data
+from leaky_zoo.deploy.arguments import checked_golden
 from leaky_zoo.errors import LeakyZooError
+from leaky_zoo.figures import plot_audit
 from leaky_zoo.io.files import sha256
 from leaky_zoo.io.reading import read_json
+from leaky_zoo.layers import get_schedule
+from leaky_zoo.networks import LeakyMLP
+from leaky_zoo.sweeps import Sweep, SweepFolder
+from leaky_zoo.training import Recipe
+from leaky_zoo.zoo import from_preset, preset_folder
+from leaky_zoo.zoo.card import write_card
+from leaky_zoo.zoo.index import checked_metadata
+from leaky_zoo.zoo.preset import parse_golden
 
 Spoil = Callable[[bytes, random.Random], bytes]
 RECIPE = {
@@ -108,9 +122,6 @@ def spoil_name(chance: random.Random) -> str:
 
 def read_recipe(path: Path) -> None:
     """Accepted: comes back from YAML the same, and its schedule starts."""
-    from leaky_zoo.layers import get_schedule
-    from leaky_zoo.training import Recipe
-
     recipe = Recipe.read(path)
     recipe.write(path)
     assert Recipe.read(path) == recipe
@@ -119,8 +130,6 @@ def read_recipe(path: Path) -> None:
 
 def read_sweep(path: Path) -> None:
     """Accepted: every cell has a recipe or a problem, and they come back from a folder."""
-    from leaky_zoo.sweeps import Sweep, SweepFolder
-
     sweep = Sweep.read(path)
     cells = sweep.cells()
     assert all((cell.recipe is None) != (cell.problem is None) for cell in cells)
@@ -131,10 +140,6 @@ def read_sweep(path: Path) -> None:
 
 def read_metadata(path: Path) -> None:
     """Accepted: can be listed, shown and put on a card."""
-    from leaky_zoo.cli import listing
-    from leaky_zoo.zoo.card import write_card
-    from leaky_zoo.zoo.index import checked_metadata
-
     metadata = checked_metadata(read_json(path / "metadata.json"), str(path / "metadata.json"))
     listing.headline(metadata["metrics"])
     for key in ("seed", "weight_decay", "io_weight_decay", "versions", "licence", "citation", "dataset", "device"):
@@ -147,32 +152,22 @@ def read_metadata(path: Path) -> None:
 
 def read_preset(path: Path) -> None:
     """Accepted: computes."""
-    from leaky_zoo.zoo import from_preset
-
     use(from_preset(path))
 
 
 def read_golden(path: Path) -> None:
     """Accepted: pairs that fit the network, or are refused by what takes them."""
-    from leaky_zoo.deploy.arguments import checked_golden
-    from leaky_zoo.zoo.preset import parse_golden
-
     checked_golden(parse_golden((path / "golden.npz").read_bytes(), "golden.npz"), small_network())
 
 
 @functools.cache
 def small_network() -> Any:
     """A network of the preset's shapes."""
-    from leaky_zoo.networks import LeakyMLP
-
     return LeakyMLP((4,), 3, width=5, depth=4, effective_depth=2.0)
 
 
 def read_name(name: str) -> None:
     """Names of presets and of data sets."""
-    from leaky_zoo.data import load_data
-    from leaky_zoo.zoo import preset_folder
-
     with contextlib.suppress(LeakyZooError):
         preset_folder(name)
         return
@@ -181,9 +176,6 @@ def read_name(name: str) -> None:
 
 def read_audit(path: Path) -> None:
     """Accepted: comes back the same, and can be drawn."""
-    from leaky_zoo.analysis import Audit
-    from leaky_zoo.figures import plot_audit
-
     audit = Audit.load(path)
     assert Audit.from_dict(json.loads(audit.to_json())).to_dict() == audit.to_dict()
     plot_audit(audit)
@@ -191,6 +183,4 @@ def read_audit(path: Path) -> None:
 
 def read_part(path: Path) -> None:
     """Accepted: makes an audit."""
-    from leaky_zoo.analysis.shards import AuditPart, merge_parts
-
     merge_parts([AuditPart.load(path)]).to_json()

@@ -11,6 +11,12 @@ import numpy as np
 from benchmarks.robustness.fuzz import commands, networks, presets
 from benchmarks.robustness.fuzz.archives import spoil_h5, spoil_npz
 from benchmarks.robustness.fuzz.text import write
+from leaky_zoo.analysis import analyze
+from leaky_zoo.analysis.shards import analyze_part
+from leaky_zoo.deploy import export_onnx
+from leaky_zoo.networks import LeakyMLP
+from leaky_zoo.training import Recipe
+from leaky_zoo.zoo import save_to_preset
 
 
 @dataclass(frozen=True)
@@ -40,13 +46,6 @@ class Good:
 
 def make_good(folder: Path) -> Good:
     """Write the good files, once for a whole run."""
-    from leaky_zoo.analysis import analyze
-    from leaky_zoo.analysis.shards import analyze_part
-    from leaky_zoo.deploy import export_onnx
-    from leaky_zoo.networks import LeakyMLP
-    from leaky_zoo.training import Recipe
-    from leaky_zoo.zoo import save_to_preset
-
     good = Good(folder / "leaky_mlp_toy", folder / "net.keras", folder / "net.onnx", folder / "part.npz")
     if good.onnx.exists():
         return good

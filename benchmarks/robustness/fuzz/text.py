@@ -7,6 +7,8 @@ import random
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 NASTY: tuple[Any, ...] = (
     None, True, False, 0, -1, 1, 2**31, 2**63, 10**30, -(10**4000), 1e308, 1e999, -1e999, float("nan"), 0.5, -0.0,
     "", " ", "a" * 5000, "\ud800", "\x00", "../../etc/passwd", "/etc/passwd", "~", "${HOME}", "nan", "1e999", "ü☃",
@@ -138,8 +140,6 @@ def to_json(value: Any, chance: random.Random) -> bytes:
 
 def to_yaml(value: Any, chance: random.Random) -> bytes:
     """YAML, a third of it with what plain YAML does not have."""
-    import yaml
-
     try:
         text = yaml.safe_dump(value, sort_keys=False, allow_unicode=chance.random() < 0.5)
     except (yaml.YAMLError, RecursionError, ValueError):
