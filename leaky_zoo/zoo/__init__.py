@@ -1,4 +1,4 @@
-"""Presets: the index, opening, saving, cards; the data a network was trained on; recipes.
+"""Presets: the index, opening, saving, cards; recipes; the data a network was trained on (`zoo.training_data`).
 
 The names below are loaded when first used: listing and opening presets needs neither Keras nor TensorFlow.
 """
@@ -11,7 +11,6 @@ _HOMES = {
     "preset": ("ChangedFileError", "Preset", "WrongClassError", "from_preset", "load_model", "load_network"),
     "recipe": ("Recipe",),
     "saving": ("save_to_preset",),
-    "training_data": ("TrainingData", "training_data"),
 }
 _HOME = {name: f"leaky_zoo.zoo.{module}" for module, names in _HOMES.items() for name in names}
 
@@ -20,7 +19,6 @@ __all__ = [
     "MissingFileError",
     "Preset",
     "Recipe",
-    "TrainingData",
     "UnknownPresetError",
     "WrongClassError",
     "from_preset",
@@ -30,13 +28,10 @@ __all__ = [
     "models_dir",
     "preset_folder",
     "save_to_preset",
-    "training_data",
 ]
 
 
 def __getattr__(name: str) -> Any:
     if name in _HOME:
-        # Kept, or the module `training_data` would hide the function of that name.
-        globals()[name] = getattr(import_module(_HOME[name]), name)
-        return globals()[name]
+        return getattr(import_module(_HOME[name]), name)
     raise AttributeError(f"module 'leaky_zoo.zoo' has no attribute {name!r}")
