@@ -15,7 +15,7 @@ import numpy as np
 from benchmarks.common import in_a_process, interleaved, options, write_table
 from leaky_zoo.analysis import analyze
 from leaky_zoo.data import load_data
-from leaky_zoo.flow.head_gradient import head_gradient
+from leaky_zoo.flow.gradients import head_gradient
 from leaky_zoo.networks import LeakyMLP
 
 TABLE = Path(__file__).with_suffix(".csv")

@@ -1,43 +1,37 @@
-"""The half of an audit that needs no loss, for any Keras model: one row for each layer, or the reason why not."""
+"""The half of an audit that needs no loss, for any Keras model: an entry for each layer, or the reason why not."""
 
-import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import wraps
-from importlib.metadata import version
 from typing import Any
 
 import keras
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from leaky_zoo.analysis.audit import Audit, BottleneckRank, LayerAudit
-from leaky_zoo.analysis.statistics import GAMMA_SWEEP, identity_statistics, representation_statistics
+from leaky_zoo.analysis.audit import Audit
+from leaky_zoo.analysis.layout import MAX_FEATURES
+from leaky_zoo.analysis.recorder import Recorder
+from leaky_zoo.analysis.records import BottleneckRank, LayerAudit
+from leaky_zoo.analysis.settings import AnalysisSettings
+from leaky_zoo.analysis.statistics import GAMMA_SWEEP, versions
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.flow.description import weights_sha256
-from leaky_zoo.flow.sums import LayerAccumulator, LayerSums, Subsample
-from leaky_zoo.layers.conv import image_patches
+from leaky_zoo.flow.sums import Subsample
 
-MAX_WIDTH = 4096  # rows of A: its second moment has as many squared
-MAX_FEATURES = 1200  # rows of s(A): a patch matrix beyond that is replaced by the channels
-MAX_POSITIONS = 64  # of an image or a sequence; more are thinned out to a regular grid
+BATCH = 32
 MAX_CLASSES = 1000
-NOT_CALLED = "not called while the model ran"
 
 
 def analyze_any(
     model: keras.Model,
     x: np.ndarray,
     y: np.ndarray | None,
-    gamma_0: float,
-    data: dict[str, Any],
-    layers: Sequence[str] | None,
-    batch_size: int,
-    subsample: int,
-    products: str,
-    track: Any,
+    settings: AnalysisSettings,
+    *,
+    data: dict[str, Any] | None = None,
+    layers: Sequence[str] | None = None,
+    track: Any = None,
 ) -> Audit:
     """The representation-level audit of a model that is not ours; arguments as `analyze`.
 
@@ -50,7 +44,8 @@ def analyze_any(
         raise InvalidInputError("There is no sample to analyse. Received: x of length 0")
     labels, classes = _labels(y, len(x))
     chosen = _named_layers(model, layers)
-    recorder = _Recorder(list(chosen), classes, Subsample.of(len(x), subsample), products)
+    recorder = Recorder(list(chosen), classes, Subsample.of(len(x), settings.subsample), settings.products)
+    batch_size = settings.batch_size or BATCH
     starts = range(0, len(x), batch_size)
     with threadpool_limits(1), _watching(chosen, recorder.add):
         for start in track(starts) if track else starts:
@@ -66,196 +61,40 @@ def analyze_any(
                     f"Received: x.shape={x.shape}, dtype={x.dtype}"
                 ) from error
     with threadpool_limits(1):
-        rows = recorder.rows({name: type(layer).__name__ for name, layer in chosen.items()}, gamma_0, track)
-    about = {"name": None, "split": None, **data, "is_training_split": None}
+        kinds = {name: type(layer).__name__ for name, layer in chosen.items()}
+        measured = recorder.audits(kinds, settings.gamma_0, track)
     why = "needs a LeakyMLP or LeakyConvNet that knows its loss, mu and training data"
     return Audit(
         model={
             "name": model.name,
             "class": type(model).__name__,
             **dict.fromkeys(("effective_depth", "width", "task", "schedule")),
-            "depth": len(rows),
+            "depth": len(measured),
             "weights_sha256": weights_sha256(model),
         },
-        data=about,
+        data={"name": None, "split": None, **(data or {}), "is_training_split": None},
         n=len(x),
         columns=len(x),
-        gamma_0=gamma_0,
+        gamma_0=settings.gamma_0,
         gamma_sweep=list(GAMMA_SWEEP),
         weight_decay=None,
         io_weight_decay=None,
         dtype=str(model.dtype_policy.variable_dtype),
         loss=None,
         input={},
-        layers=rows,
-        summary={"measured_layers": sum(row.reason is None for row in rows)},
+        layers=measured,
+        summary={"measured_layers": sum(layer.reason is None for layer in measured)},
         kind="representations",
         bottleneck_rank=BottleneckRank(None, None, None, "not one of our networks: no energies, rank not reported", []),
-        subsample={"samples": len(recorder.subsample.rows), "rule": "evenly spaced rows of the data"},
-        products=products,
+        subsample={"samples": len(recorder.subsample.indices), "rule": "evenly spaced rows of the data"},
+        products=settings.products,
         undefined={
             **dict.fromkeys(("hamiltonian", "criticality_residual", "momentum_norm", "kinetic_energy", "bounds"), why),
             **({} if classes else {"within_class_fraction": "needs integer labels"}),
         },
-        warnings=_warnings(rows),
-        versions={name: version(name) for name in ("leaky-zoo", "keras", "numpy", "scipy", "scikit-dimension")},
+        warnings=_warnings(measured),
+        versions=versions(),
     )
-
-
-class _Layer:
-    """The sums of one layer, as its outputs come by; or the reason why there are none."""
-
-    def __init__(self) -> None:
-        self.reason: str | None = NOT_CALLED
-        self.features: str | None = None
-        self.sums: LayerAccumulator | None = None
-
-
-class _Recorder:
-    """Takes the outputs of the watched layers, batch by batch, and keeps nothing but sums.
-
-    Args:
-        names: of the layers.
-        classes: number of classes; 0 for none.
-        subsample: samples whose (pooled) representations are kept.
-        products: as `MomentSums`.
-    """
-
-    def __init__(self, names: list[str], classes: int, subsample: Subsample, products: str) -> None:
-        self._names = names
-        self.layers: dict[str, _Layer] = {}  # in the order of their first call
-        self.subsample, self._classes, self._products = subsample, classes, products
-        self._seen: set[str] = set()
-
-    def begin(self, start: int, count: int, labels: np.ndarray | None) -> None:
-        """Say which samples the next outputs belong to."""
-        self._start, self._count, self._labels, self._seen = start, count, labels, set()
-
-    def add(self, name: str, output: Any) -> None:
-        """Take one output."""
-        layer = self.layers.setdefault(name, _Layer())
-        if layer.reason not in (None, NOT_CALLED):
-            return
-        array, layer.reason = _one_array(output, self._count)
-        if array is not None and name in self._seen:
-            layer.reason = "called more than once in the model: which call is meant is not known"
-        self._seen.add(name)
-        if layer.reason is None and array is not None:
-            columns, activations, vectors, layer.features = _matrices(array, np.dtype(self._products))
-            if not np.isfinite(columns).all():
-                layer.reason = "its outputs hold NaN or infinity"
-        if layer.reason is not None:
-            layer.sums = None
-            return
-        if layer.sums is None:
-            sample = np.zeros((len(self.subsample.rows), vectors.shape[1]), np.float32)
-            layer.sums = LayerAccumulator(
-                columns.shape[1], activations.shape[1], True, self._classes, sample, products=self._products
-            )
-        layer.sums.add(columns, activations, vectors, self._labels, *self.subsample.within(self._start, self._count))
-
-    def rows(self, kinds: dict[str, str], gamma_0: float, track: Any = None) -> list[LayerAudit]:
-        """One row for each layer; the decompositions of several layers run at once."""
-        never = {name: _Layer() for name in self._names if name not in self.layers}
-        every = list({**self.layers, **never}.items())
-
-        def measure(place: int) -> LayerAudit:
-            name, layer = every[place]
-            return _row(place + 1, name, kinds[name], layer, gamma_0)
-
-        places = range(len(every))
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            measured = pool.map(measure, places)
-            rows = [row for _, row in zip(track(places) if track else places, measured, strict=True)]
-        before = None
-        for place, (_, layer) in enumerate(every):
-            if rows[place].reason is None and layer.sums is not None:
-                if before is not None:
-                    rows[place] = replace(rows[place], cka_with_previous=sample_cka(before, layer.sums.sample))
-                before = layer.sums.sample
-        return rows
-
-
-def _row(place: int, name: str, kind: str, layer: _Layer, gamma_0: float) -> LayerAudit:
-    moments = layer.sums.sums.moments() if layer.sums else None
-    if moments is None or layer.sums is None or not moments.squared > 0:
-        return LayerAudit(layer=place, name=name, kind=kind, reason=layer.reason or "its outputs are all zero")
-    sums = LayerSums(moments, layer.sums.classes(), layer.sums.sample)
-    return LayerAudit(
-        layer=place,
-        name=name,
-        kind=kind,
-        width=moments.total.size,
-        columns=moments.count,
-        features=layer.features,
-        **identity_statistics(sums, gamma_0),
-        **representation_statistics(sums),
-    )
-
-
-def _one_array(output: Any, count: int) -> tuple[np.ndarray | None, str | None]:
-    """A layer's output as an array with one row per sample, or the reason why it is none."""
-    if isinstance(output, list | tuple | dict):
-        return None, f"its output is a {type(output).__name__}, not one array"
-    array = keras.ops.convert_to_numpy(output)
-    if array.dtype.name in ("bfloat16", "float16"):
-        array = array.astype(np.float32)
-    if not np.issubdtype(array.dtype, np.floating):
-        return None, f"its output is {array.dtype}, not real numbers"
-    if array.ndim < 2 or len(array) != count or array.size == 0:
-        return None, f"its output has shape {array.shape}, without one row for each sample"
-    if array.shape[-1] > MAX_WIDTH:
-        size = array.shape[-1] ** 2 * 8 / 1e9
-        return None, f"its width {array.shape[-1]} is above {MAX_WIDTH}: its second moment would take {size:.1f} GB"
-    return array, None
-
-
-def _matrices(array: np.ndarray, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray, np.ndarray, str]:
-    """Columns of `A`, `s(A)` without ones, one vector for each sample, and what `s(A)` is."""
-    if array.ndim == 2:
-        columns = np.ascontiguousarray(array, dtype=dtype)
-        return columns, np.maximum(columns, 0), columns, "units"
-    count, channels = len(array), array.shape[-1]
-    vectors = array.reshape(count, -1, channels).mean(axis=1, dtype=dtype)
-    if array.ndim != 4:
-        flat = array.reshape(count, -1, channels)
-        stride = -(-flat.shape[1] // MAX_POSITIONS)
-        columns = np.ascontiguousarray(flat[:, ::stride], dtype=dtype).reshape(-1, channels)
-        return columns, np.maximum(columns, 0), vectors, _thinned("channels", stride)
-    stride = max(1, int(np.ceil(np.sqrt(array.shape[1] * array.shape[2] / MAX_POSITIONS))))
-    columns = np.ascontiguousarray(array[:, ::stride, ::stride], dtype=dtype).reshape(-1, channels)
-    if 9 * channels > MAX_FEATURES or min(array.shape[1:3]) < 3:
-        return columns, np.maximum(columns, 0), vectors, _thinned("channels", stride)
-    patches = image_patches(np.maximum(array, 0), 3, stride).astype(dtype, copy=False)
-    return columns, np.ascontiguousarray(patches), vectors, _thinned("patches 3x3", stride)
-
-
-def _thinned(features: str, stride: int) -> str:
-    return features if stride == 1 else f"{features}, every {_ordinal(stride)} position"
-
-
-def _ordinal(number: int) -> str:
-    """A number as a place.
-
-    >>> _ordinal(2), _ordinal(3), _ordinal(14)
-    ('2nd', '3rd', '14th')
-    """
-    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
-    return f"{number}{ending}"
-
-
-def sample_cka(first: np.ndarray, second: np.ndarray) -> float | None:
-    """Linear CKA of the same samples in two representations, one row per sample, in [0, 1]; None if one is constant.
-
-    >>> round(sample_cka(np.eye(4), 2 * np.eye(4)), 6)
-    1.0
-    """
-    grams = []
-    for rows in (first, second):
-        centred = np.asarray(rows, dtype=np.float64) - np.mean(rows, axis=0, dtype=np.float64)
-        grams.append(centred @ centred.T)
-    scale = float(np.linalg.norm(grams[0]) * np.linalg.norm(grams[1]))
-    return float(np.vdot(*grams)) / scale if scale > 0 else None
 
 
 def _labels(y: np.ndarray | None, count: int) -> tuple[np.ndarray | None, int]:
@@ -277,9 +116,9 @@ def _named_layers(model: keras.Model, names: Sequence[str] | None) -> dict[str, 
     for layer in model._flatten_layers(include_self=False):
         if isinstance(layer, keras.layers.InputLayer):
             continue
-        name, place = layer.name, 2
+        name, copy = layer.name, 2
         while name in found:  # nested models may repeat names
-            name, place = f"{layer.name}:{place}", place + 1
+            name, copy = f"{layer.name}:{copy}", copy + 1
         found[name] = layer
     if names is None:
         if not found:
@@ -316,12 +155,12 @@ def _watching(layers: dict[str, keras.layers.Layer], see: Callable[[str, Any], N
             object.__delattr__(layer, "call")
 
 
-def _warnings(rows: list[LayerAudit]) -> list[str]:
-    left_out = [row for row in rows if row.reason is not None]
+def _warnings(layers: list[LayerAudit]) -> list[str]:
+    left_out = [layer for layer in layers if layer.reason is not None]
     found = ["Not one of our networks: energies, momenta and a rank need its loss, mu and training data."]
     if left_out:
-        found.append(f"{len(left_out)} of {len(rows)} layers have no numbers; each row says why.")
-    if any(row.features and "channels" in row.features for row in rows):
+        found.append(f"{len(left_out)} of {len(layers)} layers have no numbers; each says why.")
+    if any(layer.features and "channels" in layer.features for layer in layers):
         found.append(
             f"Where `features` says channels the patch matrix would have more than {MAX_FEATURES} rows or makes no "
             "sense: the cost of identity there is that of single positions."

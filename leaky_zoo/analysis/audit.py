@@ -3,139 +3,24 @@
 import json
 import os
 from dataclasses import asdict, dataclass, field, fields
+from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from leaky_zoo.analysis.older import upgraded
+from leaky_zoo.analysis.difference import AuditDifference, changed
+from leaky_zoo.analysis.records import BottleneckRank, LayerAudit, PathAudit
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.io.files import write_json
-from leaky_zoo.io.reading import read_json
+from leaky_zoo.io.reading import read_json, shown
+from leaky_zoo.layers.step_sizes import is_trace
 
 if TYPE_CHECKING:
     import pandas
 
-    from leaky_zoo.analysis.difference import AuditDifference
-
-SCHEMA_VERSION = "2.0"
-
-
-@dataclass(frozen=True)
-class LayerAudit:
-    """One layer. None is "undefined" or "not measured", never zero; `undefined` of the audit or `reason` says why.
-
-    In an audit of one of our networks, row `l` is the step `A_{l-1} -> A_l`: energies (and `cost_of_identity`) at its
-    input, statistics of its output. In an audit of any other model a row is the output of one layer.
-
-    Attributes:
-        layer: `l`, from 1.
-        name: name of the block or layer.
-        kind: class of the layer. None in audits of schema 1.0.
-        reason: why the layer has no numbers; None where it has.
-        width: rows of `A`, the dimension of the space. None in audits of schema 1.0.
-        columns: columns of `A`: samples, times positions of a convolution. None in audits of schema 1.0.
-        features: what `s(A)` is: "units", "patches 3x3", "channels" (a convolution whose patch matrix would not fit).
-        step_size: `rho_l`.
-        position: `p_l = rho_1 + .. + rho_l`, in (0, 1].
-        cost_of_identity: `COI`: a dimension, where `on_plateau`.
-        out_of_image_fraction: part of `||A||^2` that no map of the features reproduces, in [0, 1].
-        on_plateau: whether `cost_of_identity` changes by under 5% over a decade of `gamma_0` either way.
-        cost_of_identity_sweep: `COI` at each entry of the audit's `gamma_sweep`.
-        plateau: the flattest point of that sweep, at whatever `gamma_0` it is: `gamma_0`, `cost_of_identity`, `change`,
-            `rank`, `low`, `high`, as `geometry.Plateau`; None where `COI` changes by over 10% a decade everywhere.
-        kinetic_energy: `||dA/dp||_K^2 / (2 L~)` (`/ 2` at `L~ = 0`).
-        potential_energy: `-(L~ / 2) COI`; None at `L~ = 0`.
-        cross_term: `<dA/dp, A>_K`.
-        lagrangian: `||dA/dp + L~ A||_K^2 / (2 L~)`: kinetic + cross - potential.
-        kinetic_plus_potential: the Hamiltonian only where the inclusion holds; flat before the net is critical.
-        hamiltonian: momentum form; None without momenta.
-        rank_from_hamiltonian: `-2 H / L~`, momentum form; None at `L~ = 0` or without momenta.
-        criticality_residual: `||W_l - P_l s^T|| / ||W_l||`; 0 at a critical point; None without momenta.
-        momentum_norm: `||P_l||_F`; None without momenta.
-        speed: `||dA/dp||_K`, in the stabilised norm.
-        distance: `||A_l - A_{l-1}||_F / ||A_l||_F`, relative to 0 = the layer does nothing.
-        path_length: `sum_{i <= l} rho_i ||dA/dp||_K`: length of the path up to here.
-        turning_angle: angle in degrees between the steps `A_l - A_{l-1}` and `A_{l+1} - A_l`, in [0, 180], on the
-            subsample: curvature. None for the last layer.
-        weight_norm: `||W_l||_F`.
-        weight_directions: how many singular values of `W_l` stand before the largest gap between two neighbours; None
-            where no gap reaches 2.
-        weight_gap: ratio of the two singular values at the largest gap.
-        weight_singular_values: of `W_l`, descending.
-        stable_rank: of `A_l`.
-        nuclear_norm_rank: `||A_l||_*^2 / ||A_l||_F^2`.
-        participation_ratio: of the covariance of `A_l`.
-        two_nn_dimension: intrinsic dimension by two nearest neighbours (Facco et al. 2017), on the subsample.
-        mle_dimension: intrinsic dimension by maximum likelihood (Levina & Bickel 2004), on the subsample.
-        cka_with_previous: linear CKA with the layer before, in [0, 1].
-        within_class_fraction: variance within classes over the whole variance: 0 at neural collapse.
-        class_variances: the same by class, divided by the mean variance of all samples; None for regression.
-        singular_values: of `A_l`, divided by `sqrt(columns)`, descending.
-    """
-
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
-
-    layer: int
-    name: str
-    kind: str | None = None
-    reason: str | None = None
-    width: int | None = None
-    columns: int | None = None
-    features: str | None = None
-    step_size: float | None = None
-    position: float | None = None
-    cost_of_identity: float | None = None
-    out_of_image_fraction: float | None = None
-    on_plateau: bool | None = None
-    cost_of_identity_sweep: list[float] | None = None
-    plateau: dict[str, Any] | None = None
-    kinetic_energy: float | None = None
-    potential_energy: float | None = None
-    cross_term: float | None = None
-    lagrangian: float | None = None
-    kinetic_plus_potential: float | None = None
-    hamiltonian: float | None = None
-    rank_from_hamiltonian: float | None = None
-    criticality_residual: float | None = None
-    momentum_norm: float | None = None
-    speed: float | None = None
-    distance: float | None = None
-    path_length: float | None = None
-    turning_angle: float | None = None
-    weight_norm: float | None = None
-    weight_directions: int | None = None
-    weight_gap: float | None = None
-    weight_singular_values: list[float] | None = None
-    stable_rank: float | None = None
-    nuclear_norm_rank: float | None = None
-    participation_ratio: float | None = None
-    two_nn_dimension: float | None = None
-    mle_dimension: float | None = None
-    cka_with_previous: float | None = None
-    within_class_fraction: float | None = None
-    class_variances: list[float | None] | None = None
-    singular_values: list[float] | None = None
-
-
-@dataclass(frozen=True)
-class BottleneckRank:
-    """How many directions the bottleneck has, as an interval with a verdict in words.
-
-    Attributes:
-        low: at least so many, from `-2H/L~`, which approaches the rank from below; None where no rank is reported.
-        high: at most so many, from the plateaus of `COI`, which approach it from above.
-        estimate: the plateau of `COI` rounded up, where the representations' spectrum has as many directions.
-        verdict: one sentence: the rank and the layers, or why there is none.
-        layers: the layers that it is about.
-    """
-
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
-
-    low: int | None
-    high: int | None
-    estimate: int | None
-    verdict: str
-    layers: list[int] = field(default_factory=list)
+SCHEMA_VERSION = "2.1"
+OLDER_VERSIONS = ("1.0", "2.0")
+SETTINGS = ("n", "gamma_0", "weight_decay", "io_weight_decay", "dtype", "products")
 
 
 @dataclass(frozen=True)
@@ -155,18 +40,25 @@ class Audit:
         io_weight_decay: `mu_io`.
         dtype: of the stored weights; sums and energies are float64 always.
         loss: data term on these samples; None without targets.
-        input: statistics of `A_0`, by the names of `LayerAudit`; empty for a model that is not ours.
-        layers: one entry for each step, or for each layer of a model that is not ours.
+        input: statistics of `A_0`, of the first path, by the names of `LayerAudit`; empty for a model that is not ours.
+        layers: one entry for each step, path after path, or for each layer of a model that is not ours.
         summary: `min_cost_of_identity`, `layer_of_min_cost_of_identity`, `bottleneck_layers` (on a plateau at
             `gamma_0`), and over those: `cost_of_identity`, `weight_directions`, `weight_gap`, `rank_from_hamiltonian`
             (mean, min, max, spread = (max - min) / |mean|), `max_criticality_residual`. Also `weight_norm_balance`:
-            least over largest `||W_l||_F`, 1 where all layers share the norm; `path_length`.
+            least over largest `||W_l||_F`, 1 where all layers share the norm; `path_length`, of all paths together;
+            `linear_stretch`, `[first, last]` layer of the longest run whose ReLUs can be left out; and
+            `effective_nonlinear_depth`, `{"layers", "tolerance"}`: how many ReLUs must stay for the net's outputs to
+            change by at most the tolerance. The last two are None where they were not asked for.
         kind: "path" (one of our networks: everything) or "representations" (the half that needs no loss).
-        bottleneck_rank: see `BottleneckRank`; None in audits of schema 1.0.
-        bounds: the paper's bounds on `H`, as `geometry.HamiltonianBounds`; None without momenta or at `L~ = 0`.
+        bottleneck_rank: see `BottleneckRank`; of a net with several paths that of the narrowest, with a sentence on
+            each. None in audits of schema 1.0.
+        bounds: the paper's bounds on `H`, as `geometry.HamiltonianBounds`; None without momenta, at `L~ = 0`, or with
+            several paths, which have their own.
         subsample: `samples`, `rule`: what intrinsic dimensions and the projection were measured on.
         projection: the path in its first two principal components: `explained` (fractions of the variance),
-            `coordinates` (layer, sample, component), `labels`; None for a model that is not ours.
+            `coordinates` (layer, sample, component), `labels`; None where there is no path or several.
+        paths: one `PathAudit` for each path of a net with several; empty where all of the audit is about one: see
+            `per_path`.
         products: "float64", or "float32" where the products of a batch were.
         undefined: why a field is None, by field name.
         warnings: what a reader must know before believing a number.
@@ -194,11 +86,20 @@ class Audit:
     bounds: dict[str, float] | None = None
     subsample: dict[str, Any] | None = None
     projection: dict[str, Any] | None = None
+    paths: list[PathAudit] = field(default_factory=list)
     products: str = "float64"
     undefined: dict[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     versions: dict[str, str] = field(default_factory=dict)
     schema_version: str = SCHEMA_VERSION
+
+    def per_path(self) -> list[PathAudit]:
+        """One entry for each path, also where there is one; empty for a model that is not ours."""
+        if self.paths or self.kind != "path":
+            return self.paths
+        (name,) = {layer.path for layer in self.layers}
+        facts = self.input, self.summary, self.bottleneck_rank, self.bounds, self.projection
+        return [PathAudit(name or "path", 1, len(self.layers), self.model["effective_depth"], *facts)]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, as the JSON file holds it."""
@@ -245,9 +146,14 @@ class Audit:
         Raises:
             InvalidInputError: another number of layers.
         """
-        from leaky_zoo.analysis.difference import difference
-
-        return difference(self, other)
+        settings = {name: (getattr(self, name), getattr(other, name)) for name in SETTINGS}
+        settings |= {f"data.{name}": (self.data[name], other.data[name]) for name in ("name", "split")}
+        verdicts = [audit.bottleneck_rank.verdict if audit.bottleneck_rank else "" for audit in (self, other)]
+        return AuditDifference(
+            {name: pair for name, pair in settings.items() if pair[0] != pair[1]},
+            changed(self.layers, other.layers),
+            (verdicts[0], verdicts[1]) if verdicts[0] != verdicts[1] else None,
+        )
 
     @classmethod
     def from_dict(cls, value: Any) -> "Audit":
@@ -256,9 +162,48 @@ class Audit:
         Raises:
             InvalidInputError: no audit, or one of a schema this version does not know; the message names the field.
         """
-        from leaky_zoo.analysis.schema import read_audit
+        version = value.get("schema_version") if isinstance(value, dict) else None
+        if version not in (*OLDER_VERSIONS, SCHEMA_VERSION):
+            raise InvalidInputError(
+                f"Not an audit of schema {', '.join(OLDER_VERSIONS)} or {SCHEMA_VERSION}. "
+                f"Received: schema_version={shown(version)}"
+            )
+        # Every field of an older version keeps its name and meaning; 1.0 had paths only, and did not say so.
+        added = {"kind": "path"} if version == "1.0" else {}
+        try:
+            text = json.dumps({**value, "schema_version": SCHEMA_VERSION, **added}, allow_nan=False)
+            audit = _adapter().validate_json(text, strict=True)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            place = ".".join(map(str, first["loc"])) or "as a whole"
+            raise InvalidInputError(f"The audit's field {place} is wrong: {first['msg']}") from error
+        except (ValueError, TypeError, RecursionError) as error:
+            raise InvalidInputError(f"The audit is not plain JSON: {error}") from error
+        audit._check()
+        return audit
 
-        return read_audit(upgraded(value, SCHEMA_VERSION))
+    def _check(self) -> None:
+        """What the types alone do not say of an audit that was read."""
+        for name, part, keys in (("model", self.model, ("name",)), ("data", self.data, ("name", "split"))):
+            missing = [key for key in keys if key not in part]
+            if missing:
+                raise InvalidInputError(f"The audit's field {name}.{missing[0]} is missing.")
+        if self.kind != "path":
+            return
+        for key, kind in (("effective_depth", int | float), ("depth", int), ("schedule", str)):
+            if not isinstance(self.model.get(key), kind):
+                raise InvalidInputError(f"The audit's field model.{key} is wrong: {shown(self.model.get(key))}")
+        trace = self.model.get("step_size_trace")
+        if not (trace is None or is_trace(trace, len(self.layers))):
+            raise InvalidInputError(f"The audit's field model.step_size_trace is wrong: {shown(trace)}")
+        for index, layer in enumerate(self.layers):
+            if layer.step_size is None or layer.position is None or not layer.weight_singular_values:
+                raise InvalidInputError(
+                    f"The audit's field layers.{index} lacks its step or the weights' singular values."
+                )
+        names = [path.name for path in self.paths for _ in range(path.first_layer, path.last_layer + 1)]
+        if names != [layer.path for layer in self.layers] if self.paths else len({r.path for r in self.layers}) != 1:
+            raise InvalidInputError("The audit's paths are not those of its layers.")
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the audit as JSON, atomically."""
@@ -279,3 +224,8 @@ class Audit:
             return cls.from_dict(value)
         except InvalidInputError as error:
             raise InvalidInputError(f"{path}: {error}") from error
+
+
+@cache
+def _adapter() -> TypeAdapter[Audit]:
+    return TypeAdapter(Audit)

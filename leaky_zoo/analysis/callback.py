@@ -12,6 +12,7 @@ from rich.table import Table
 
 from leaky_zoo.analysis.analyze import analyze
 from leaky_zoo.analysis.audit import Audit
+from leaky_zoo.analysis.settings import AnalysisSettings
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.networks import LeakyNetwork
 
@@ -48,7 +49,7 @@ class AuditCallback(keras.callbacks.Callback):
         tensorboard: folder of TensorBoard's event files, one scalar for each layer and quantity. Default None.
         live: show a table in the terminal while training. Default False.
         data: what the sample is, as `{"name", "split"}`. Default None.
-        gamma_0: relative regulariser. Default 1e-5.
+        settings: of the audits. Default None: the defaults of `AnalysisSettings`.
 
     Attributes:
         audits: one `(epoch, Audit)` for each audit.
@@ -77,13 +78,13 @@ class AuditCallback(keras.callbacks.Callback):
         tensorboard: str | Path | None = None,
         live: bool = False,
         data: dict[str, Any] | None = None,
-        gamma_0: float = 1e-5,
+        settings: AnalysisSettings | None = None,
     ) -> None:
         super().__init__()
         if every < 1:
             raise InvalidInputError(f"`every` must be at least 1 epoch. Received: every={every}")
         self.x, self.y, self.every = np.asarray(x), None if y is None else np.asarray(y), int(every)
-        self.data, self.gamma_0 = data, gamma_0
+        self.data, self.settings = data, settings
         self.csv = None if csv is None else Path(csv)
         self.audits: list[tuple[int, Audit]] = []
         self.tensorboard = None if tensorboard is None else Path(tensorboard)
@@ -128,7 +129,7 @@ class AuditCallback(keras.callbacks.Callback):
 
     def audit(self, epoch: int) -> Audit:
         """Audit now, and write the result as of `epoch`."""
-        audit = analyze(self.model, self.x, self.y, gamma_0=self.gamma_0, data=self.data)
+        audit = analyze(self.model, self.x, self.y, self.settings, data=self.data)
         self.audits.append((epoch, audit))
         if self.csv:
             self._write_rows(epoch, audit)

@@ -2,14 +2,10 @@
 
 import math
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from leaky_zoo.analysis.records import LayerAudit
 from leaky_zoo.errors import InvalidInputError
-
-if TYPE_CHECKING:
-    from leaky_zoo.analysis.audit import Audit
-
-SETTINGS = ("n", "gamma_0", "weight_decay", "io_weight_decay", "dtype", "products")
 
 
 @dataclass(frozen=True)
@@ -42,27 +38,23 @@ class AuditDifference:
         return sorted(found, key=lambda entry: -entry[2])[:count]
 
 
-def difference(first: "Audit", second: "Audit") -> AuditDifference:
-    """Compare two audits field by field; see `Audit.diff`."""
-    if len(first.layers) != len(second.layers):
+def changed(first: list[LayerAudit], second: list[LayerAudit]) -> dict[tuple[int, str], tuple[Any, Any]]:
+    """The changed scalars of two lists of layers, as `AuditDifference.layers`.
+
+    Raises:
+        InvalidInputError: they are not equally long.
+    """
+    if len(first) != len(second):
         raise InvalidInputError(
-            f"Audits of different depth cannot be compared by layer. Received: {len(first.layers)} and "
-            f"{len(second.layers)} layers"
+            f"Audits of different depth cannot be compared by layer. Received: {len(first)} and {len(second)} layers"
         )
-    pairs = {name: (getattr(first, name), getattr(second, name)) for name in SETTINGS}
-    pairs |= {f"data.{name}": (first.data[name], second.data[name]) for name in ("name", "split")}
-    layers = {}
-    for a, b in zip(first.layers, second.layers, strict=True):
+    found = {}
+    for a, b in zip(first, second, strict=True):
         for part in fields(a):
             one, two = getattr(a, part.name), getattr(b, part.name)
             if not isinstance(one, list | dict) and not isinstance(two, list | dict) and one != two:
-                layers[(a.layer, part.name)] = (one, two)
-    verdicts = tuple(audit.bottleneck_rank.verdict if audit.bottleneck_rank else "" for audit in (first, second))
-    return AuditDifference(
-        {name: pair for name, pair in pairs.items() if pair[0] != pair[1]},
-        layers,
-        (verdicts[0], verdicts[1]) if verdicts[0] != verdicts[1] else None,
-    )
+                found[a.layer, part.name] = one, two
+    return found
 
 
 def _number(value: Any) -> bool:

@@ -7,27 +7,27 @@ written or read.
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from leaky_zoo.analysis.analyze import check_settings, collect_path
 from leaky_zoo.analysis.audit import Audit
-from leaky_zoo.analysis.path_audit import audit_path
+from leaky_zoo.analysis.network_audit import audit_network
+from leaky_zoo.analysis.network_sums import collect_shard
+from leaky_zoo.analysis.settings import AnalysisSettings
 from leaky_zoo.errors import InvalidInputError
-from leaky_zoo.flow import additive
-from leaky_zoo.flow.collect import BATCH
-from leaky_zoo.flow.description import PathModel, describe_path
-from leaky_zoo.flow.stream import PathSums
-from leaky_zoo.flow.sums import SUBSAMPLE, ClassSums, LayerSums, Subsample
+from leaky_zoo.flow import nested_sums
+from leaky_zoo.flow.description import NetworkDescription, PathDescription, describe_network
+from leaky_zoo.flow.stream import NetworkSums, PathSums
+from leaky_zoo.flow.sums import ClassSums, LayerSums
 from leaky_zoo.geometry import Moments, MomentumMoments
 from leaky_zoo.io.archives import read_npz
 from leaky_zoo.io.files import replacing
 from leaky_zoo.io.reading import existing_file, one_line, parse_json
 from leaky_zoo.networks import LeakyNetwork
 
-FORMAT = "leaky-zoo part 1"
+FORMAT = "leaky-zoo part 2"
 
 
 @dataclass(frozen=True)
@@ -35,29 +35,38 @@ class AuditPart:
     """The sums of one shard.
 
     Attributes:
-        model: the network they belong to.
+        network: what they belong to.
         sums: over the samples of the shard.
-        settings: `gamma_0`, `products`, `samples` (of the whole data), `data`, `has_targets`.
+        settings: what they were made with, apart from the batch size, which changes nothing.
+        data: what the samples are, as `{"name", "split"}`.
+        samples: of the whole data.
+        has_targets: whether the samples came with targets.
         shard: `(i, n)`, the i-th of n, from 1.
     """
 
-    model: PathModel
-    sums: PathSums
-    settings: dict[str, Any]
+    network: NetworkDescription
+    sums: NetworkSums
+    settings: AnalysisSettings
+    data: dict[str, Any]
+    samples: int
+    has_targets: bool
     shard: tuple[int, int]
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the part, atomically."""
-        model = asdict(self.model)
-        weights, steps = model.pop("weights"), model.pop("step_sizes")
-        header = {"format": FORMAT, "model": model, "settings": self.settings, "shard": list(self.shard)}
-        header["shape"] = _shape(self.sums)
-        arrays = {
-            "header": np.frombuffer(json.dumps(header, allow_nan=False).encode(), dtype=np.uint8),
-            "step_sizes": steps,
-            **{f"weights.{row}": matrix for row, matrix in enumerate(weights)},
-            **{f"sums.{name}": array for name, array in additive.to_arrays(self.sums).items()},
+        network = asdict(self.network)
+        arrays: dict[str, Any] = {f"sums.{name}": array for name, array in nested_sums.to_arrays(self.sums).items()}
+        for number, path_of in enumerate(network["paths"]):
+            arrays[f"step_sizes.{number}"] = path_of.pop("step_sizes")
+            arrays |= {f"weights.{number}.{layer}": each for layer, each in enumerate(path_of.pop("weights"))}
+        header = {
+            "format": FORMAT,
+            "network": network,
+            "settings": asdict(self.settings),
+            **{name: getattr(self, name) for name in ("data", "samples", "has_targets", "shard")},
+            "shape": _shape(self.sums),
         }
+        arrays["header"] = np.frombuffer(json.dumps(header, allow_nan=False).encode(), dtype=np.uint8)
         with replacing(path) as aside, aside.open("wb") as file:
             np.savez_compressed(file, **arrays)
 
@@ -73,17 +82,14 @@ class AuditPart:
             header = parse_json(arrays["header"].tobytes(), f"{path}: header")
             if header["format"] != FORMAT:
                 raise InvalidInputError(f"{path} is no {FORMAT}. Received: format={header['format']!r}")
-            depth, width, features = (int(header["shape"][key]) for key in ("depth", "width", "features"))
-            if not (0 < depth <= 10_000 and 0 < width <= 100_000 and 0 < features <= 1_000_000):
-                raise InvalidInputError(f"{path} has an impossible shape. Received: {header['shape']}")
-            weights = [np.asarray(arrays[f"weights.{row}"], np.float64) for row in range(depth)]
-            model = PathModel(**header["model"], weights=weights, step_sizes=np.asarray(arrays["step_sizes"]))
-            sums = additive.from_arrays(
+            sums = nested_sums.from_arrays(
                 _template(header["shape"]),
                 {name.removeprefix("sums."): array for name, array in arrays.items() if name.startswith("sums.")},
             )
-            place, count = header["shard"]
-            part = cls(model, sums, dict(header["settings"]), (int(place), int(count)))
+            network = NetworkDescription(**{**header["network"], "paths": _paths(header, arrays)})
+            facts = {name: header[name] for name in ("data", "samples", "has_targets")}
+            settings, (number, count) = AnalysisSettings(**header["settings"]), header["shard"]
+            part = cls(network, sums, settings, **facts, shard=(int(number), int(count)))
             part._check()
             return part
         except InvalidInputError as error:
@@ -92,14 +98,12 @@ class AuditPart:
             raise InvalidInputError(f"{path} is not a part of an audit: {one_line(error)}.") from error
 
     def _check(self) -> None:
-        expected = {"gamma_0": float, "products": str, "samples": int, "data": dict, "has_targets": bool}
-        for name, kind in expected.items():
-            if not isinstance(self.settings.get(name), kind):
-                raise InvalidInputError(f"A part's setting {name} must be {kind.__name__}.")
-        check_settings(self.settings["gamma_0"], None, 2, self.settings["products"])
+        for name, kind in {"samples": int, "data": dict, "has_targets": bool}.items():
+            if not isinstance(getattr(self, name), kind):
+                raise InvalidInputError(f"A part's {name} must be {kind.__name__}.")
         if not 1 <= self.shard[0] <= self.shard[1]:
             raise InvalidInputError(f"A part's shard is I/N with 1 <= I <= N. Received: {self.shard}")
-        if not all(np.isfinite(array).all() for array in additive.to_arrays(self.sums).values()):
+        if not all(np.isfinite(array).all() for array in nested_sums.to_arrays(self.sums).values()):
             raise InvalidInputError("A part's sums must be finite.")
 
 
@@ -108,13 +112,9 @@ def analyze_part(
     x: np.ndarray,
     y: np.ndarray | None,
     shard: tuple[int, int],
+    settings: AnalysisSettings | None = None,
     *,
-    gamma_0: float = 1e-5,
     data: dict[str, Any] | None = None,
-    batch_size: int = BATCH,
-    subsample: int = SUBSAMPLE,
-    with_momenta: bool = True,
-    products: str = "float64",
     track: Any = None,
 ) -> AuditPart:
     """The sums of one shard of the data: rows `N (i - 1) / n` to `N i / n`.
@@ -124,7 +124,7 @@ def analyze_part(
         x: the **whole** data; only the shard's rows are used.
         y: labels or targets of the whole data, or None.
         shard: `(i, n)`, the i-th of n shards, from 1.
-        gamma_0, data, batch_size, subsample, with_momenta, products, track: as `analyze`.
+        settings, data, track: as `analyze`.
 
     Returns:
         The `AuditPart`.
@@ -141,32 +141,21 @@ def analyze_part(
     """
     if not isinstance(network, LeakyNetwork):
         raise InvalidInputError(f"Shards are for a LeakyMLP or LeakyConvNet. Received: {type(network).__name__}")
-    check_settings(gamma_0, batch_size, subsample, products)
-    place, count = shard
-    if not 1 <= place <= count <= max(len(x), 1):
+    number, count = shard
+    if not 1 <= number <= count <= max(len(x), 1):
         raise InvalidInputError(
-            f"`shard` is (i, n) with 1 <= i <= n <= {len(x)}, the samples. Received: shard={place}/{count}"
+            f"`shard` is (i, n) with 1 <= i <= n <= {len(x)}, the samples. Received: shard={number}/{count}"
         )
-    first, last = len(x) * (place - 1) // count, len(x) * place // count
-    sums = collect_path(
-        network,
-        x[first:last],
-        None if y is None else y[first:last],
-        subsample=Subsample.of(len(x), subsample),
-        first=first,
-        batch_size=batch_size,
-        with_momenta=with_momenta,
-        products=products,
-        track=track,
+    chosen = settings or AnalysisSettings()
+    return AuditPart(
+        describe_network(network),
+        collect_shard(network, x, y, shard, chosen, track=track),
+        replace(chosen, batch_size=None),
+        data=dict(data or {}),
+        samples=len(x),
+        has_targets=y is not None or network.task == "autoencoding",
+        shard=(number, count),
     )
-    settings = {
-        "gamma_0": float(gamma_0),
-        "products": products,
-        "samples": len(x),
-        "data": dict(data or {}),
-        "has_targets": y is not None or network.task == "autoencoding",
-    }
-    return AuditPart(describe_path(network), sums, settings, (place, count))
 
 
 def merge_parts(parts: Sequence[AuditPart]) -> Audit:
@@ -185,11 +174,11 @@ def merge_parts(parts: Sequence[AuditPart]) -> Audit:
         raise InvalidInputError("There are no parts to merge.")
     first = parts[0]
     for part in parts[1:]:
-        for what, one, two in (
-            ("weights", first.model.about["weights_sha256"], part.model.about["weights_sha256"]),
-            ("settings", first.settings, part.settings),
-            ("number of shards", first.shard[1], part.shard[1]),
-        ):
+        for what, (one, two) in {
+            "weights": [each.network.about["weights_sha256"] for each in (first, part)],
+            "settings": [(each.settings, each.data, each.samples, each.has_targets) for each in (first, part)],
+            "number of shards": [each.shard[1] for each in (first, part)],
+        }.items():
             if one != two:
                 raise InvalidInputError(f"The parts differ in their {what}. Received: {one} and {two}")
     seen = sorted(part.shard[0] for part in parts)
@@ -200,46 +189,49 @@ def merge_parts(parts: Sequence[AuditPart]) -> Audit:
     total = first.sums
     try:
         for part in parts[1:]:
-            total = additive.add(total, part.sums)
+            total = nested_sums.add(total, part.sums)
     except ValueError as error:
         raise InvalidInputError(f"The parts do not fit together: {error}") from error
-    if total.samples != first.settings["samples"]:
-        raise InvalidInputError(f"The parts hold {total.samples} samples; the data have {first.settings['samples']}.")
-    settings = first.settings
-    return audit_path(
-        first.model, total, settings["gamma_0"], settings["data"], settings["has_targets"], settings["products"]
-    )
+    if total.samples != first.samples:
+        raise InvalidInputError(f"The parts hold {total.samples} samples; the data have {first.samples}.")
+    return audit_network(first.network, total, first.settings, first.data, first.has_targets)
 
 
-def _shape(sums: PathSums) -> dict[str, int]:
+def _shape(sums: NetworkSums) -> dict[str, Any]:
     """What `_template` needs to know of the arrays."""
-    layer = sums.layers[0]
-    width, features = layer.moments.cross.shape
+    first = sums.paths[0].layers[0]
+    cross = [path.layers[0].moments.cross for path in sums.paths]
     return {
-        "depth": len(sums.layers) - 1,
-        "width": width,
-        "features": features,
-        "classes": 0 if layer.classes is None else len(layer.classes.counts),
-        "sample": len(layer.sample),
-        "momenta": int(sums.gradients is not None),
+        "paths": [[len(path.layers) - 1, *each.shape] for path, each in zip(sums.paths, cross, strict=True)],
+        "classes": 0 if first.classes is None else len(first.classes.counts),
+        "sample": len(first.sample),
+        "momenta": int(sums.loss is not None),
     }
 
 
-def _template(shape: dict[str, int]) -> PathSums:
+def _template(shape: dict[str, Any]) -> NetworkSums:
     """Empty sums of a shape: what `from_arrays` fills."""
-    depth, width, features = (int(shape[key]) for key in ("depth", "width", "features"))
     classes, sample, momenta = (int(shape[key]) for key in ("classes", "sample", "momenta"))
-    nothing = np.broadcast_to(0.0, (width, width)), np.broadcast_to(0.0, (features, features))
-    moments = Moments(0, nothing[1], np.broadcast_to(0.0, (width, features)), nothing[0], np.zeros(width), 0.0)
-    by_class = None
-    if classes:
-        by_class = ClassSums(np.zeros(classes), np.zeros((classes, width)), np.zeros(classes))
-    layer = LayerSums(moments, by_class, np.broadcast_to(np.float32(0), (sample, width)))
-    gradient = MomentumMoments(np.broadcast_to(0.0, (width, features)), 0.0, 0.0)
-    return PathSums(
-        samples=0,
-        layers=(layer,) * (depth + 1),
-        gradients=(gradient,) * depth if momenta else None,
-        loss=0.0 if momenta else None,
-        sample_labels=np.zeros(sample),
-    )
+    paths = []
+    for depth, width, features in shape["paths"]:
+        if not (0 < depth <= 10_000 and 0 < width <= 100_000 and 0 < features <= 1_000_000):
+            raise InvalidInputError(f"The shape is impossible. Received: {shape}")
+        by_width, gram, cross = (
+            np.broadcast_to(0.0, sides) for sides in ((width, width), (features, features), (width, features))
+        )
+        by_class = ClassSums(np.zeros(classes), np.zeros((classes, width)), np.zeros(classes)) if classes else None
+        moments = Moments(0, gram, cross, by_width, np.zeros(width), 0.0, 0.0)
+        layer = LayerSums(moments, by_class, np.broadcast_to(np.float32(0), (sample, width)))
+        gradients = (MomentumMoments(cross, 0.0, 0.0),) * depth if momenta else None
+        paths.append(PathSums((layer,) * (depth + 1), gradients))
+    return NetworkSums(0, tuple(paths), 0.0 if momenta else None, np.zeros(sample))
+
+
+def _paths(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> list[PathDescription]:
+    found = []
+    for number, (fields, (depth, _, _)) in enumerate(
+        zip(header["network"]["paths"], header["shape"]["paths"], strict=True)
+    ):
+        weights = [np.asarray(arrays[f"weights.{number}.{layer}"], np.float64) for layer in range(depth)]
+        found.append(PathDescription(**fields, weights=weights, step_sizes=arrays[f"step_sizes.{number}"]))
+    return found

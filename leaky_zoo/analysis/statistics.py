@@ -1,6 +1,7 @@
 """The statistics of one layer's representations that need neither weights nor loss."""
 
 from dataclasses import asdict
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from leaky_zoo.geometry import (
 # Four to a decade: enough to see a plateau of one decade, and where it ends.
 GAMMA_SWEEP = tuple(float(f"{10 ** (step / 4):.6g}") for step in range(-32, -3))
 PLATEAU = 0.05
+PACKAGES = ("leaky-zoo", "keras", "numpy", "scipy", "scikit-dimension")
 
 
 def representation_statistics(sums: LayerSums) -> dict[str, Any]:
@@ -30,6 +32,7 @@ def representation_statistics(sums: LayerSums) -> dict[str, Any]:
     if sums.classes is not None:
         fraction, each = within_class_fractions(sums.classes.counts, sums.classes.totals, sums.classes.squares)
     return {
+        "negative_share": moments.negative_share,
         "stable_rank": stable_rank(values),
         "nuclear_norm_rank": nuclear_norm_rank(values),
         "participation_ratio": participation_ratio(moments.covariance),
@@ -57,3 +60,8 @@ def identity_statistics(sums: LayerSums, gamma_0: float) -> dict[str, Any]:
 def digits(values: Any) -> list[float]:
     """Spectra in six digits: they are drawn, and would otherwise be most of the file."""
     return [float(f"{value:.6g}") for value in np.asarray(values)]
+
+
+def versions() -> dict[str, str]:
+    """Of the packages that an audit's numbers come from."""
+    return {name: version(name) for name in PACKAGES}

@@ -91,11 +91,12 @@ def analyze_command(
     """
     _check_outputs(plot, report, save, shard)
     start_tensorflow()
-    from leaky_zoo.analysis import analyze, analyze_part
+    from leaky_zoo.analysis import AnalysisSettings, analyze, analyze_part
     from leaky_zoo.networks import LeakyNetwork
     from leaky_zoo.zoo import load_model
     from leaky_zoo.zoo.training_data import training_data
 
+    settings = AnalysisSettings(gamma_0, batch_size, with_momenta=momenta, products=products)
     replicas = None
     if strategy is not None or devices is not None:
         from leaky_zoo.training.strategy import make_strategy
@@ -104,19 +105,11 @@ def analyze_command(
     network = load_model(model)
     samples = training_data(network, data, split, data_dir)
     x, y = samples.arrays
-    settings: dict[str, Any] = {
-        "gamma_0": gamma_0,
-        "data": samples.about,
-        "products": products,
-        "with_momenta": momenta,
-        "track": None if as_json else track("analyzing"),
-    }
-    if batch_size is not None:
-        settings["batch_size"] = batch_size
+    progress = None if as_json else track("analyzing")
     if shard is not None and save is not None:
         if not isinstance(network, LeakyNetwork):
             raise InvalidInputError(f"--shard is for a LeakyMLP or LeakyConvNet. Received: {type(network).__name__}")
-        analyze_part(network, x, y, _shard(shard), **settings).save(save)
+        analyze_part(network, x, y, _shard(shard), settings, data=samples.about, track=progress).save(save)
         err.print(f"written: {save}", soft_wrap=True)
         return
     if replicas is not None:
@@ -125,11 +118,12 @@ def analyze_command(
 
         if not isinstance(network, LeakyNetwork):
             raise InvalidInputError(f"--strategy is for a LeakyMLP or LeakyConvNet. Received: {type(network).__name__}")
-        audit = analyze_distributed(network, x, y, replicas, **settings)
+        audit = analyze_distributed(network, x, y, replicas, settings, data=samples.about, track=progress)
         if not is_chief(replicas):
             return  # every worker has the audit; one writes it
     else:
-        audit = analyze(network, x, y, layers=layers.split(",") if layers else None, **settings)
+        chosen = layers.split(",") if layers else None
+        audit = analyze(network, x, y, settings, data=samples.about, layers=chosen, track=progress)
     show_audit(audit, report=report, plot=plot, save=save, as_json=as_json)
 
 

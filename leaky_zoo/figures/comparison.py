@@ -8,7 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from leaky_zoo.analysis.audit import Audit
+from leaky_zoo.analysis.verdict import CRITICAL
 from leaky_zoo.errors import InvalidInputError
+from leaky_zoo.figures.panels import starts_of
 from leaky_zoo.figures.theme import LIGHT, Theme
 
 
@@ -43,21 +45,15 @@ def _has(audit: Audit, field: str) -> bool:
     return any(getattr(layer, field) is not None for layer in audit.layers)
 
 
-def _lines(field: str, label: str, title: str, scale: str = "log") -> Callable[[Axes, Sequence[Audit], Theme], None]:
+def _lines(field: str, label: str, title: str, scale: str) -> Callable[[Axes, Sequence[Audit], Theme], None]:
     def draw(axes: Axes, audits: Sequence[Audit], theme: Theme) -> None:
         for audit, colour in zip(audits, theme.sequence(len(audits)), strict=True):
-            rows = [layer for layer in audit.layers if getattr(layer, field) is not None]
-            if rows:
-                places = np.array([layer.layer / len(audit.layers) for layer in rows])
-                if audit.kind == "path":
-                    places = np.array([(layer.position or 0.0) - (layer.step_size or 0.0) for layer in rows])
-                axes.plot(
-                    places, [getattr(layer, field) for layer in rows], ".-", color=colour, label=audit.model["name"]
-                )
-        if scale == "symlog":
-            axes.set_yscale("symlog", linthresh=1.0)
-        else:
-            axes.set_yscale(scale)
+            starts = starts_of(audit) / max(len(audit.per_path()), 1)
+            known = [(start, getattr(layer, field)) for start, layer in zip(starts, audit.layers, strict=True)]
+            known = [(start, value) for start, value in known if value is not None]
+            if known:
+                axes.plot(*zip(*known, strict=True), ".-", color=colour, label=audit.model["name"])
+        axes.set_yscale(scale, **({"linthresh": 1.0} if scale == "symlog" else {}))
         theme.label(axes, xlabel="position along the path", ylabel=label, title=title)
         theme.legend(axes)
 
@@ -85,6 +81,21 @@ def _rank_against_depth(axes: Axes, audits: Sequence[Audit], theme: Theme) -> No
     axes.legend(unique.values(), unique.keys(), fontsize=7.5, labelcolor=theme.text, frameon=False)
 
 
+# Each: its name, the field it needs, axis, title, scale, caption.
+LINES = (
+    ("cost_of_identity", "cost_of_identity", "cost of identity", "Cost of identity", "log",
+     "At each audit's own gamma_0: compare only where they agree."),
+    ("rank_from_hamiltonian", "rank_from_hamiltonian", "-2H/L~", "-2H/L~, momentum form", "symlog",
+     "Flat where the net is at a critical point."),
+    ("criticality_residual", "criticality_residual", "||W - P s^T|| / ||W||", "Criticality residual", "log",
+     f"Above {CRITICAL:g} the energies of a layer are not conserved."),
+    ("participation_ratio", "participation_ratio", "participation ratio", "Participation ratio of A_l", "log",
+     "A soft rank that every kind of model has."),
+    ("within_class_fraction", "within_class_fraction", "fraction", "Variance within classes", "linear",
+     "Near 0: neural collapse."),
+    ("step_sizes", "step_size", "step size rho", "Step sizes", "linear", "How far each step goes along the path."),
+)  # fmt: skip
+
 # Each: how it is drawn, its caption, the field it needs.
 COMPARISONS: dict[str, tuple[Any, str, str]] = {
     "rank_against_effective_depth": (
@@ -92,34 +103,8 @@ COMPARISONS: dict[str, tuple[Any, str, str]] = {
         "The cost of identity comes down to the rank from above, -2H/L~ up to it from below (paper, figure 1a).",
         "rank_from_hamiltonian",
     ),
-    "cost_of_identity": (
-        _lines("cost_of_identity", "cost of identity", "Cost of identity"),
-        "At each audit's own gamma_0: compare only where they agree.",
-        "cost_of_identity",
-    ),
-    "rank_from_hamiltonian": (
-        _lines("rank_from_hamiltonian", "-2H/L~", "-2H/L~, momentum form", "symlog"),
-        "Flat where the net is at a critical point.",
-        "rank_from_hamiltonian",
-    ),
-    "criticality_residual": (
-        _lines("criticality_residual", "||W - P s^T|| / ||W||", "Criticality residual"),
-        "Above 0.1 the energies of a layer are not conserved.",
-        "criticality_residual",
-    ),
-    "participation_ratio": (
-        _lines("participation_ratio", "participation ratio", "Participation ratio of A_l"),
-        "A soft rank that every kind of model has.",
-        "participation_ratio",
-    ),
-    "within_class_fraction": (
-        _lines("within_class_fraction", "fraction", "Variance within classes", "linear"),
-        "Near 0: neural collapse.",
-        "within_class_fraction",
-    ),
-    "step_sizes": (
-        _lines("step_size", "step size rho", "Step sizes", "linear"),
-        "How far each step goes along the path.",
-        "step_size",
-    ),
+    **{
+        name: (_lines(field, label, title, scale), caption, field)
+        for name, field, label, title, scale, caption in LINES
+    },
 }

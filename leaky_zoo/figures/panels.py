@@ -6,7 +6,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from leaky_zoo.analysis.audit import Audit, LayerAudit
+from leaky_zoo.analysis.audit import Audit
+from leaky_zoo.analysis.records import LayerAudit
 from leaky_zoo.analysis.verdict import CRITICAL
 from leaky_zoo.figures.theme import Theme
 
@@ -15,7 +16,7 @@ PATH_AXIS = "p, position along the path"
 
 def draw_dimension(axes: Axes, audit: Audit, theme: Theme) -> None:
     """Cost of identity at each step's input against `-2H/L~`, and its plateaus in `gamma_0`."""
-    starts, layers = _starts(audit), audit.layers
+    starts, layers = starts_of(audit), audit.layers
     axes.plot(starts, _numbers(layers, "cost_of_identity"), "-", color=theme.ink, lw=1, marker="o", ms=3,
               label=f"cost of identity, gamma_0 = {audit.gamma_0:g}")  # fmt: skip
     flat = [(p, layer.plateau["cost_of_identity"]) for p, layer in zip(starts, layers, strict=True) if layer.plateau]
@@ -30,30 +31,23 @@ def draw_dimension(axes: Axes, audit: Audit, theme: Theme) -> None:
         axes.axhline(rank.estimate, color=theme.green, lw=1, ls="--", label=f"bottleneck rank {rank.estimate}")
         _shade(axes, audit, rank.layers, theme)
     axes.set_yscale("log")
-    theme.label(
-        axes, xlabel=PATH_AXIS, ylabel="dimensions", title="Dimension of the representation", xlim=(-0.02, 1.02)
-    )
-    theme.legend(axes)
+    _along_the_path(axes, audit, theme, ylabel="dimensions", title="Dimension of the representation")
 
 
 def draw_energies(axes: Axes, audit: Audit, theme: Theme) -> None:
     """Kinetic and potential energy and the Hamiltonian in both forms; ticks at the steps."""
-    starts = _starts(audit)
-    for label, name, colour, style in (
-        ("kinetic", "kinetic_energy", theme.warm, "-"),
-        ("potential", "potential_energy", theme.cool, "-"),
-        ("Hamiltonian (momentum form)", "hamiltonian", theme.ink, "-"),
-        ("kinetic + potential", "kinetic_plus_potential", theme.ink, ":"),
-    ):
-        values = [getattr(layer, name) for layer in audit.layers]
-        if all(value is not None for value in values):
-            axes.plot(starts, values, style, color=colour, marker=".", label=label)
+    starts = starts_of(audit)
+    energies = {
+        "kinetic": ("kinetic_energy", theme.warm, "-"),
+        "potential": ("potential_energy", theme.cool, "-"),
+        "Hamiltonian (momentum form)": ("hamiltonian", theme.ink, "-"),
+        "kinetic + potential": ("kinetic_plus_potential", theme.ink, ":"),
+    }
+    _curves(axes, starts, audit.layers, energies)
     axes.set_yscale("symlog", linthresh=1.0)
     axes.plot(starts, np.zeros(len(starts)), "|", color=theme.muted, ms=9, transform=axes.get_xaxis_transform(),
               clip_on=False)  # fmt: skip
-    theme.label(axes, xlabel=f"{PATH_AXIS} (ticks: steps)", ylabel="energy (symmetric log)", title="Energies",
-             xlim=(-0.02, 1.02))  # fmt: skip
-    theme.legend(axes)
+    _along_the_path(axes, audit, theme, ylabel="energy (symmetric log)", title="Energies (ticks: steps)")
 
 
 def draw_gamma_sweep(axes: Axes, audit: Audit, theme: Theme) -> None:
@@ -75,7 +69,7 @@ def draw_gamma_sweep(axes: Axes, audit: Audit, theme: Theme) -> None:
 
 def draw_weight_directions(axes: Axes, audit: Audit, theme: Theme) -> None:
     """Leading singular values of each step's weights."""
-    starts, spectra = _starts(audit), [layer.weight_singular_values or [] for layer in audit.layers]
+    starts, spectra = starts_of(audit), [layer.weight_singular_values or [] for layer in audit.layers]
     shown = min(16, min(map(len, spectra)))
     scale = max(audit.model["effective_depth"], 1.0)
     for place in range(shown):
@@ -87,8 +81,8 @@ def draw_weight_directions(axes: Axes, audit: Audit, theme: Theme) -> None:
         axes.set_ylim(max(top * 1e-5, low / 2), top * 2)
     if audit.bottleneck_rank:
         _shade(axes, audit, audit.bottleneck_rank.layers, theme)
-    theme.label(axes, xlabel=PATH_AXIS, ylabel="singular value / max(L~, 1)", xlim=(-0.02, 1.02),
-             title=f"Weights: the {shown} largest singular values")  # fmt: skip
+    title = f"Weights: the {shown} largest singular values"
+    _along_the_path(axes, audit, theme, ylabel="singular value / max(L~, 1)", title=title)
 
 
 def draw_spectra(axes: Axes, audit: Audit, of: str, theme: Theme) -> None:
@@ -120,8 +114,9 @@ def draw_spectra(axes: Axes, audit: Audit, of: str, theme: Theme) -> None:
 
 
 def draw_projection(axes: Axes, audit: Audit, theme: Theme) -> None:
-    """The path of each sample in the first two principal components, coloured by label or target."""
-    path = audit.projection
+    """The path (the last of several) of each sample in its first two principal components, by label or target."""
+    last = audit.per_path()[-1]
+    path = last.projection
     assert path is not None
     points = np.asarray(path["coordinates"])
     labels = np.asarray(path["labels"] if path["labels"] is not None else np.zeros(points.shape[1]))
@@ -134,19 +129,18 @@ def draw_projection(axes: Axes, audit: Audit, theme: Theme) -> None:
     axes.scatter(start_x, start_y, c=colours, s=8, marker="x", linewidths=0.6, zorder=2, label="start, A_0")
     shares = [f"{100 * share:.0f}%" for share in path["explained"]]
     theme.label(axes, xlabel=f"first component ({shares[0]})", ylabel=f"second component ({shares[1]})",
-             title=f"The path of {points.shape[1]} samples")  # fmt: skip
+             title=f"The path{f' {last.name}' if audit.paths else ''} of {points.shape[1]} samples")  # fmt: skip
     theme.legend(axes)
 
 
 def draw_step_sizes(axes: Axes, audit: Audit, theme: Theme) -> None:
     """Step sizes, with the equal step as a line."""
     widths = _numbers(audit.layers, "step_size")
-    axes.bar(_starts(audit), widths, widths, align="edge", color=theme.fill, edgecolor=theme.ink)
-    axes.axhline(1 / len(widths), color=theme.warm, lw=1, ls="--", label="1 / L")
-    theme.label(
-        axes, xlabel=PATH_AXIS, ylabel="step size rho", title=f"Step sizes ({audit.model['schedule']})", xlim=(0, 1)
-    )
-    theme.legend(axes)
+    axes.bar(starts_of(audit), widths, widths, align="edge", color=theme.fill, edgecolor=theme.ink)
+    for index, path in enumerate(audit.per_path()):
+        depth = path.last_layer - path.first_layer + 1
+        axes.hlines(1 / depth, index, index + 1, color=theme.warm, lw=1, ls="--", label="_more" if index else "1 / L")
+    _along_the_path(axes, audit, theme, ylabel="step size rho", title=f"Step sizes ({audit.model['schedule']})")
 
 
 def draw_step_size_trace(axes: Axes, audit: Audit, theme: Theme) -> None:
@@ -164,28 +158,22 @@ def draw_step_size_trace(axes: Axes, audit: Audit, theme: Theme) -> None:
 
 def draw_criticality(axes: Axes, audit: Audit, theme: Theme) -> None:
     """Criticality residual of each step, and what the verdict asks for."""
-    axes.plot(_starts(audit), _numbers(audit.layers, "criticality_residual"), "o-", color=theme.ink, ms=4)
+    axes.plot(starts_of(audit), _numbers(audit.layers, "criticality_residual"), "o-", color=theme.ink, ms=4)
     axes.axhline(CRITICAL, color=theme.warm, lw=1, ls="--", label=f"critical below {CRITICAL:g}")
     axes.set_yscale("log")
-    theme.label(
-        axes, xlabel=PATH_AXIS, ylabel="||W - P s^T|| / ||W||", title="Criticality residual", xlim=(-0.02, 1.02)
-    )
-    theme.legend(axes)
+    _along_the_path(axes, audit, theme, ylabel="||W - P s^T|| / ||W||", title="Criticality residual")
 
 
 def draw_intrinsic_dimensions(axes: Axes, audit: Audit, theme: Theme) -> None:
     """Soft ranks and intrinsic dimensions of each layer's output."""
-    layers = measured_layers(audit)
-    for label, name, colour, style in (
-        ("stable rank", "stable_rank", theme.ink, "-"),
-        ("participation ratio", "participation_ratio", theme.cool, "-"),
-        ("nuclear-norm rank", "nuclear_norm_rank", theme.green, "-"),
-        ("TwoNN", "two_nn_dimension", theme.warm, "-"),
-        ("maximum likelihood", "mle_dimension", theme.warm, ":"),
-    ):
-        points = [(layer.layer, value) for layer in layers if (value := getattr(layer, name)) is not None]
-        if points:
-            axes.plot(*zip(*points, strict=True), style, color=colour, marker=".", label=label)
+    dimensions = {
+        "stable rank": ("stable_rank", theme.ink, "-"),
+        "participation ratio": ("participation_ratio", theme.cool, "-"),
+        "nuclear-norm rank": ("nuclear_norm_rank", theme.green, "-"),
+        "TwoNN": ("two_nn_dimension", theme.warm, "-"),
+        "maximum likelihood": ("mle_dimension", theme.warm, ":"),
+    }
+    _curves(axes, [layer.layer for layer in audit.layers], audit.layers, dimensions)
     axes.set_yscale("log")
     theme.label(axes, xlabel="layer l", ylabel="dimensions", title="Soft ranks and intrinsic dimensions of A_l")
     theme.legend(axes)
@@ -193,14 +181,11 @@ def draw_intrinsic_dimensions(axes: Axes, audit: Audit, theme: Theme) -> None:
 
 def draw_similarity(axes: Axes, audit: Audit, theme: Theme) -> None:
     """CKA with the layer before, and how much variance is within the classes."""
-    layers = measured_layers(audit)
-    for label, name, colour in (
-        ("CKA with the layer before", "cka_with_previous", theme.ink),
-        ("variance within classes", "within_class_fraction", theme.warm),
-    ):
-        points = [(layer.layer, value) for layer in layers if (value := getattr(layer, name)) is not None]
-        if points:
-            axes.plot(*zip(*points, strict=True), "-", color=colour, marker=".", label=label)
+    fractions = {
+        "CKA with the layer before": ("cka_with_previous", theme.ink, "-"),
+        "variance within classes": ("within_class_fraction", theme.warm, "-"),
+    }
+    _curves(axes, [layer.layer for layer in audit.layers], audit.layers, fractions)
     theme.label(axes, xlabel="layer l", ylabel="fraction", title="Similarity and class variance", ylim=(-0.02, 1.05))
     theme.legend(axes)
 
@@ -210,18 +195,45 @@ def measured_layers(audit: Audit) -> list[LayerAudit]:
     return [layer for layer in audit.layers if layer.reason is None]
 
 
+def _curves(
+    axes: Axes, at: Sequence[float] | np.ndarray, layers: Sequence[LayerAudit], curves: dict[str, tuple[str, str, str]]
+) -> None:
+    """A line for each label, of `(field, colour, style)`, where the layers have numbers."""
+    for label, (name, colour, style) in curves.items():
+        points = [
+            (x, value) for x, layer in zip(at, layers, strict=True) if (value := getattr(layer, name)) is not None
+        ]
+        if points:
+            axes.plot(*zip(*points, strict=True), style, color=colour, marker=".", label=label)
+
+
 def _numbers(layers: Sequence[LayerAudit], name: str) -> np.ndarray:
     return np.array([getattr(layer, name) for layer in layers], dtype=np.float64)
 
 
-def _starts(audit: Audit) -> np.ndarray:
-    """Where each step begins: energies are measured there."""
-    return _numbers(audit.layers, "position") - _numbers(audit.layers, "step_size")
+def starts_of(audit: Audit) -> np.ndarray:
+    """Where each step begins, paths one after another: energies are measured there. Other models: layers, evenly."""
+    if audit.kind != "path":
+        return np.arange(1, len(audit.layers) + 1) / len(audit.layers)
+    paths = audit.per_path()
+    before = np.repeat(np.arange(len(paths)), [path.last_layer - path.first_layer + 1 for path in paths])
+    return before + _numbers(audit.layers, "position") - _numbers(audit.layers, "step_size")
+
+
+def _along_the_path(axes: Axes, audit: Audit, theme: Theme, ylabel: str, title: str) -> None:
+    """Labels and legend of a panel over `p`, with a line where a path ends and the next begins."""
+    count = len(audit.per_path())
+    for end in range(1, count):
+        axes.axvline(end, color=theme.muted, lw=1)
+    xlabel = PATH_AXIS if count == 1 else f"{PATH_AXIS}: {', then '.join(path.name for path in audit.paths)}"
+    theme.label(axes, xlabel=xlabel, ylabel=ylabel, title=title, xlim=(-0.02, count + 0.02))
+    if axes.get_legend_handles_labels()[0]:
+        theme.legend(axes)
 
 
 def _shade(axes: Axes, audit: Audit, places: Sequence[int], theme: Theme) -> None:
     label = "bottleneck"
-    for layer, start in zip(audit.layers, _starts(audit), strict=True):
+    for layer, start in zip(audit.layers, starts_of(audit), strict=True):
         if layer.layer in places:
             half = (layer.step_size or 0.0) / 2
             axes.axvspan(start - half, start + half, color=theme.green, alpha=0.15, lw=0, label=label)

@@ -77,7 +77,7 @@ def panels_of(audit: Audit) -> list[str]:
     if audit.kind != "path":
         return ["intrinsic_dimensions", "representation_spectra", "similarity"] if measured else []
     found = ["dimension", "energies", "gamma_sweep", "weight_directions", "representation_spectra", "weight_spectra"]
-    if audit.projection:
+    if audit.per_path()[-1].projection:
         found.append("projection")
     found.append("step_sizes")
     if audit.model.get("step_size_trace"):

@@ -12,7 +12,8 @@ import jinja2
 import matplotlib
 from matplotlib.figure import Figure
 
-from leaky_zoo.analysis.audit import Audit, LayerAudit
+from leaky_zoo.analysis.audit import Audit
+from leaky_zoo.analysis.records import LayerAudit
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.figures.comparison import COMPARISONS, comparisons_of, plot_comparison
 from leaky_zoo.figures.plots import panels_of, plot_panel
@@ -127,7 +128,8 @@ def _verdict(audit: Audit) -> dict[str, Any]:
     rank = audit.bottleneck_rank
     if rank is None:
         return {"text": "Audit of an older schema: no verdict was recorded. Analyse again.", "known": False}
-    text = rank.verdict[:1].upper() + rank.verdict[1:] + "."
+    # The verdict of several paths begins with the name of one.
+    text = (rank.verdict if audit.paths else rank.verdict[:1].upper() + rank.verdict[1:]) + "."
     if rank.estimate is None:
         return {"text": text, "known": False}
     interval = f"Between {rank.low} and {rank.high}" if rank.low != rank.high else f"Both bounds say {rank.low}"

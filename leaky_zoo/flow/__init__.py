@@ -1,7 +1,7 @@
-"""A network's path over data, outside Keras: its description, streams into additive sums, samples kept."""
+"""A network's paths over data, outside Keras: their description, streams into additive sums, samples kept."""
 
 from leaky_zoo.flow.collect import collect
 from leaky_zoo.flow.description import weights_sha256
-from leaky_zoo.flow.stream import PathStream, PathSums
+from leaky_zoo.flow.stream import NetworkStream, NetworkSums, PathSums
 
-__all__ = ["PathStream", "PathSums", "collect", "weights_sha256"]
+__all__ = ["NetworkStream", "NetworkSums", "PathSums", "collect", "weights_sha256"]

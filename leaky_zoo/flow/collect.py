@@ -4,14 +4,15 @@ import os
 import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from leaky_zoo.errors import InvalidInputError
-from leaky_zoo.flow import additive
-from leaky_zoo.flow.stream import PathStream, PathSums
+from leaky_zoo.flow import nested_sums
+from leaky_zoo.flow.stream import NetworkStream, NetworkSums, PathSums
 from leaky_zoo.flow.sums import LayerSums, Subsample
 from leaky_zoo.networks import LeakyNetwork
 
@@ -32,7 +33,7 @@ def collect(
     first: int = 0,
     products: str = "float64",
     threads: int | None = None,
-) -> PathSums:
+) -> NetworkSums:
     """Stream arrays through a network and add up; memory does not grow with the samples.
 
     Args:
@@ -49,7 +50,7 @@ def collect(
         threads: each takes every so-many-th batch, with one BLAS thread. Default None: one for each core, at most 8.
 
     Returns:
-        The `PathSums`.
+        The `NetworkSums`.
 
     Raises:
         InvalidInputError: no sample, or values that are not finite.
@@ -57,7 +58,7 @@ def collect(
     if not len(x):
         raise InvalidInputError("There is no sample to analyse. Received: x of length 0")
     momenta = y is not None if with_momenta is None else with_momenta
-    stream = PathStream(network, momenta, classes, subsample, products)
+    stream = NetworkStream(network, momenta, classes, subsample, products)
     starts = range(0, len(x), batch_size)
     count = min(threads or os.cpu_count() or 1, MAX_THREADS, len(starts))
     todo: Iterable[int] = progress(starts) if progress else starts
@@ -72,7 +73,7 @@ def collect(
         if count == 1:
             parts = [stream.run(batches(todo))]
         else:
-            shares = [list(starts)[row::count] for row in range(count)]
+            shares = [list(starts)[thread::count] for thread in range(count)]
             ticks, lock = iter(todo), threading.Lock()
             with ThreadPoolExecutor(count) as pool:
                 tasks = [pool.submit(stream.run, batches(_ticking(share, ticks, lock))) for share in shares]
@@ -80,21 +81,31 @@ def collect(
             next(ticks, None)  # a progress bar ends with its iterator
     total = parts[0]
     for part in parts[1:]:
-        total = merge(total, part)  # type: ignore[arg-type]
+        total = _merge(total, part)  # type: ignore[arg-type]
     assert total is not None
     return total
 
 
-def merge(first: PathSums, second: PathSums) -> PathSums:
-    """Sums over both sets of samples, where both share the arrays of the subsample (threads) or not (shards)."""
-    if first.sample_labels is second.sample_labels:
-        layers = tuple(
-            LayerSums(additive.add(a.moments, b.moments), additive.add(a.classes, b.classes), a.sample)
-            for a, b in zip(first.layers, second.layers, strict=True)
+def _merge(first: NetworkSums, second: NetworkSums) -> NetworkSums:
+    """Sums of two threads, which share the arrays of the subsample."""
+
+    def bare(sums: NetworkSums) -> NetworkSums:
+        paths = [PathSums(tuple(map(_without_sample, path.layers)), path.gradients) for path in sums.paths]
+        return replace(sums, paths=tuple(paths), sample_labels=np.zeros(0))
+
+    total = nested_sums.add(bare(first), bare(second))
+    paths = [
+        replace(
+            path,
+            layers=tuple(replace(a, sample=b.sample) for a, b in zip(path.layers, shared.layers, strict=True)),
         )
-        gradients, loss = additive.add((first.gradients, first.loss), (second.gradients, second.loss))
-        return PathSums(first.samples + second.samples, layers, gradients, loss, first.sample_labels)
-    return additive.add(first, second)
+        for path, shared in zip(total.paths, first.paths, strict=True)
+    ]
+    return replace(total, paths=tuple(paths), sample_labels=first.sample_labels)
+
+
+def _without_sample(layer: LayerSums) -> LayerSums:
+    return replace(layer, sample=np.zeros(0))
 
 
 def _ticking(share: list[int], ticks: Iterator[int], lock: threading.Lock) -> Iterator[int]:

@@ -1,4 +1,4 @@
-"""What the numbers of a path need of its network, beside the sums over samples: weights, steps, settings."""
+"""What the numbers of a network need beside the sums over samples: weights, steps, settings."""
 
 import hashlib
 from dataclasses import dataclass
@@ -7,21 +7,44 @@ from typing import Any
 import numpy as np
 
 from leaky_zoo.geometry import leak
-from leaky_zoo.networks import LeakyConvNet, LeakyNetwork
+from leaky_zoo.networks import LeakyNetwork, LeakyPath
 
 
 @dataclass(frozen=True)
-class PathModel:
-    """A network as an audit sees it; holds no Keras object, so that sums can be read back without the network.
+class PathDescription:
+    """One path of a network.
 
     Attributes:
-        about: the `model` entry of an audit.
-        names: of the blocks.
+        name: of the path.
+        blocks: names of its blocks.
         kind: class of the blocks.
         features: what `s(A)` is, as `LayerAudit.features`.
         weights: `W_1..W_L`, float64, the bias as the last column.
         step_sizes: `rho`, float64.
         effective_depth: `L~`.
+    """
+
+    name: str
+    blocks: list[str]
+    kind: str
+    features: str
+    weights: list[np.ndarray]
+    step_sizes: np.ndarray
+    effective_depth: float
+
+    @property
+    def leaks(self) -> np.ndarray:
+        """`1 - rho_l L~`."""
+        return leak(self.step_sizes, self.effective_depth)
+
+
+@dataclass(frozen=True)
+class NetworkDescription:
+    """A network as an audit sees it; holds no Keras object, so that sums can be read back without the network.
+
+    Attributes:
+        about: the `model` entry of an audit.
+        paths: one entry for each path, first to last.
         weight_decay: `mu`.
         io_weight_decay: `mu_io`.
         dtype: of the stored weights.
@@ -30,36 +53,24 @@ class PathModel:
     """
 
     about: dict[str, Any]
-    names: list[str]
-    kind: str
-    features: str
-    weights: list[np.ndarray]
-    step_sizes: np.ndarray
-    effective_depth: float
+    paths: list[PathDescription]
     weight_decay: float
     io_weight_decay: float
     dtype: str
     dataset: dict[str, Any] | None
     classes: int
 
-    @property
-    def leaks(self) -> np.ndarray:
-        """`1 - rho_l L~`."""
-        return leak(self.step_sizes, self.effective_depth)
 
-
-def describe_path(network: LeakyNetwork) -> PathModel:
-    """The `PathModel` of a network.
+def describe_network(network: LeakyNetwork) -> NetworkDescription:
+    """The `NetworkDescription` of a network.
 
     Example:
-    >>> from leaky_zoo.geometry import leak
-    from leaky_zoo.networks import LeakyMLP
-    >>> describe_path(LeakyMLP((4,), 2, width=6, depth=5)).weights[0].shape
+    >>> from leaky_zoo.networks import LeakyMLP
+    >>> describe_network(LeakyMLP((4,), 2, width=6, depth=5)).paths[0].weights[0].shape
     (6, 7)
     """
     settings = network.settings
-    side = settings.get("kernel_size") if isinstance(network, LeakyConvNet) else None
-    return PathModel(
+    return NetworkDescription(
         about={
             "name": network.name,
             "class": type(network).__name__,
@@ -68,17 +79,25 @@ def describe_path(network: LeakyNetwork) -> PathModel:
             "weights_sha256": weights_sha256(network),
             **({"step_size_trace": network.step_size_trace} if network.step_size_trace else {}),
         },
-        names=[block.name for block in network.blocks],
-        kind=type(network.blocks[0]).__name__,
-        features=f"patches {side}x{side}" if side else "units",
-        weights=[block.weight_matrix for block in network.blocks],
-        step_sizes=network.paths[0].step_sizes,
-        effective_depth=network.effective_depth,
+        paths=[_describe_path(path) for path in network.paths],
         weight_decay=settings["weight_decay"],
         io_weight_decay=settings["io_weight_decay"],
         dtype=str(network.dtype_policy.variable_dtype),
         dataset=settings["dataset"],
         classes=settings["output_size"] if network.task == "classification" else 0,
+    )
+
+
+def _describe_path(path: LeakyPath) -> PathDescription:
+    side = getattr(path.blocks[0], "kernel_size", None)
+    return PathDescription(
+        name=path.name,
+        blocks=[block.name for block in path.blocks],
+        kind=type(path.blocks[0]).__name__,
+        features=f"patches {side}x{side}" if side else "units",
+        weights=[block.weight_matrix for block in path.blocks],
+        step_sizes=path.step_sizes,
+        effective_depth=path.effective_depth,
     )
 
 

@@ -1,4 +1,4 @@
-"""Batches along a network's path: additive sums of every layer and, when the loss is known, of its momenta."""
+"""Batches along a network's paths: additive sums of every layer and, when the loss is known, of its momenta."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,10 +8,10 @@ import keras
 import numpy as np
 
 from leaky_zoo.errors import InvalidInputError
-from leaky_zoo.flow.head_gradient import head_gradient
+from leaky_zoo.flow.gradients import entry_gradient, head_gradient
+from leaky_zoo.flow.steps import Buffers, PathSteps
 from leaky_zoo.flow.sums import LayerAccumulator, LayerSums, Subsample
-from leaky_zoo.geometry import MomentumMoments, MomentumSums, euler_adjoint, euler_step, leak, outer_after_step
-from leaky_zoo.layers.block import with_ones
+from leaky_zoo.geometry import MomentumMoments, MomentumSums, outer_after_step
 from leaky_zoo.networks import LeakyNetwork
 
 # A float32 product gives a row the same digits whatever the other rows are, if there are this many or a multiple.
@@ -20,37 +20,55 @@ ROWS = 64
 
 @dataclass(frozen=True)
 class PathSums:
-    """Sums over samples along a path. They add: over batches, threads, replicas, workers and processes.
+    """Sums over samples along one path.
 
     Attributes:
-        samples: how many samples `N`.
         layers: sums of `A_0..A_L`; those of `A_0..A_{L-1}` are the inputs of the steps, and only they have `S` and `M`.
         gradients: for `l = 1..L`, `dC/dA_l` (of the loss **summed** over samples) paired with `A_{l-1}`; None without
             targets.
+    """
+
+    layers: tuple[LayerSums, ...]
+    gradients: tuple[MomentumMoments, ...] | None
+
+
+@dataclass(frozen=True)
+class NetworkSums:
+    """Sums over samples along all paths. They add: over batches, threads, replicas, workers and processes.
+
+    Attributes:
+        samples: how many samples `N`.
+        paths: one entry for each path, first to last.
         loss: loss summed over samples; None without targets.
         sample_labels: label, or first target, of each sample of the subsample; zero where there is none or a shard has
             not seen it.
     """
 
     samples: int
-    layers: tuple[LayerSums, ...]
-    gradients: tuple[MomentumMoments, ...] | None
+    paths: tuple[PathSums, ...]
     loss: float | None
     sample_labels: np.ndarray
 
-    def momenta(self, weight_decay: float) -> tuple[MomentumMoments, ...]:
-        """Moments of `P_l = -(1 / mu) dC/dA_l`, `C` the mean over all samples."""
-        if self.gradients is None:
-            raise InvalidInputError("These sums were collected without targets: they hold no momenta.")
-        return tuple(gradient.scaled(-1 / (weight_decay * self.samples)) for gradient in self.gradients)
+    def momenta(self, weight_decay: float) -> list[tuple[MomentumMoments, ...]]:
+        """For each path, moments of `P_l = -(1 / mu) dC/dA_l`, `C` the mean over all samples.
+
+        Raises:
+            InvalidInputError: the sums were collected without targets.
+        """
+        factor, found = -1 / (weight_decay * self.samples), []
+        for path in self.paths:
+            if path.gradients is None:
+                raise InvalidInputError("These sums were collected without targets: they hold no momenta.")
+            found.append(tuple(gradient.scaled(factor) for gradient in path.gradients))
+        return found
 
 
-class PathStream:
-    """Takes batches along a network's path and adds up what they have.
+class NetworkStream:
+    """Takes batches along a network's paths and adds up what they have.
 
-    The path runs in numpy, `A_l = (1 - rho L~) A_{l-1} + rho W s(A_{l-1})` from the stem's output, in the dtype of the
-    network's weights; the momenta by the adjoint recursion
-    `P_{l-1} = (1 - rho L~) P_l + rho relu'(A_{l-1}) * (W_l^T P_l)`; only stem and head run in Keras. Sums are float64.
+    Each path runs in numpy, step by step from its entry's output, in the dtype of the network's weights, and its
+    momenta by the adjoint of the steps (`geometry.euler`); only the entries and the head run in Keras. Sums are
+    float64.
 
     Args:
         network: the network to look at.
@@ -68,178 +86,157 @@ class PathStream:
         subsample: Subsample | None = None,
         products: str = "float64",
     ) -> None:
-        path = network.paths[0]
-        self._stem = path.entry
-        self._gradient = head_gradient(network.head, network.loss_function()) if with_momenta else None
-        self._blocks = path.blocks
+        self.with_momenta, self.classes, self.products = with_momenta, classes, products
         self._dtype = np.dtype(network.dtype_policy.variable_dtype)
-        self._weights = [block.weight_matrix.astype(self._dtype) for block in self._blocks]
-        self._steps = path.step_sizes
-        self._leaks = leak(self._steps, path.effective_depth)
-        self._width = self._blocks[0].weight_matrix.shape[0]
-        self._products, self._classes = products, classes
+        self.paths = [PathSteps(path, self._dtype) for path in network.paths]
+        self._entries = [path.entry for path in network.paths]
+        if with_momenta:
+            self._head_gradient = head_gradient(network.head, network.loss_function())
+            self._entry_gradients = [entry_gradient(entry) for entry in self._entries]
         self._subsample = subsample or Subsample(np.zeros(0, np.int64))
-        kept = len(self._subsample.rows)
-        self._samples = [np.zeros((kept, self._width), np.float32) for _ in range(len(self._blocks) + 1)]
-        self._sample_labels = np.zeros(kept)
+        kept = len(self._subsample.indices)
+        self.samples = [
+            [np.zeros((kept, path.width), np.float32) for _ in range(path.depth + 1)] for path in self.paths
+        ]
+        self.sample_labels = np.zeros(kept)
 
-    def path(self, x: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """`A_0..A_L` as the layers have them and `s(A_0)..s(A_L)` as rows with the ones last, of one batch."""
-        representations = [keras.ops.convert_to_numpy(self._stem(x, training=False)).astype(self._dtype)]
-        features = []
-        for row, block in enumerate(self._blocks):
-            activations = block.activations(representations[-1], self._dtype)
-            features.append(with_ones(activations, block.use_bias))
-            representations.append(self._after(row, representations[-1], activations))
-        features.append(self._blocks[-1].features(representations[-1]))
-        return representations, features
-
-    def pull_back(
-        self,
-        row: int,
-        gradient: np.ndarray,
-        representation: np.ndarray,
-        out: np.ndarray | None = None,
-        scratch: np.ndarray | None = None,
-    ) -> np.ndarray:
-        """The adjoint of step `row + 1`: gradients (as columns) with respect to its input, from those of its output."""
-        back = self._blocks[row].pull_back(gradient, representation, self._weights[row], out)
-        return euler_adjoint(gradient, back, self._steps[row], self._leaks[row], scratch)
-
-    def run(self, batches: Iterable[tuple[int, np.ndarray, np.ndarray | None]]) -> PathSums | None:
+    def run(self, batches: Iterable[tuple[int, np.ndarray, np.ndarray | None]]) -> NetworkSums | None:
         """Sums over batches `(start, x, y)`, `start` the place of their first sample in the data; None without any."""
-        state: _State | None = None
+        totals: _Totals | None = None
         for start, x, y in batches:
-            if self._gradient and y is None:
+            if self.with_momenta and y is None:
                 raise InvalidInputError("Momenta need targets `y`.")
-            state = state or _State(self, x)
-            self._add(state, start, x, y)
-        return state.result() if state else None
+            totals = totals or _Totals(self)
+            self._add(totals, start, x, y)
+        return totals.result() if totals else None
 
-    def _add(self, state: "_State", start: int, x: np.ndarray, y: np.ndarray | None) -> None:
-        count = len(x)
-        padded = _padded(x, ROWS if self._dtype != np.float64 else 1)
-        current = np.concatenate(
-            [keras.ops.convert_to_numpy(self._stem(part, training=False)) for part in _pieces(padded)]
-        ).astype(self._dtype, copy=False)
-        positions = current.size // (len(padded) * self._width)
-        rows = count * positions  # columns of the paper's A that belong to samples, not to padding
-        labels = y if self._classes else None
-        places, chosen = self._subsample.within(start, count)
+    def _add(self, totals: "_Totals", start: int, x: np.ndarray, y: np.ndarray | None) -> None:
+        count, kept = len(x), self._subsample.within(start, len(x))
         if y is not None:
-            self._sample_labels[places] = y[chosen].reshape(len(chosen), -1)[:, 0] if len(chosen) else 0.0
-        representations = [current]
-        for row, accumulator in enumerate(state.layers):
-            block = self._blocks[min(row, len(self._blocks) - 1)]
-            exact = state.exact("columns", block.columns(current, self._dtype)[:rows])
-            vectors = exact if positions == 1 else exact.reshape(count, positions, -1).mean(axis=1)
-            if row == len(self._blocks):
-                accumulator.add(exact, None, vectors, labels, places, chosen)
-                break
-            activations = self._activations(state, block, current)
-            accumulator.add(exact, state.exact("activations", activations[:rows]), vectors, labels, places, chosen)
-            current = self._after(row, current, activations, state)
-            representations.append(current)
+            places, chosen = kept
+            self.sample_labels[places] = y[chosen].reshape(len(chosen), -1)[:, 0] if len(chosen) else 0.0
+        labels = y if self.classes else None
+        representations: list[list[np.ndarray]] = []
+        current = _padded(x, ROWS if self._dtype != np.float64 else 1)
+        padded = len(current)
+        for index, entry in enumerate(self._entries):
+            first = [keras.ops.convert_to_numpy(entry(piece, training=False)) for piece in _pieces(current)]
+            representations.append(self._along(totals, index, np.concatenate(first), count, labels, kept))
+            current = representations[-1][-1]
         if not np.isfinite(current).all():
             raise InvalidInputError("The representations hold NaN or infinity: check the inputs and the weights.")
-        state.samples += count
-        if self._gradient:
-            self._add_momenta(state, representations, _padded(y, len(padded)), count, rows)
+        totals.samples += count
+        if self.with_momenta:
+            self._add_momenta(totals, representations, _padded(y, padded), count)
+
+    def _along(
+        self,
+        totals: "_Totals",
+        index: int,
+        first: np.ndarray,
+        count: int,
+        labels: np.ndarray | None,
+        kept: tuple[slice, np.ndarray],
+    ) -> list[np.ndarray]:
+        """`A_0..A_L` of a path, as its layers have them; adds the first `count` samples, the others are padding."""
+        path, buffers, dtype = self.paths[index], totals.buffers, np.dtype(self.products)
+        representations = [first.astype(self._dtype, copy=False)]
+        positions = first.size // (len(first) * path.width)
+        columns = count * positions  # of the paper's A, without padding
+        for layer, accumulator in enumerate(totals.layers[index]):
+            current, activations, features = representations[-1], None, None
+            exact = buffers.converted("columns", path.columns(layer, current)[:columns], dtype)
+            vectors = exact if positions == 1 else exact.reshape(count, positions, -1).mean(axis=1)
+            if layer < path.depth:
+                activations = path.activations(layer, current, buffers)
+                features = buffers.converted("activations", activations[:columns], dtype)
+            accumulator.add(exact, features, vectors, labels, *kept)
+            if activations is not None:
+                representations.append(path.after(layer, current, activations, buffers, f"A {index} {layer + 1}"))
+        return representations
 
     def _add_momenta(
-        self, state: "_State", representations: list[np.ndarray], y: np.ndarray, count: int, rows: int
+        self, totals: "_Totals", representations: list[list[np.ndarray]], y: np.ndarray, count: int
     ) -> None:
-        assert self._gradient is not None
-        pairs = zip(_pieces(representations[-1]), _pieces(y), strict=True)
-        losses, slope = map(np.concatenate, zip(*(self._gradient(a, targets) for a, targets in pairs), strict=True))
+        pairs = zip(_pieces(representations[-1][-1]), _pieces(y), strict=True)
+        found = [self._head_gradient(a, targets) for a, targets in pairs]
+        losses, slope = map(np.concatenate, zip(*found, strict=True))
         slope[count:] = 0.0  # padding
-        state.loss += float(losses[:count].sum())
-        gradient = self._blocks[-1].columns(slope, self._dtype)
-        for row in reversed(range(len(self._blocks))):
-            block, before = self._blocks[row], representations[row]
-            state.gradients[row].add(
-                state.exact("gradient", gradient[:rows]),
-                state.exact("columns", block.columns(before, self._dtype)[:rows]),
-                state.exact("activations", self._activations(state, block, before)[:rows]),
-            )
-            back = state.array(f"gradient {row % 2}", gradient.shape, self._dtype)
-            gradient = self.pull_back(row, gradient, before, back, state.array("scaled", gradient.shape, self._dtype))
+        totals.loss += float(losses[:count].sum())
+        for index in reversed(range(len(self.paths))):
+            gradient = self._back_along(totals, index, representations[index], slope, count)
+            if index:
+                by_first = self.paths[index].blocks[0].restore(gradient, representations[index][0].shape)
+                pairs = zip(_pieces(representations[index - 1][-1]), _pieces(by_first), strict=True)
+                slope = np.concatenate([self._entry_gradients[index](a, g) for a, g in pairs])
 
-    def _activations(self, state: "_State", block: Any, representation: np.ndarray) -> np.ndarray:
-        size = self._weights[0].shape[1] - block.use_bias
-        shape = (representation.size // self._width, size)
-        return block.activations(representation, self._dtype, state.array("activations", shape, self._dtype))
-
-    def _after(
-        self, row: int, representation: np.ndarray, activations: np.ndarray, state: "_State | None" = None
+    def _back_along(
+        self, totals: "_Totals", index: int, representations: list[np.ndarray], slope: np.ndarray, count: int
     ) -> np.ndarray:
-        block, out, scratch = self._blocks[row], None, None
-        columns = block.columns(representation, self._dtype)
-        if state is not None:
-            out = state.array(f"A_{row + 1}", columns.shape, self._dtype)
-            scratch = state.array("scaled", columns.shape, self._dtype)
-        moved = euler_step(columns, activations, self._weights[row], self._steps[row], self._leaks[row], out, scratch)
-        return block.restore(moved, representation.shape)
-
-
-class _State:
-    """The sums of one thread, and its arrays: new memory for every batch would cost as much as the products."""
-
-    def __init__(self, stream: PathStream, x: np.ndarray) -> None:
-        blocks, products = stream._blocks, stream._products
-        shapes = [weights.shape[1] - block.use_bias for weights, block in zip(stream._weights, blocks, strict=True)]
-        ones = [block.use_bias for block in blocks]
-        self.stream = stream
-        self.layers = [
-            LayerAccumulator(stream._width, size, one, stream._classes, sample, with_outer=row == 0, products=products)
-            for row, (size, one, sample) in enumerate(
-                zip([*shapes, shapes[-1]], [*ones, ones[-1]], stream._samples, strict=True)
+        """Adds the momenta of a path, from the gradient by its `A_L`; gives the gradient by its `A_0`, as columns."""
+        path, buffers, dtype = self.paths[index], totals.buffers, np.dtype(self.products)
+        gradient = path.columns(path.depth, slope)
+        columns = count * (len(gradient) // len(slope))
+        for layer in reversed(range(path.depth)):
+            before = representations[layer]
+            totals.gradients[index][layer].add(
+                buffers.converted("gradient", gradient[:columns], dtype),
+                buffers.converted("columns", path.columns(layer, before)[:columns], dtype),
+                buffers.converted("activations", path.activations(layer, before, buffers)[:columns], dtype),
             )
-        ]
-        momenta = stream._gradient is not None
-        self.gradients = [
-            MomentumSums(stream._width, size, one, products) for size, one in zip(shapes, ones, strict=True) if momenta
-        ]
+            if index or layer:  # nothing comes before the first path
+                gradient = path.pull_back(layer, gradient, before, buffers)
+        return gradient
+
+
+class _Totals:
+    """The sums of one thread, and its memory."""
+
+    def __init__(self, stream: NetworkStream) -> None:
+        self.stream, self.buffers = stream, Buffers()
         self.samples, self.loss = 0, 0.0
-        self._dtype = np.dtype(products)
-        self._buffers: dict[str, np.ndarray] = {}
+        self.layers = [
+            [
+                LayerAccumulator(
+                    path.width,
+                    path.features,
+                    path.use_bias,
+                    stream.classes,
+                    sample,
+                    with_outer=layer == 0,
+                    products=stream.products,
+                )
+                for layer, sample in enumerate(samples)
+            ]
+            for path, samples in zip(stream.paths, stream.samples, strict=True)
+        ]
+        self.gradients = [
+            [MomentumSums(path.width, path.features, path.use_bias, stream.products) for _ in range(path.depth)]
+            for path in stream.paths
+            if stream.with_momenta
+        ]
 
-    def exact(self, name: str, array: np.ndarray) -> np.ndarray:
-        """The array in the dtype of the products, in memory that is used again for the next batch."""
-        if array.dtype == self._dtype and array.flags.c_contiguous:
-            return array
-        target = self.array(f"exact {name}", array.shape, self._dtype)
-        np.copyto(target, array)
-        return target
+    def result(self) -> NetworkSums:
+        momenta, paths = self.stream.with_momenta, []
+        for index, path in enumerate(self.stream.paths):
+            gradients = None
+            if momenta:
+                gradients = tuple(MomentumMoments(g.features(), g.trace, g.squared) for g in self.gradients[index])
+            paths.append(PathSums(self._layer_sums(path, self.layers[index]), gradients))
+        return NetworkSums(self.samples, tuple(paths), self.loss if momenta else None, self.stream.sample_labels)
 
-    def array(self, name: str, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
-        """Memory of this name, of a shape `(rows, columns)`."""
-        held = self._buffers.get(name)
-        if held is None or held.shape[1] != shape[1] or len(held) < shape[0]:
-            held = self._buffers[name] = np.empty(shape, dtype)
-        return held[: shape[0]]
-
-    def result(self) -> PathSums:
-        stream, layers, moments = self.stream, [], self.layers[0].sums.moments()
-        for row, accumulator in enumerate(self.layers):
-            if row:
-                step = row - 1
-                weights = stream._weights[step].astype(np.float64)
-                outer = outer_after_step(moments, weights, float(stream._leaks[step]), float(stream._steps[step]))
-                moments = accumulator.sums.moments(outer)
-            layers.append(LayerSums(moments, accumulator.classes(), accumulator.sample))
-        momenta = stream._gradient is not None
-        return PathSums(
-            self.samples,
-            tuple(layers),
-            tuple(MomentumMoments(g.features(), g.trace, g.squared) for g in self.gradients) if momenta else None,
-            self.loss if momenta else None,
-            stream._sample_labels,
-        )
+    @staticmethod
+    def _layer_sums(path: PathSteps, accumulators: list[LayerAccumulator]) -> tuple[LayerSums, ...]:
+        layers = [accumulators[0].result()]
+        for layer, accumulator in enumerate(accumulators[1:]):
+            weights = path.weights[layer].astype(np.float64)
+            leak, step = float(path.leaks[layer]), float(path.step_sizes[layer])
+            layers.append(accumulator.result(outer_after_step(layers[-1].moments, weights, leak, step)))
+        return tuple(layers)
 
 
 def _pieces(array: np.ndarray) -> list[np.ndarray]:
-    """The array as it goes through stem and head: whole, or on JAX in parts of one shape.
+    """The array as it goes through Keras: whole, or on JAX in parts of one shape.
 
     XLA compiles a convolution for each shape, and gives a row other digits in a batch of another size.
     """

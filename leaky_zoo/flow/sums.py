@@ -14,24 +14,24 @@ class Subsample:
     """Which samples are kept as they are, for what no moment holds: evenly spaced rows of the whole data.
 
     Attributes:
-        rows: their indices in the data, ascending.
+        indices: their places in the data, ascending.
     """
 
-    rows: np.ndarray
+    indices: np.ndarray
 
     @classmethod
     def of(cls, samples: int, size: int = SUBSAMPLE) -> "Subsample":
-        """`size` rows of `samples`, or all.
+        """`size` of `samples`, or all.
 
-        >>> Subsample.of(10, 4).rows
+        >>> Subsample.of(10, 4).indices
         array([0, 3, 6, 9])
         """
         return cls(np.unique(np.linspace(0, samples - 1, min(size, samples)).round().astype(np.int64)))
 
     def within(self, start: int, count: int) -> tuple[slice, np.ndarray]:
         """The part of the subsample in rows `start .. start + count - 1`: its places, and its rows in that batch."""
-        first, last = np.searchsorted(self.rows, [start, start + count])
-        return slice(first, last), self.rows[first:last] - start
+        first, last = np.searchsorted(self.indices, [start, start + count])
+        return slice(first, last), self.indices[first:last] - start
 
 
 @dataclass(frozen=True)
@@ -121,8 +121,7 @@ class LayerAccumulator:
             squares = np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)
             self._squares += np.bincount(labels, squares, minlength=classes)
 
-    def classes(self) -> ClassSums | None:
-        """Sums by class, or None where there were no labels."""
-        if not self._counts.any():
-            return None
-        return ClassSums(self._counts, self._totals, self._squares)
+    def result(self, outer: np.ndarray | None = None) -> LayerSums:
+        """The sums so far; `outer` as `MomentSums.moments`."""
+        classes = ClassSums(self._counts, self._totals, self._squares) if self._counts.any() else None
+        return LayerSums(self.sums.moments(outer), classes, self.sample)

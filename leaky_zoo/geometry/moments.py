@@ -21,6 +21,7 @@ class Moments:
         total: `A 1`, shape `(w,)`: the sum of the columns, for centred statistics.
         squared: `T = Tr A A^T`, summed by itself: the cost of identity is a difference of numbers of this size, so it
             must belong to the very samples of `gram` and `cross`, to the last digit.
+        rectified: `||relu(A)||_F^2`, to say how much of `A` is negative.
     """
 
     count: int
@@ -29,6 +30,7 @@ class Moments:
     outer: np.ndarray
     total: np.ndarray
     squared: float
+    rectified: float
 
     def __add__(self, other: "Moments") -> "Moments":
         """Moments of the two sets of samples together."""
@@ -39,6 +41,7 @@ class Moments:
             self.outer + other.outer,
             self.total + other.total,
             self.squared + other.squared,
+            self.rectified + other.rectified,
         )
 
     @property
@@ -46,6 +49,11 @@ class Moments:
         """Centred second moment of `A`, shape `(w, w)`, divided by `count`."""
         mean = self.total / self.count
         return self.outer / self.count - np.outer(mean, mean)
+
+    @property
+    def negative_share(self) -> float | None:
+        """`||min(A, 0)||^2 / ||A||^2`, in [0, 1], to rounding of the sums; None where all of `A` is zero."""
+        return max(1 - self.rectified / self.squared, 0.0) if self.squared > 0 else None
 
 
 @dataclass(frozen=True)
@@ -100,4 +108,6 @@ def moments(representations: np.ndarray, features: np.ndarray) -> Moments:
             "`representations` and `features` must be matrices with one row per sample. "
             f"Received: representations.shape={a.shape}, features.shape={s.shape}"
         )
-    return Moments(a.shape[0], s.T @ s, a.T @ s, a.T @ a, a.sum(axis=0), float(np.vdot(a, a)))
+    positive = np.maximum(a, 0)
+    squares = float(np.vdot(a, a)), float(np.vdot(positive, positive))
+    return Moments(a.shape[0], s.T @ s, a.T @ s, a.T @ a, a.sum(axis=0), *squares)

@@ -18,7 +18,7 @@ class MomentSums:
 
     Args:
         width: `w`, rows of `A`.
-        features: rows of `s(A)` without the row of ones.
+        features: rows of `s(A)` without the row of ones: `w`, or `k^2 w` of patches, `k` odd.
         ones: whether `s(A)` has the row of ones.
         with_outer: whether to sum `A A^T` too. Default True.
         products: "float64", or "float32": the products of one batch in float32, their sum over batches in float64.
@@ -41,7 +41,7 @@ class MomentSums:
         if products not in PRODUCTS:
             raise ValueError(f"`products` is 'float64' or 'float32'. Received: products={products!r}")
         self.ones = ones
-        self.count, self.squared = 0, 0.0
+        self.count, self.squared, self._rectified = 0, 0.0, 0.0
         self.total, self.feature_total = np.zeros(width), np.zeros(features)
         self._gram, self._cross = np.zeros((features, features)), np.zeros((width, features))
         self._outer = np.zeros((width, width)) if with_outer else None
@@ -60,6 +60,9 @@ class MomentSums:
             self._gram += self._product(activations, activations)
             self._cross += self._product(columns, activations)
             self.feature_total += activations.sum(axis=0, dtype=np.float64)
+        else:
+            positive = np.maximum(columns, 0)
+            self._rectified += _inner(positive, positive)
         if self._outer is not None:
             self._outer += self._product(columns, columns)
         self.total += columns.sum(axis=0, dtype=np.float64)
@@ -79,11 +82,15 @@ class MomentSums:
         if outer is None:
             raise ValueError("A A^T was not summed: give `outer`.")
         gram, cross = self._gram.copy(), self._cross.copy()
+        # relu(A) is the features, or the middle of each patch: its squares are on the diagonal of S.
+        width, features = cross.shape
+        middle = features // width // 2 * width
+        rectified = self._rectified + float(gram.diagonal()[middle : middle + width].sum())
         if self.ones:
             corner = np.array([[float(self.count)]])
             gram = np.block([[gram, self.feature_total[:, None]], [self.feature_total[None], corner]])
             cross = np.hstack([cross, self.total[:, None]])
-        return Moments(self.count, gram, cross, outer, self.total.copy(), self.squared)
+        return Moments(self.count, gram, cross, outer, self.total.copy(), self.squared, rectified)
 
 
 class MomentumSums:

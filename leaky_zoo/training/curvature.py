@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from leaky_zoo.flow.head_gradient import head_gradient
-from leaky_zoo.flow.stream import PathStream
+from leaky_zoo.flow.gradients import entry_gradient, head_gradient
+from leaky_zoo.flow.steps import PathSteps
 from leaky_zoo.layers.block import with_ones
 from leaky_zoo.networks import LeakyNetwork
 
@@ -75,31 +75,24 @@ class KroneckerCoordinates:
         return np.concatenate(parts)
 
     def _factors(self, network: LeakyNetwork, x: np.ndarray, random: np.random.Generator) -> list[_Map]:
-        stream = PathStream(network, with_momenta=False)
-        representations, features = stream.path(x)
-        blocks, samples = network.blocks, len(x)
-        spreads = [np.zeros((width, width)) for width in (a.shape[-1] for a in map(blocks[0].columns, representations))]
-        slope = head_gradient(network.head, network.loss_function())
-        outputs = keras.ops.convert_to_numpy(network.head(representations[-1], training=False))
-        for _ in range(PROBES):
-            gradient = blocks[-1].columns(slope(representations[-1], sampled_targets(network, outputs, random))[1])
-            spreads[-1] += gradient.T @ gradient / len(gradient) / PROBES
-            for row in reversed(range(len(blocks))):
-                gradient = stream.pull_back(row, gradient, representations[row])
-                spreads[row] += gradient.T @ gradient / len(gradient) / PROBES
-        settings = network.settings
-        maps = []
-        for row, (block, rho) in enumerate(network.paths[0].steps):
-            move = rho * block.scale
-            curvature = (features[row].T @ features[row] / samples, spreads[row + 1])
-            penalty = settings["weight_decay"] * rho * block.scale**2
-            maps.append(self._map(block, *curvature, move**2, penalty))
+        paths = [PathSteps(path, np.float64) for path in network.paths]
+        current, walks = x, []
+        for entry, path in zip((path.entry for path in network.paths), paths, strict=True):
+            walks.append(list(path.walk(keras.ops.convert_to_numpy(entry(current, training=False)))))
+            current = walks[-1][-1][2]
+        outputs = keras.ops.convert_to_numpy(network.head(current, training=False))
+        spreads = _spreads(network, paths, walks, outputs, random)
+        settings, samples, maps = network.settings, len(x), []
+        for path, walk, around in zip(paths, walks, spreads, strict=True):
+            for block, rho, (_, features, _), after in zip(path.blocks, path.step_sizes, walk, around[1:], strict=True):
+                move, penalty = rho * block.scale, settings["weight_decay"] * rho * block.scale**2
+                maps.append(self._map(block, features.T @ features / samples, after, move**2, penalty))
         stem, head = network.get_layer("stem"), network.get_layer("head")
         if isinstance(stem, keras.layers.Dense):
             inputs = keras.Model(network.input, stem.input)(x, training=False)
             rows = with_ones(keras.ops.convert_to_numpy(inputs).astype(np.float64), True)
-            maps.append(self._map(stem, rows.T @ rows / samples, spreads[0], 1.0, settings["io_weight_decay"]))
-            rows = with_ones(blocks[-1].columns(representations[-1]), True)
+            maps.append(self._map(stem, rows.T @ rows / samples, spreads[0][0], 1.0, settings["io_weight_decay"]))
+            rows = with_ones(paths[-1].columns(paths[-1].depth, current), True)
             spread = np.eye(head.units) * _output_curvature(network, outputs)
             maps.append(self._map(head, rows.T @ rows / samples, spread, 1.0, settings["io_weight_decay"]))
         return maps
@@ -114,6 +107,27 @@ class KroneckerCoordinates:
         floor = max(penalty, 1e-6 * curvature.max(), 1e-300)
         bias = None if layer.bias is None else self._index[id(layer.bias)]
         return _Map(self._index[id(layer.kernel)], bias, inputs, outputs, np.sqrt(curvature + floor))
+
+
+def _spreads(
+    network: LeakyNetwork, paths: list[PathSteps], walks: list[list], outputs: np.ndarray, random: np.random.Generator
+) -> list[list[np.ndarray]]:
+    """For each path, `E[g g^T]` of the gradients by `A_0..A_L`."""
+    by_head = head_gradient(network.head, network.loss_function())
+    by_entry = [entry_gradient(path.entry) for path in network.paths]
+    spreads = [[np.zeros((path.width, path.width)) for _ in range(path.depth + 1)] for path in paths]
+    for _ in range(PROBES):
+        slope = by_head(walks[-1][-1][2], sampled_targets(network, outputs, random))[1]
+        for index in reversed(range(len(paths))):
+            path, walk = paths[index], walks[index]
+            gradient = path.columns(path.depth, slope)
+            for layer in reversed(range(path.depth + 1)):
+                spreads[index][layer] += gradient.T @ gradient / len(gradient) / PROBES
+                if layer:
+                    gradient = path.pull_back(layer - 1, gradient, walk[layer - 1][0])
+            if index:
+                slope = by_entry[index](walks[index - 1][-1][2], path.blocks[0].restore(gradient, walk[0][0].shape))
+    return spreads
 
 
 def sampled_targets(network: LeakyNetwork, outputs: np.ndarray, random: np.random.Generator) -> np.ndarray:

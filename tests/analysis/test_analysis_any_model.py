@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from leaky_zoo.analysis import Audit, analyze
-from leaky_zoo.analysis.any_model import sample_cka
+from leaky_zoo.analysis.recorder import sample_cka
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.geometry import cost_of_identity, moments, participation_ratio
 from leaky_zoo.layers import LeakyConv2D

@@ -75,7 +75,7 @@ def test_criticality_residual_is_the_gradient_of_the_objective():
     block.assign_weight_matrix(weights)
     from leaky_zoo.flow import collect
 
-    momentum = collect(network, x, y).momenta(mu)[1]
+    momentum = collect(network, x, y).momenta(mu)[0][1]
     assert slope == pytest.approx(mu * rho * np.vdot(weights - momentum.features, direction), rel=1e-5)
     residual = np.linalg.norm(weights - momentum.features) / np.linalg.norm(weights)
     assert audit.layers[1].criticality_residual == pytest.approx(residual)

@@ -54,7 +54,9 @@ def test_analyze_writes_page_figure_and_audit(run, folder, tmp_path):
     assert "net_2" in outputs[0].read_text()
     code, out, _ = run("analyze", folder / "net_2.keras", "--json")
     answer = json.loads(out)
-    assert code == 0 and set(answer["bottleneck_rank"]) == {"low", "high", "estimate", "verdict", "layers"}
+    assert code == 0 and set(answer["bottleneck_rank"]) == {
+        "low", "high", "estimate", "verdict", "layers", "stationary_directions", "weight_directions",
+    }  # fmt: skip
     assert Audit.load(outputs[2]).to_dict() == answer
 
 

@@ -62,7 +62,7 @@ def _fill(like: Any, arrays: dict[str, np.ndarray], prefix: str) -> Any:
     if like is None:
         return None
     if isinstance(like, tuple):
-        return tuple(_fill(part, arrays, f"{prefix}{row}.") for row, part in enumerate(like))
+        return tuple(_fill(part, arrays, f"{prefix}{index}.") for index, part in enumerate(like))
     if is_dataclass(like) and not isinstance(like, type):
         parts = {part.name: _fill(getattr(like, part.name), arrays, f"{prefix}{part.name}.") for part in fields(like)}
         return replace(like, **parts)
@@ -92,8 +92,8 @@ def _leaves(value: Any, prefix: str) -> Iterator[tuple[str, Any]]:
     if value is None:
         return
     if isinstance(value, tuple):
-        for row, part in enumerate(value):
-            yield from _leaves(part, f"{prefix}{row}.")
+        for index, part in enumerate(value):
+            yield from _leaves(part, f"{prefix}{index}.")
     elif is_dataclass(value):
         for part in fields(value):
             yield from _leaves(getattr(value, part.name), f"{prefix}{part.name}.")

@@ -1,0 +1,88 @@
+"""What a layer's output is as matrices: which axis holds the units, which positions count, what `s(A)` is."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from leaky_zoo.layers.conv import image_patches
+
+MAX_WIDTH = 4096  # rows of A: its second moment has as many squared
+MAX_FEATURES = 1200  # rows of s(A): a patch matrix beyond that is replaced by the channels
+MAX_POSITIONS = 64  # of an image or a sequence; more are thinned out to a regular grid
+
+
+@dataclass(frozen=True)
+class Matrices:
+    """A batch of outputs as the sums take it.
+
+    Attributes:
+        columns: `A`, one row for each column of the paper's, C-contiguous.
+        activations: `s(A)` without the ones, in the same layout.
+        vectors: one representation for each sample.
+        features: what `s(A)` is, as `LayerAudit.features`.
+    """
+
+    columns: np.ndarray
+    activations: np.ndarray
+    vectors: np.ndarray
+    features: str
+
+
+def one_array(output: Any, count: int) -> tuple[np.ndarray | None, str | None]:
+    """A layer's output as an array with one row for each of `count` samples, or the reason why it is none."""
+    if isinstance(output, list | tuple | dict):
+        return None, f"its output is a {type(output).__name__}, not one array"
+    array = keras.ops.convert_to_numpy(output)
+    if array.dtype.name in ("bfloat16", "float16"):
+        array = array.astype(np.float32)
+    if not np.issubdtype(array.dtype, np.floating):
+        return None, f"its output is {array.dtype}, not real numbers"
+    if array.ndim < 2 or len(array) != count or array.size == 0:
+        return None, f"its output has shape {array.shape}, without one row for each sample"
+    if array.shape[-1] > MAX_WIDTH:
+        size = array.shape[-1] ** 2 * 8 / 1e9
+        return None, f"its width {array.shape[-1]} is above {MAX_WIDTH}: its second moment would take {size:.1f} GB"
+    return array, None
+
+
+def as_matrices(array: np.ndarray, dtype: np.dtype) -> Matrices:
+    """An array that `one_array` passed, `(n, w)`, `(n, ..., w)` or images `(n, h, w, c)`, as `Matrices` in this dtype.
+
+    Positions of a sequence or an image are columns, on a regular grid of at most 64; units are on the last axis.
+
+    Example:
+    >>> as_matrices(np.ones((2, 16, 16, 4)), np.dtype("float64")).features
+    'patches 3x3, every 2nd position'
+    """
+    if array.ndim == 2:
+        columns = np.ascontiguousarray(array, dtype=dtype)
+        return Matrices(columns, np.maximum(columns, 0), columns, "units")
+    count, channels = len(array), array.shape[-1]
+    vectors = array.reshape(count, -1, channels).mean(axis=1, dtype=dtype)
+    if array.ndim != 4:
+        flat = array.reshape(count, -1, channels)
+        stride = -(-flat.shape[1] // MAX_POSITIONS)
+        columns = np.ascontiguousarray(flat[:, ::stride], dtype=dtype).reshape(-1, channels)
+        return Matrices(columns, np.maximum(columns, 0), vectors, _thinned("channels", stride))
+    stride = max(1, int(np.ceil(np.sqrt(array.shape[1] * array.shape[2] / MAX_POSITIONS))))
+    columns = np.ascontiguousarray(array[:, ::stride, ::stride], dtype=dtype).reshape(-1, channels)
+    if 9 * channels > MAX_FEATURES or min(array.shape[1:3]) < 3:
+        return Matrices(columns, np.maximum(columns, 0), vectors, _thinned("channels", stride))
+    patches = image_patches(np.maximum(array, 0), 3, stride).astype(dtype, copy=False)
+    return Matrices(columns, np.ascontiguousarray(patches), vectors, _thinned("patches 3x3", stride))
+
+
+def _thinned(features: str, stride: int) -> str:
+    return features if stride == 1 else f"{features}, every {_ordinal(stride)} position"
+
+
+def _ordinal(number: int) -> str:
+    """A number with its ending.
+
+    >>> _ordinal(2), _ordinal(3), _ordinal(14)
+    ('2nd', '3rd', '14th')
+    """
+    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"

@@ -1,0 +1,65 @@
+"""The sums of one of our networks over its data or a shard of them; what does not fit the network is refused first."""
+
+from typing import Any
+
+import numpy as np
+
+from leaky_zoo.analysis.settings import AnalysisSettings
+from leaky_zoo.errors import InvalidInputError
+from leaky_zoo.flow.collect import BATCH, collect
+from leaky_zoo.flow.stream import NetworkSums
+from leaky_zoo.flow.sums import Subsample
+from leaky_zoo.networks import LeakyNetwork
+
+
+def collect_shard(
+    network: LeakyNetwork,
+    x: np.ndarray,
+    y: np.ndarray | None,
+    shard: tuple[int, int] = (1, 1),
+    settings: AnalysisSettings | None = None,
+    *,
+    track: Any = None,
+) -> NetworkSums:
+    """The sums over rows `N (i - 1) / n` to `N i / n`.
+
+    Args:
+        network: a `LeakyMLP` or `LeakyConvNet`.
+        x: the **whole** data; only the shard's rows are used.
+        y: labels or targets of the whole data, or None.
+        shard: `(i, n)`, the i-th of n, from 1. Default `(1, 1)`: all.
+        settings: Default None: the defaults.
+        track: wraps the iterable of batches, to draw a progress bar. Default None.
+
+    Returns:
+        The `NetworkSums`; without momenta where there are no targets or `mu` is 0.
+
+    Raises:
+        InvalidInputError: samples or targets that the network does not take, no sample, or values not finite.
+    """
+    chosen, about = settings or AnalysisSettings(), network.settings
+    if tuple(x.shape[1:]) != tuple(about["input_shape"]):
+        raise InvalidInputError(
+            f"The network takes samples of shape {tuple(about['input_shape'])}. Received: x.shape={x.shape}"
+        )
+    if y is not None and len(y) != len(x) and network.task != "autoencoding":
+        raise InvalidInputError(f"`x` and `y` must have equally many samples. Received: {len(x)} and {len(y)}")
+    first, last = (len(x) * place // shard[1] for place in (shard[0] - 1, shard[0]))
+    part = x[first:last]
+    targets = part.astype(np.float32) if network.task == "autoencoding" else None if y is None else y[first:last]
+    if targets is not None:
+        targets = np.asarray(targets)
+        network.check_targets(targets)
+    labelled = targets is not None and network.task == "classification"
+    return collect(
+        network,
+        part,
+        targets,
+        chosen.batch_size or BATCH,
+        track,
+        with_momenta=chosen.with_momenta and targets is not None and about["weight_decay"] > 0,
+        classes=about["output_size"] if labelled else 0,
+        subsample=Subsample.of(len(x), chosen.subsample),
+        first=first,
+        products=chosen.products,
+    )

@@ -1,0 +1,55 @@
+"""How an analysis is done: one object, wherever its arguments travel together."""
+
+from dataclasses import dataclass
+from typing import TypedDict
+
+from leaky_zoo.errors import InvalidInputError
+from leaky_zoo.flow.sums import SUBSAMPLE
+from leaky_zoo.geometry.sums import PRODUCTS
+
+
+@dataclass(frozen=True)
+class AnalysisSettings:
+    """The settings of an analysis, checked when made.
+
+    Attributes:
+        gamma_0: relative regulariser, in [1e-12, 1]. Default 1e-5.
+        batch_size: samples at a time. Default None: 1024 for our networks, 32 for other models.
+        subsample: samples kept for intrinsic dimensions and the projection, at least 2. Default 1000.
+        with_momenta: False leaves the momenta out, for a third to a half of the time. Default True.
+        products: "float64", or "float32": products of a batch in float32, their sums in float64; faster, and singular
+            values below about 3e-4 of the largest are then rounding. Default "float64".
+
+    Raises:
+        InvalidInputError: a setting is out of its range.
+
+    Example:
+    >>> AnalysisSettings(gamma_0=1e-4).subsample
+    1000
+    """
+
+    gamma_0: float = 1e-5
+    batch_size: int | None = None
+    subsample: int = SUBSAMPLE
+    with_momenta: bool = True
+    products: str = "float64"
+
+    def __post_init__(self) -> None:
+        if not 1e-12 <= self.gamma_0 <= 1:
+            raise InvalidInputError(f"`gamma_0` must be in [1e-12, 1]. Received: gamma_0={self.gamma_0}")
+        if self.batch_size is not None and self.batch_size < 1:
+            raise InvalidInputError(f"`batch_size` must be at least 1. Received: batch_size={self.batch_size}")
+        if self.subsample < 2:
+            raise InvalidInputError(f"`subsample` must be at least 2 samples. Received: subsample={self.subsample}")
+        if self.products not in PRODUCTS:
+            raise InvalidInputError(f"`products` is 'float64' or 'float32'. Received: products={self.products!r}")
+
+
+class SettingsByName(TypedDict, total=False):
+    """The fields of `AnalysisSettings`, for a function that takes them as keywords."""
+
+    gamma_0: float
+    batch_size: int | None
+    subsample: int
+    with_momenta: bool
+    products: str
