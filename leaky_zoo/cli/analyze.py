@@ -1,7 +1,7 @@
 """`leaky-zoo analyze`: the bottleneck of a network on data."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table

@@ -46,7 +46,7 @@ class TwoPaths(LeakyNetwork):
             everything += representations
             before = current = representations[-1]
         if images:
-            current = keras.layers.GlobalAveragePooling2D(dtype=dtype)(current)
+            current = keras.layers.Flatten(dtype=dtype)(current)  # a mean is in float32 on JAX, as tanh is
         outputs = keras.layers.Dense(3, dtype=dtype)(current)
         super(LeakyNetwork, self).__init__(inputs=inputs, outputs=outputs, name="two_paths")
         self.dtype_policy = keras.dtype_policies.get(dtype)
