@@ -2,4 +2,5 @@
 
 from leaky_zoo.cli import main
 
-main()
+if __name__ == "__main__":
+    main()

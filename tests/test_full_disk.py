@@ -170,3 +170,29 @@ def test_sigterm_at_any_moment_of_an_export_keeps_the_old_file(preset, tmp_path)
 
 def test_the_mount_is_what_it_claims(small_disk):
     assert os.statvfs(small_disk).f_blocks * os.statvfs(small_disk).f_frsize == 2**20
+
+
+def test_sigterm_during_an_import_waits_for_its_end(tmp_path):
+    """Half-imported libraries catch exceptions, or abort: the signal acts once the import is done."""
+    (tmp_path / "slow_library.py").write_text(
+        "import os, signal, time\n"
+        "try:\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    time.sleep(0.3)\n"
+        "except BaseException:\n"
+        "    os._exit(1)\n"
+    )
+    code = (
+        "import time\n"
+        "from leaky_zoo import cli\n"
+        "def app():\n"
+        "    import slow_library\n"
+        "    time.sleep(30)\n"
+        "cli.app = app\n"
+        "cli.main()\n"
+    )
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=25, env=environment
+    )
+    assert done.returncode == 143 and "Terminated" in done.stderr, done.stderr

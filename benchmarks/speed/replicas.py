@@ -24,7 +24,6 @@ from leaky_zoo.networks import LeakyMLP
 from leaky_zoo.training import make_strategy
 from leaky_zoo.training.engine import EvaluationGraph, TrainingGraph
 from leaky_zoo.training.optimizer import ClippedAdam
-from leaky_zoo.training.strategy import is_chief
 
 TABLE = Path(__file__).with_suffix(".csv")
 SAMPLES, BATCH, STEPS = 23, 7, 200
@@ -73,7 +72,7 @@ def measure(strategy_name: str, replicas: int | None) -> tuple[dict, bool]:
         "held": held,
         "exact": float(training.network.loss_function()(y, training.network(x))),
     }
-    return answer, is_chief(strategy)
+    return answer, strategy.is_chief
 
 
 def run(replicas: int, out: Path) -> dict:
@@ -84,7 +83,7 @@ def run(replicas: int, out: Path) -> dict:
         from leaky_zoo.processes.cluster import launch
 
         command = [sys.executable, "-m", __spec__.name, "--out", str(out)]
-        launch(2, restarts=0, out=out, resume=False, command=command)
+        launch(command, 2, restarts=0, out=out, resume=False)
     return read_json(out)
 
 

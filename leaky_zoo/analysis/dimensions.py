@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from leaky_zoo.geometry.subsample import even_rows
+
 LEAST_SAMPLES = 30
 NEIGHBORS = 20  # scikit-dimension's default for the likelihood
 DIGITS = 4
@@ -71,7 +73,7 @@ def project_path(samples: list[np.ndarray], labels: np.ndarray | None) -> dict[s
     count = len(samples[0]) if samples else 0
     if not count:
         return None
-    rows = np.unique(np.linspace(0, count - 1, min(DRAWN, count)).round().astype(int))
+    rows = even_rows(count, DRAWN)
     stacked = np.stack([np.asarray(sample[rows], dtype=np.float64) for sample in samples])
     flat = stacked.reshape(-1, stacked.shape[-1])
     centred = flat - flat.mean(axis=0)

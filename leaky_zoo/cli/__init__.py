@@ -5,7 +5,6 @@ import signal
 import sys
 import threading
 from types import FrameType
-from typing import NoReturn
 
 import typer
 
@@ -13,6 +12,7 @@ from leaky_zoo.cli import analyze, audits, evaluate, export, inspect, listing, p
 from leaky_zoo.cli import demo as demo_command
 from leaky_zoo.cli.console import fail
 from leaky_zoo.errors import LeakyZooError, Terminated
+from leaky_zoo.processes.parent import end_with_parent
 
 app = typer.Typer(
     name="leaky-zoo",
@@ -44,11 +44,12 @@ def main() -> None:
     Exit codes: 0 done, 1 a check failed, 2 wrong usage or input, 75 another worker has gone (try again), 130
     interrupted, 143 terminated.
     """
+    end_with_parent()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a file's name may be no text; it is shown with escapes
             stream.reconfigure(errors="backslashreplace")
     before = signal.signal(signal.SIGTERM, _terminate)  # an end by an exception removes what is half-written
-    hook, sys.unraisablehook = sys.unraisablehook, _terminate_again
+    hook, sys.unraisablehook = sys.unraisablehook, _after_dropped
     try:
         app()
     except LeakyZooError as error:
@@ -69,15 +70,27 @@ def main() -> None:
         sys.unraisablehook = hook
 
 
-def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+def _terminate(number: int, frame: FrameType | None) -> None:
+    """End by an exception, but not in the middle of an import: what a library half set up may abort the process."""
+    here = frame
+    while here is not None and here.f_code is not main.__code__:
+        if here.f_code.co_filename == "<frozen importlib._bootstrap>":
+            _terminate_later()
+            return
+        here = here.f_back
     raise Terminated("")
 
 
-def _terminate_again(unraisable: "sys.UnraisableHookArgs") -> None:
-    """Send SIGTERM once more where Python had to drop its exception: in a finaliser, or a callback of the collector."""
-    if not isinstance(unraisable.exc_value, Terminated):
-        sys.__unraisablehook__(unraisable)
-        return
-    later = threading.Timer(0.02, os.kill, (os.getpid(), signal.SIGTERM))  # handlers run in the main thread
+def _terminate_later() -> None:
+    """Send SIGTERM once more in a moment; handlers run in the main thread."""
+    later = threading.Timer(0.02, os.kill, (os.getpid(), signal.SIGTERM))
     later.daemon = True
     later.start()
+
+
+def _after_dropped(unraisable: "sys.UnraisableHookArgs") -> None:
+    """Send SIGTERM again where Python had to drop its exception: in a finaliser, or a callback of the collector."""
+    if isinstance(unraisable.exc_value, Terminated):
+        _terminate_later()
+    else:
+        sys.__unraisablehook__(unraisable)

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from leaky_zoo.cli.console import AsJson, DataDir, Model, err, out, print_json, table, track
+from leaky_zoo.cli.console import AsJson, DataDir, Model, err, out, print_json, table
 from leaky_zoo.cli.startup import start_tensorflow
 from leaky_zoo.errors import InvalidInputError
+from leaky_zoo.processes.progress import track
+from leaky_zoo.processes.shards import parse_shard
 
 if TYPE_CHECKING:
     from leaky_zoo.analysis import Audit
@@ -109,17 +111,16 @@ def analyze_command(
     if shard is not None and save is not None:
         if not isinstance(network, LeakyNetwork):
             raise InvalidInputError(f"--shard is for a LeakyMLP or LeakyConvNet. Received: {type(network).__name__}")
-        analyze_part(network, x, y, _shard(shard), settings, data=samples.about, track=progress).save(save)
+        analyze_part(network, x, y, parse_shard(shard), settings, data=samples.about, track=progress).save(save)
         err.print(f"written: {save}", soft_wrap=True)
         return
     if replicas is not None:
         from leaky_zoo.training.distributed_audit import analyze_distributed
-        from leaky_zoo.training.strategy import is_chief
 
         if not isinstance(network, LeakyNetwork):
             raise InvalidInputError(f"--strategy is for a LeakyMLP or LeakyConvNet. Received: {type(network).__name__}")
         audit = analyze_distributed(network, x, y, replicas, settings, data=samples.about, track=progress)
-        if not is_chief(replicas):
+        if not replicas.is_chief:
             return  # every worker has the audit; one writes it
     else:
         chosen = layers.split(",") if layers else None
@@ -168,15 +169,8 @@ def _check_outputs(plot: Path | None, report: Path | None, save: Path | None, sh
     if report and report.suffix.lower() not in (".html", ".htm"):
         raise InvalidInputError(f"--report writes .html. Received: {report}")
     if shard is not None:
-        _shard(shard)
+        parse_shard(shard)
         if save is None or save.suffix.lower() != ".npz":
             raise InvalidInputError(f"--shard writes the sums of its part: give --save PART.npz. Received: {save}")
         if plot or report:
             raise InvalidInputError("A shard has no picture of its own: --plot and --report go with merge-audits.")
-
-
-def _shard(text: str) -> tuple[int, int]:
-    place, _, count = text.partition("/")
-    if not (place.isdecimal() and count.isdecimal() and 1 <= int(place) <= int(count)):
-        raise InvalidInputError(f"--shard is I/N with 1 <= I <= N, as 1/4. Received: {text}")
-    return int(place), int(count)

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from leaky_zoo.cli.analyze import show_audit
-from leaky_zoo.cli.console import AsJson, DataDir, err, out, print_json, table, track
+from leaky_zoo.cli.console import AsJson, DataDir, err, out, print_json, table
 from leaky_zoo.cli.startup import start_tensorflow
 from leaky_zoo.errors import InvalidInputError
+from leaky_zoo.processes.progress import track
 
 if TYPE_CHECKING:
     from leaky_zoo.analysis import Audit

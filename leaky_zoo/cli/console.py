@@ -1,4 +1,4 @@
-"""What the commands share: where text goes, options that several take, tables and bars."""
+"""What the commands share: where text goes, options that several take, tables."""
 
 import json
 import re
@@ -11,15 +11,13 @@ import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
 from leaky_zoo.io.reading import shown_text
+from leaky_zoo.processes.progress import err
 
-# Results go to stdout; everything said about them to stderr, so that --json leaves JSON alone on stdout.
 out = Console()
-err = Console(stderr=True)
 
 NUMBER = re.compile(r"^(-|yes|no|(loss )?-?[\d.,]+(e[-+]\d+)?%?)$")
 
@@ -66,26 +64,3 @@ def cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:.4g}"
     return str(value)
-
-
-def bar() -> Progress:
-    """A progress bar on stderr that leaves nothing behind."""
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=err,
-        transient=True,
-    )
-
-
-def track(description: str) -> Any:
-    """A function that wraps an iterable with a bar, for `analyze`."""
-
-    def wrap(items: Iterable[Any]) -> Iterable[Any]:
-        items = list(items)
-        with bar() as progress:
-            yield from progress.track(items, description=description)
-
-    return wrap

@@ -1,13 +1,17 @@
 """`leaky-zoo sweep`: run a grid of recipes, and report on it."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from leaky_zoo.cli.console import AsJson, DataDir, bar, cell, err, out, print_json, table
+from leaky_zoo.cli.console import AsJson, DataDir, cell, err, out, print_json, table
 from leaky_zoo.errors import InvalidInputError
+from leaky_zoo.processes.progress import bar
+
+if TYPE_CHECKING:
+    from leaky_zoo.sweeps.run import Outcome, Plan
 
 
 class RunByDefault(TyperGroup):
@@ -37,7 +41,7 @@ def run(
     folder: Annotated[Path, typer.Option("--out", help="Folder of the sweep; the same one goes on with it.")],
     jobs: Annotated[int, typer.Option(min=1, help="Runs at the same time on this machine.")] = 1,
     threads: Annotated[int | None, typer.Option(min=1, help="Threads of one run. [default: cores // jobs]")] = None,
-    shard: Annotated[str | None, typer.Option(help="Only part i/n of the runs, as 3/8: for SLURM arrays.")] = None,
+    shard: Annotated[str | None, typer.Option(help="Only part I/N of the runs, as 3/8: for SLURM arrays.")] = None,
     scheduler: Annotated[
         str | None, typer.Option(help="Address of a Dask scheduler, as tcp://host:8786: run on its workers.")
     ] = None,
@@ -62,7 +66,6 @@ def run(
     leaky-zoo sweep run sweep.yaml --out runs/grid --scheduler tcp://node1:8786
     """
     from leaky_zoo.cli.sweep_watch import watcher_for
-    from leaky_zoo.sweeps.folder import RunState
     from leaky_zoo.sweeps.run import make_plan, run_sweep
     from leaky_zoo.sweeps.spec import Sweep
 
@@ -84,36 +87,46 @@ def run(
     for name, problem in plan.skipped.items():
         err.print(f"skipped {name}: {problem}", style="yellow", markup=False, highlight=False, soft_wrap=True)
     if dry_run:
-        rows = [(cell.name, plan.states[cell.name].value, cell.name in plan.todo) for cell in plan.cells]
-        if as_json:
-            print_json([dict(zip(("run", "state", "would_run"), row, strict=True)) for row in rows])
-        else:
-            out.print(table(f"{len(rows)} runs", ("run", "state", "would run"), rows))
+        _show_plan(plan, as_json)
         return
     with watcher_for(err) as watcher:
         outcome = run_sweep(
-            plan_of,
-            plan,
-            watcher,
-            jobs=jobs,
-            threads=threads,
-            scheduler=scheduler,
-            shard=shard,
-            data_dir=data_dir,
+            plan_of, plan, watcher, jobs=jobs, threads=threads, scheduler=scheduler, shard=shard, data_dir=data_dir
         )
-    counts = plan.folder.counts(plan.cells)
-    answer = {
-        **{state.value: counts[state] for state in RunState},
-        "skipped": len(plan.skipped),
-        "started_now": len(plan.todo),
-        "seconds": round(outcome.seconds, 1),
-        "failures": outcome.failed,
-    }
+    _show_outcome(plan, outcome, as_json)
+    if outcome.signal is not None:
+        raise typer.Exit(128 + outcome.signal)
+    if outcome.failed or outcome.open:
+        raise typer.Exit(1)
+
+
+def _show_plan(plan: "Plan", as_json: bool) -> None:
+    """What would be run."""
+    rows = [(cell.name, plan.states[cell.name].value, cell.name in plan.todo) for cell in plan.cells]
     if as_json:
-        print_json(answer)
+        print_json([dict(zip(("run", "state", "would_run"), row, strict=True)) for row in rows])
+    else:
+        out.print(table(f"{len(rows)} runs", ("run", "state", "would run"), rows))
+
+
+def _show_outcome(plan: "Plan", outcome: "Outcome", as_json: bool) -> None:
+    """What has become of the runs, and what to do about those that are not done."""
+    from leaky_zoo.sweeps.folder import RunState
+
+    counts = plan.folder.counts(plan.cells)
+    if as_json:
+        print_json(
+            {
+                **{state.value: counts[state] for state in RunState},
+                "skipped": len(plan.skipped),
+                "started_now": len(plan.todo),
+                "seconds": round(outcome.seconds, 1),
+                "failures": outcome.failed,
+            }
+        )
     else:
         words = ", ".join(f"{counts[state]} {state.value}" for state in RunState if counts[state])
-        out.print(f"{folder}: {words or 'no runs'}", highlight=False, soft_wrap=True, markup=False)
+        out.print(f"{plan.folder.path}: {words or 'no runs'}", highlight=False, soft_wrap=True, markup=False)
     for name, message in outcome.failed.items():
         log = plan.folder.run(name).log
         err.print(f"failed {name}: {message} (log: {log})", style="red", markup=False, highlight=False, soft_wrap=True)
@@ -121,10 +134,6 @@ def run(
         err.print("--retry-failed starts failed runs again.", style="dim")
     if outcome.open:
         err.print("The same command goes on with the runs that were stopped.", style="dim")
-    if outcome.signal is not None:
-        raise typer.Exit(128 + outcome.signal)
-    if outcome.failed or outcome.open:
-        raise typer.Exit(1)
 
 
 @app.command("report")

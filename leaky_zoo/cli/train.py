@@ -1,13 +1,18 @@
 """`leaky-zoo train`: run a recipe."""
 
+import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from leaky_zoo.cli.console import AsJson, DataDir, bar, err, fail, out, print_json, table
+from leaky_zoo.cli.console import AsJson, DataDir, err, fail, out, print_json, table
 from leaky_zoo.cli.startup import start_tensorflow
 from leaky_zoo.errors import InvalidInputError
+from leaky_zoo.processes.progress import bar
+
+if TYPE_CHECKING:
+    from leaky_zoo.training import Recipe, TrainingResult
 
 
 def train_command(
@@ -55,65 +60,90 @@ def train_command(
         raise InvalidInputError(f"--out must be a folder. Received: {folder}")
     if live and audit_every is None:
         raise InvalidInputError("--live shows the audits of --audit-every N: give both.")
-    if workers is not None:
-        from leaky_zoo.processes.cluster import launch
+    try:
+        if workers is not None:
+            _launch(workers, restarts, folder, resume, strategy, devices)
+            return
+        start_tensorflow()
+        given = {
+            "strategy": strategy, "devices": devices, "seed": seed, "checkpoint_every": checkpoint_every,
+            "keep_checkpoints": keep_checkpoints,
+        }  # fmt: skip
+        plan = _changed(recipe, {key: value for key, value in given.items() if value is not None})
+        result = _train(plan, folder, data_dir, resume, audit_every, live)
+    except KeyboardInterrupt as error:
+        fail(f"Interrupted. {error}".strip(), 130)  # here: typer would drop the message
+    _show(plan, folder, result, as_json)
 
-        try:
-            launch(workers, restarts=restarts, out=folder, resume=resume, strategy=strategy, devices=devices)
-        except KeyboardInterrupt as error:
-            fail(f"Interrupted. {error}".strip(), 130)  # here: typer would drop the message
-        return
 
-    start_tensorflow()
+def _launch(workers: int, restarts: int, folder: Path, resume: bool, strategy: str | None, devices: int | None) -> None:
+    """Run the same command in a cluster of processes on this machine."""
+    from leaky_zoo.processes.cluster import launch
+
+    if strategy not in (None, "multi_worker") or devices is not None:
+        raise InvalidInputError(
+            f"--workers sets up the strategy multi_worker: leave --strategy and --devices out. "
+            f"Received: strategy={strategy!r}, devices={devices}"
+        )
+    command = [sys.executable, "-m", "leaky_zoo", *_of_a_worker(sys.argv[1:])]
+    launch(command, workers, restarts=restarts, out=folder, resume=resume)
+
+
+def _of_a_worker(arguments: list[str]) -> list[str]:
+    """The command line without what the launcher sets itself."""
+    options = ("--workers", "--restarts", "--strategy")
+    kept, skip = [], False
+    for argument in arguments:
+        if not (skip or argument in (*options, "--resume") or argument.startswith(tuple(f"{o}=" for o in options))):
+            kept.append(argument)
+        skip = argument in options
+    return kept
+
+
+def _changed(recipe: Path, given: dict[str, Any]) -> "Recipe":
+    """The recipe of a file with what the command line says instead."""
+    from leaky_zoo.training import Recipe
+
+    return Recipe.from_dict({**Recipe.read(recipe).model_dump(), **given}, source="the command line")
+
+
+def _train(
+    plan: "Recipe", folder: Path, data_dir: Path | None, resume: bool, audit_every: int | None, live: bool
+) -> "TrainingResult":
+    """Train with a bar, or with the table of energies."""
     from leaky_zoo.cli.training_bar import TrainingBar
-    from leaky_zoo.processes.cluster import end_with_launcher, is_quiet_worker
-    from leaky_zoo.training import Recipe, train
+    from leaky_zoo.processes.cluster import is_quiet_worker
+    from leaky_zoo.training import train
     from leaky_zoo.training.held_out_audits import HeldOutAudits
 
-    end_with_launcher()
-    plan = Recipe.read(recipe)
-    given = {
-        "strategy": strategy,
-        "devices": devices,
-        "seed": seed,
-        "checkpoint_every": checkpoint_every,
-        "keep_checkpoints": keep_checkpoints,
-    }
-    changes = {key: value for key, value in given.items() if value is not None}
-    plan = Recipe.from_dict({**plan.model_dump(), **changes}, source="the command line")
-    try:
-        with bar() as progress:
-            watcher = TrainingBar(progress, plan)
-            callbacks: list[Any] = [] if is_quiet_worker() or live else [watcher]
-            if audit_every is not None and not is_quiet_worker():
-                callbacks.append(HeldOutAudits(plan, audit_every, folder, data_dir, live=live))
-            _, result = train(
-                plan,
-                folder,
-                data_dir=data_dir,
-                resume=resume,
-                callbacks=callbacks,
-                on_lbfgs_iteration=watcher.on_lbfgs_iteration,
-            )
-    except KeyboardInterrupt as error:
-        fail(f"Interrupted. {error}".strip(), 130)
+    with bar() as progress:
+        watcher = TrainingBar(progress, plan)
+        callbacks: list[Any] = [] if is_quiet_worker() or live else [watcher]
+        if audit_every is not None and not is_quiet_worker():
+            callbacks.append(HeldOutAudits(plan, audit_every, folder, data_dir, live=live))
+        return train(
+            plan, folder, data_dir=data_dir, resume=resume, callbacks=callbacks,
+            on_lbfgs_iteration=watcher.on_lbfgs_iteration,
+        )[1]  # fmt: skip
+
+
+def _show(plan: "Recipe", folder: Path, result: "TrainingResult", as_json: bool) -> None:
+    """Say whether a critical point was reached where one was asked for, and what came out."""
     converged = (result.lbfgs or {}).get("converged")
-    if plan.converge and plan.second_phase and result.lbfgs and not converged:
+    phase = plan.lbfgs_phase
+    if plan.converge and phase and result.lbfgs and not converged:
         worst, done = max(result.lbfgs["criticality_residuals"]), result.lbfgs["iterations"]
-        stalled = done < plan.second_phase.iterations
+        stalled = done < phase.iterations
         advice = "it found no lower objective" if stalled else "more of them, or a larger mu, bring it down"
         err.print(
             f"Not at a critical point: after {done} iterations of L-BFGS the criticality residual is {worst:.3g}, "
-            f"{plan.second_phase.criticality:g} was asked for; {advice}.",
+            f"{phase.criticality:g} was asked for; {advice}.",
             soft_wrap=True,
         )
     if as_json:
         answer = {"metrics": result.metrics, "device": result.device, "seconds": result.seconds}
         print_json(answer if converged is None else answer | {"converged": converged})
         return
-    out.print(table(plan.name, ("split", "loss", "accuracy"), _rows(result.metrics)))
+    rows = [(split, f"{values['loss']:.6f}", values.get("accuracy")) for split, values in result.metrics.items()]
+    out.print(table(plan.name, ("split", "loss", "accuracy"), rows))
     err.print(f"{result.seconds:.0f} s on {result.device}; model and logs are in {folder}", soft_wrap=True)
-
-
-def _rows(metrics: dict[str, dict[str, float]]) -> list[tuple[Any, ...]]:
-    return [(split, f"{values['loss']:.6f}", values.get("accuracy")) for split, values in metrics.items()]

@@ -20,7 +20,7 @@ class TrainingBar(keras.callbacks.Callback):
         super().__init__()
         self.progress, self.recipe = progress, recipe
         self._task: Any = None
-        self._second: Any = None
+        self._lbfgs: Any = None
 
     def on_train_begin(self, logs: Any = None) -> None:
         self._task = self.progress.add_task("training", total=self.params["epochs"])
@@ -32,8 +32,8 @@ class TrainingBar(keras.callbacks.Callback):
         self.progress.update(self._task, completed=epoch + 1, description=f"training: {shown}")
 
     def on_lbfgs_iteration(self, iteration: int, objective: float) -> None:
-        """Move the second bar."""
-        if self._second is None:
-            total = self.recipe.second_phase.iterations if self.recipe.second_phase else None
-            self._second = self.progress.add_task("L-BFGS", total=total)
-        self.progress.update(self._second, completed=iteration, description=f"L-BFGS: objective {objective:.6g}")
+        """Move the bar of the L-BFGS phase."""
+        if self._lbfgs is None:
+            total = self.recipe.lbfgs_phase.iterations if self.recipe.lbfgs_phase else None
+            self._lbfgs = self.progress.add_task("L-BFGS", total=total)
+        self.progress.update(self._lbfgs, completed=iteration, description=f"L-BFGS: objective {objective:.6g}")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from leaky_zoo.geometry import Moments, MomentSums
+from leaky_zoo.geometry.subsample import even_rows
 
 SUBSAMPLE = 1000
 
@@ -26,7 +27,7 @@ class Subsample:
         >>> Subsample.of(10, 4).indices
         array([0, 3, 6, 9])
         """
-        return cls(np.unique(np.linspace(0, samples - 1, min(size, samples)).round().astype(np.int64)))
+        return cls(even_rows(samples, size))
 
     def within(self, start: int, count: int) -> tuple[slice, np.ndarray]:
         """The part of the subsample in rows `start .. start + count - 1`: its places, and its rows in that batch."""

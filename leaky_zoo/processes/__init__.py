@@ -1,1 +1,1 @@
-"""Processes that end well: signals noted, children that end with their parent, a local cluster of workers."""
+"""Processes that end well: signals noted, children that end with their parent, a cluster; bars and shards."""

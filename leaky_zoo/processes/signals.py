@@ -1,22 +1,24 @@
-"""SIGTERM and Ctrl-C during a run: noted, and honoured where a checkpoint can be written."""
+"""SIGTERM and Ctrl-C: noted, and honoured where a process can end well."""
 
 import signal
 import threading
 from types import FrameType
-from typing import Any
+from typing import Any, Self
 
 from leaky_zoo.errors import Terminated
 
 
-class StopRequest:
-    """While entered, SIGTERM and SIGINT only set a mark; a second one acts at once.
+class NotedSignal:
+    """While entered, SIGTERM and SIGINT only set a mark: the first one that came.
 
-    Python would raise `KeyboardInterrupt` between a training step and its bookkeeping. Outside the main thread, where
-    Python allows no handlers, signals do what they did before.
+    Outside the main thread, where Python allows no handlers, signals do what they did before.
+
+    Attributes:
+        signal: number of the first signal, or None.
 
     Example:
-    >>> with StopRequest() as request:
-    ...     request.requested
+    >>> with NotedSignal() as noted:
+    ...     noted.requested
     False
     """
 
@@ -40,7 +42,7 @@ class StopRequest:
             received, self.signal = self.signal, None
             raise KeyboardInterrupt(message) if received == signal.SIGINT else Terminated(message)
 
-    def __enter__(self) -> "StopRequest":
+    def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGTERM, signal.SIGINT):
                 self._before[number] = signal.signal(number, self._note)
@@ -50,10 +52,24 @@ class StopRequest:
         for number, handler in self._before.items():
             signal.signal(number, handler)
         self._before = {}
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self.signal is None:
+            self.signal = number
+
+
+class StopRequest(NotedSignal):
+    """A `NotedSignal` for a run in this process: a second signal acts at once, and the end of the block on the first.
+
+    Python would raise `KeyboardInterrupt` between a training step and its bookkeeping.
+    """
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        super().__exit__(kind, error, trace)
         if kind is None:
             self.raise_if_requested("The run was complete.")
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self.signal is not None:
             raise KeyboardInterrupt if number == signal.SIGINT else Terminated("Not saved since the last checkpoint.")
-        self.signal = number
+        super()._note(number, frame)

@@ -145,38 +145,6 @@ class SweepFolder:
         return Counter(self.run(cell.name).state() for cell in cells)
 
 
-def shard_of(cells: Sequence[Cell], shard: str | None) -> list[Cell]:
-    """The part `i/n` of the runs, `i` from 1: every n-th one, so that long and short runs are spread evenly.
-
-    Raises:
-        InvalidInputError: not two whole numbers with `1 <= i <= n`.
-
-    Example:
-    >>> shard_of([1, 2, 3, 4, 5], "2/2")
-    [2, 4]
-    """
-    if shard is None:
-        return list(cells)
-    index, count = parse_shard(shard)
-    return list(cells[index - 1 :: count])
-
-
-def parse_shard(shard: str) -> tuple[int, int]:
-    """`(i, n)` of `"i/n"`.
-
-    Raises:
-        InvalidInputError: as `shard_of`.
-    """
-    first, slash, second = shard.partition("/")
-    whole = slash and all(part.isascii() and part.isdigit() and len(part) < 10 for part in (first, second))
-    if not whole or not 1 <= int(first) <= int(second):
-        raise InvalidInputError(
-            f"--shard is i/n, with i from 1 to n, as 3/8. Received: --shard {shown(shard)} "
-            "(a SLURM array that counts from 1: --shard $SLURM_ARRAY_TASK_ID/$SLURM_ARRAY_TASK_MAX)"
-        )
-    return int(first), int(second)
-
-
 def write_status(run: Run, status: dict[str, Any]) -> None:
     """Write what the sweep knows of a run."""
     write_json(run.status, status)

@@ -37,7 +37,7 @@ def collect_rows(folder: SweepFolder, sweep: Sweep) -> list[dict[str, Any]]:
 
     Returns:
         In the order of the grid, dicts with `run`, `state`, every swept field by its dotted path, `seed`, `objective`
-        (data term plus penalty on the training data: as the second phase reports it, else its mean over the last
+        (data term plus penalty on the training data: as the L-BFGS phase reports it, else its mean over the last
         logged epoch), the metrics as `split/metric`, `seconds` (of all attempts), `attempts`, `threads`, `converged`
         (of an L-BFGS phase with a residual to reach), `device`, `host`, the versions as `version/package`, and
         `message` of what failed. What is not known is None.

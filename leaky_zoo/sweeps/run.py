@@ -1,20 +1,20 @@
 """Run a sweep: check everything, then let Dask do what is not done yet, and say what became of each run."""
 
 import contextlib
-import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import Any, Protocol
 
 from filelock import FileLock, Timeout
 
 from leaky_zoo.errors import InvalidInputError
+from leaky_zoo.processes.shards import parse_shard, shard_of
+from leaky_zoo.processes.signals import NotedSignal
 from leaky_zoo.sweeps.check import find_problems
 from leaky_zoo.sweeps.engine import Engine
-from leaky_zoo.sweeps.folder import RunState, SweepFolder, parse_shard, shard_of
+from leaky_zoo.sweeps.folder import RunState, SweepFolder
 from leaky_zoo.sweeps.spec import Cell, Sweep
 from leaky_zoo.sweeps.supervise import GRACE_SECONDS
 
@@ -84,7 +84,7 @@ def make_plan(
     Args:
         sweep: the sweep, read.
         out: its folder.
-        shard: `"i/n"`: only every n-th run. Default None: all.
+        shard: `"I/N"`: only every N-th run. Default None: all.
         retry_failed: whether failed runs are started again. Default False.
         skip_invalid: leave out cells that cannot be trained, whatever the file says. Default False.
         build: whether each network is also built on its data, in a process of its own. Default True.
@@ -154,9 +154,10 @@ def run_sweep(
         caught = None
         if plan.todo:
             cells = [cell for cell in plan.cells if cell.name in set(plan.todo)]
-            with _signals() as signals, Engine(plan.folder.path, jobs, threads, scheduler, data_dir) as engine:
+            with NotedSignal() as noted, Engine(plan.folder.path, jobs, threads, scheduler, data_dir) as engine:
                 engine.submit(cells)
-                caught = _follow(engine, watcher, signals)
+                _follow(engine, watcher, noted)
+                caught = noted.signal
     failed, unfinished = {}, []
     for cell in plan.cells:
         run = plan.folder.run(cell.name)
@@ -168,33 +169,16 @@ def run_sweep(
     return Outcome(failed, unfinished, caught, time.perf_counter() - begin)
 
 
-def _follow(engine: Engine, watcher: Watcher, signals: list[int]) -> int | None:
+def _follow(engine: Engine, watcher: Watcher, noted: NotedSignal) -> None:
     """Tell the watcher until all runs have ended; on a signal, stop them and wait for their checkpoints."""
     deadline = None
     while engine.open and (deadline is None or time.monotonic() < deadline):
         for name, status in engine.ended(timeout=0.5):
             watcher.ended(name, status)
         watcher.tick()
-        if signals and deadline is None:
+        if noted.requested and deadline is None:
             engine.stop()
             deadline = time.monotonic() + GRACE_SECONDS + 5
-    return signals[0] if signals else None
-
-
-@contextlib.contextmanager
-def _signals() -> Iterator[list[int]]:
-    """Note SIGTERM and SIGINT in a list, instead of dying of them."""
-    caught: list[int] = []
-
-    def note(number: int, frame: FrameType | None) -> None:
-        caught.append(number)
-
-    before = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield caught
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextlib.contextmanager

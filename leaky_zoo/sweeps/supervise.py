@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from leaky_zoo.io.reading import one_line, shown_text
+from leaky_zoo.processes.parent import kill_group, start_child
 from leaky_zoo.sweeps.folder import Run, SweepFolder, write_status
 
 POLL_SECONDS = 0.25
@@ -103,24 +104,16 @@ def _supervise(run: Run, order: dict[str, Any], cancelled: Callable[[], bool]) -
 
 @contextlib.contextmanager
 def _trainer(run: Run, order: dict[str, Any]) -> Any:
-    """The training process: on a leash, in a group of its own, with its share of the cores."""
-    command = [sys.executable, "-m", "leaky_zoo.processes.leash", "train", str(run.recipe)]
+    """The training process: it ends with this one, and has its share of the cores."""
+    command = [sys.executable, "-m", "leaky_zoo", "train", str(run.recipe)]
     command += ["--out", str(run.folder), "--resume"]
     command += ["--data-dir", order["data_dir"]] if order["data_dir"] else []
-    environment = os.environ | dict.fromkeys(THREAD_VARIABLES, str(order["threads"]))
-    environment["COLUMNS"] = "160"
-    environment.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # several trainers may share a GPU
+    environment = dict.fromkeys(THREAD_VARIABLES, str(order["threads"])) | {"COLUMNS": "160"}
+    # Several trainers may share a GPU.
+    environment["TF_FORCE_GPU_ALLOW_GROWTH"] = os.environ.get("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     run.log.parent.mkdir(parents=True, exist_ok=True)
     with run.log.open("ab") as log:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=log,
-            stderr=log,
-            env=environment,
-            cwd=order["directory"],
-            start_new_session=True,  # Ctrl-C in a terminal reaches the sweep alone, which then stops its trainers
-        )
+        process = start_child(command, environment, stdout=log, stderr=log, cwd=order["directory"])
     try:
         yield process
     finally:
@@ -133,8 +126,7 @@ def _trainer(run: Run, order: dict[str, Any]) -> Any:
 def _kill_group(process: "subprocess.Popen[bytes]") -> None:
     """End a trainer and what it started. It leads its group, whose number is no other's until it was waited for."""
     if process.poll() is None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
+        kill_group(process.pid)
 
 
 def _reason(run: Run, code: int) -> str:

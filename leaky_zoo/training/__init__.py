@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from leaky_zoo.training.callbacks import EarlyStopping, PenaltyRamp, StepCallback
     from leaky_zoo.training.fit import TrainingResult, train
     from leaky_zoo.training.step_size_update import StepSizeUpdate
-    from leaky_zoo.training.strategy import make_strategy
+    from leaky_zoo.training.strategy import Strategy, make_strategy
     from leaky_zoo.training.suggest import Suggestion, suggest
     from leaky_zoo.zoo.recipe import Recipe
 
@@ -19,8 +19,8 @@ _HOMES = {
     "building": ("build",),
     "callbacks": ("EarlyStopping", "PenaltyRamp", "StepCallback"),
     "fit": ("TrainingResult", "train"),
-    "strategy": ("make_strategy",),
     "step_size_update": ("StepSizeUpdate",),
+    "strategy": ("Strategy", "make_strategy"),
     "suggest": ("Suggestion", "suggest"),
 }
 _HOME = {name: f"leaky_zoo.training.{module}" for module, names in _HOMES.items() for name in names}
@@ -32,6 +32,7 @@ __all__ = [
     "Recipe",
     "StepCallback",
     "StepSizeUpdate",
+    "Strategy",
     "Suggestion",
     "TrainingResult",
     "build",

@@ -2,14 +2,15 @@
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from leaky_zoo.data import Dataset
 from leaky_zoo.data.augmentation import Augmentation
 from leaky_zoo.errors import InvalidInputError
+from leaky_zoo.geometry.subsample import even_rows
 from leaky_zoo.networks import FAMILIES, LeakyNetwork
 from leaky_zoo.networks.evaluation import watched_metrics
 from leaky_zoo.training.optimizer import ClippedAdam
+from leaky_zoo.training.strategy import Strategy
 from leaky_zoo.zoo.recipe import Recipe
 
 PROBE_SAMPLES = 512
@@ -61,7 +62,7 @@ def build(recipe: Recipe, data: Dataset) -> LeakyNetwork:
     )
 
 
-def compiled(recipe: Recipe, data: Dataset, strategy: tf.distribute.Strategy, per_pass: int) -> LeakyNetwork:
+def compiled(recipe: Recipe, data: Dataset, strategy: Strategy, per_pass: int) -> LeakyNetwork:
     """The untrained network with its optimiser, all variables made where the strategy wants them."""
     total = recipe.optimizer.total_steps(per_pass)
     with strategy.scope():
@@ -115,5 +116,4 @@ def variable_dtype(recipe: Recipe) -> str:
 
 def probe_samples(x: np.ndarray) -> np.ndarray:
     """Samples on which the path is measured: spread evenly over the training split."""
-    rows = np.unique(np.linspace(0, len(x) - 1, min(PROBE_SAMPLES, len(x))).round().astype(int))
-    return x[rows].astype(np.float32)
+    return x[even_rows(len(x), PROBE_SAMPLES)].astype(np.float32)

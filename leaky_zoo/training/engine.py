@@ -15,6 +15,7 @@ from leaky_zoo.data.pipeline import BatchOrder
 from leaky_zoo.networks import LeakyNetwork
 from leaky_zoo.training.optimizer import LossScale
 from leaky_zoo.training.replica_sums import Measures, Samples, multiple_of, padded_rows, total
+from leaky_zoo.training.strategy import Strategy
 
 SUM = tf.distribute.ReduceOp.SUM
 
@@ -60,7 +61,7 @@ class TrainingGraph:
     def __init__(
         self,
         network: LeakyNetwork,
-        strategy: tf.distribute.Strategy,
+        strategy: Strategy,
         x: np.ndarray,
         y: np.ndarray,
         order: BatchOrder,
@@ -75,9 +76,9 @@ class TrainingGraph:
         self.dynamic_scale, self._scaled = loss_scale == "dynamic", loss_scale is not None
         self._micro, self._augmentation = micro_batches, augmentation or Augmentation(order.seed)
         dtype = network.inputs[0].dtype
-        self._samples = Samples(x, y, dtype, strategy.num_replicas_in_sync)
+        self._samples = Samples(x, y, dtype, strategy.replicas)
         self._sample_shape = x.shape[1:]
-        self._multiple = micro_batches * strategy.num_replicas_in_sync
+        self._multiple = micro_batches * strategy.replicas
         self._width = multiple_of(order.batch_size, self._multiple)
         self._variables = network.trainable_variables
         signature = [
@@ -132,15 +133,13 @@ class TrainingGraph:
         values = tf.TensorArray(tf.float64, count, element_shape=(columns,))
         row, taken, skipped, failed = tf.constant(0), tf.constant(0), tf.constant(0), tf.constant(False)
         while row < count and not failed:
-            gradients, sums = self.strategy.run(
-                self._gradients, args=(rows[row], counts[row], numbers[row], stop, scale)
-            )
-            totals = self.strategy.experimental_local_results(sums)[0]  # summed: the same on every replica
+            gradients, sums = self.strategy.run(self._gradients, rows[row], counts[row], numbers[row], stop, scale)
+            totals = self.strategy.first(sums)
             values = values.write(row, totals[:-1])
             loss_finite = tf.reduce_all(tf.math.is_finite(totals[:-1]))
             finite = loss_finite and tf.math.is_finite(totals[-1])
             if finite:
-                self.strategy.run(self._apply, args=(gradients,))
+                self.strategy.run(self._apply, gradients)
                 taken += 1
             elif loss_finite and self.dynamic_scale and scale > 1.0:
                 taken += 1
@@ -220,16 +219,15 @@ class EvaluationGraph:
     """
 
     def __init__(
-        self, network: LeakyNetwork, strategy: tf.distribute.Strategy, x: np.ndarray, y: np.ndarray,
+        self, network: LeakyNetwork, strategy: Strategy, x: np.ndarray, y: np.ndarray,
         batch_size: int = 1000,
     ) -> None:  # fmt: skip
         self.network, self.strategy, self.count = network, strategy, len(x)
         self.measures = Measures(network)
-        replicas = strategy.num_replicas_in_sync
-        self._samples = Samples(x, y, network.inputs[0].dtype, replicas)
+        self._samples = Samples(x, y, network.inputs[0].dtype, strategy.replicas)
         starts = range(0, len(x), batch_size)
         batches = [np.arange(start, min(start + batch_size, len(x))) for start in starts]
-        self._rows, self._counts = padded_rows(batches, multiple_of(min(batch_size, len(x)), replicas))
+        self._rows, self._counts = padded_rows(batches, multiple_of(min(batch_size, len(x)), strategy.replicas))
         self._graph = tf.function(self._run, jit_compile=False)
 
     def __call__(self) -> dict[str, float]:
@@ -242,8 +240,7 @@ class EvaluationGraph:
     def _run(self, rows: tf.Tensor, counts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         totals, penalty = tf.zeros(len(self.measures.names), tf.float64), tf.zeros((), tf.float64)
         for row in tf.range(tf.shape(counts)[0]):
-            sums = self.strategy.run(self._sums, args=(rows[row], counts[row]))
-            summed = self.strategy.experimental_local_results(sums)[0]
+            summed = self.strategy.first(self.strategy.run(self._sums, rows[row], counts[row]))
             totals += summed[:-1]
             penalty = summed[-1]
         return totals, penalty

@@ -5,13 +5,11 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from leaky_zoo.data import Dataset, load_data
 from leaky_zoo.data.augmentation import Augmentation
@@ -37,8 +35,8 @@ from leaky_zoo.training.loop import TrainingLoop, out_of_memory
 from leaky_zoo.training.run_folder import EpochLog, RunFolder
 from leaky_zoo.training.state import load_variables, variables_of
 from leaky_zoo.training.step_size_update import StepSizeUpdate
-from leaky_zoo.training.strategy import describe, from_chief, is_chief, is_multi_worker, make_strategy
-from leaky_zoo.zoo.recipe import LBFGSPart, Recipe
+from leaky_zoo.training.strategy import Strategy, make_strategy
+from leaky_zoo.zoo.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,7 @@ class TrainingResult:
         metrics: `{"train": {...}, "test": {...}}`, and `"validation"` where the recipe has one.
         device: the devices in words.
         seconds: wall time of the run, over all its restarts.
-        lbfgs: what the second phase reports, or None.
+        lbfgs: what the L-BFGS phase reports, or None.
         step_size_trace: one entry for each update of the step sizes.
     """
 
@@ -80,7 +78,7 @@ def train(
             returned as it is. Default False: refuse a folder that holds a run.
         callbacks: more Keras callbacks; see `StepCallback` for how often they are called and what of them survives a
             restart. Default none.
-        on_lbfgs_iteration: called with (iteration, objective) in the second phase. Default None.
+        on_lbfgs_iteration: called with (iteration, objective) in the L-BFGS phase. Default None.
 
     Returns:
         The trained network and the `TrainingResult`; in a cluster the same on all workers.
@@ -96,39 +94,25 @@ def train(
     folder = RunFolder(Path(out), recipe, resume)
     if folder.finished:
         return read_run(folder)
-    strategy = make_strategy(recipe.strategy, recipe.devices)
-    data = load_data(recipe.data.name, data_dir)
-    splits = {"train": recipe.data.train, "validation": recipe.data.validation, "test": recipe.data.test}
-    for split in filter(None, splits.values()):  # what is not there or not a number is refused before any training
-        check_finite(*data.select(split), split, variable_dtype(recipe))
-    x, y = training_arrays(recipe, data)
-    order = BatchOrder(len(x), batch_size(recipe, len(x)), recipe.seed)
-    changes = augmentation(recipe, data)
-    keras.utils.set_random_seed(recipe.seed)
-    with out_of_memory(f"building a network of width {recipe.network.width} and depth {recipe.network.depth}"):
-        network = compiled(recipe, data, strategy, order.steps_per_pass)
-
+    run = _prepare(recipe, folder, data_dir)
     with contextlib.ExitStack() as stack:
-        if is_chief(strategy):
+        if run.strategy.is_chief:
             stack.enter_context(folder)
         request = stack.enter_context(StopRequest())
         if folder.finished:  # by another process, meanwhile
             return read_run(folder)
-        loop, updates = _loop(recipe, folder, strategy, network, (x, y), data, order, changes, callbacks, request)
-        trained = _first_phase(loop, folder, strategy)
-        network = network.astype(recipe.network.dtype)  # a copy that is not spread over replicas
-        if is_chief(strategy):
-            lbfgs = None
-            if recipe.second_phase:
-                lbfgs = _second_phase(loop, folder, recipe.second_phase, network, (x, y), trained, on_lbfgs_iteration)
-            metrics = {name: evaluate_network(network, *data.select(split)) for name, split in splits.items() if split}
-            result = TrainingResult(metrics, describe(strategy), round(loop.seconds, 1), lbfgs, updates.trace)
+        loop, updates = _loop(run, callbacks, request)
+        trained = _run_optimizer(run, loop)
+        network = run.network.astype(recipe.network.dtype)  # a copy that is not spread over replicas
+        if run.strategy.is_chief:
+            lbfgs = _run_lbfgs(run, loop, trained, network, on_lbfgs_iteration) if recipe.lbfgs_phase else None
+            metrics = {name: evaluate_network(network, *run.data.select(split)) for name, split in run.splits.items()}
+            result = TrainingResult(metrics, run.strategy.description, round(loop.seconds, 1), lbfgs, updates.trace)
             with replacing(folder.model) as aside:
                 network.save(aside)
             write_json(folder.result, asdict(result))
-        if is_multi_worker(strategy):
-            from_chief(strategy, np.zeros(1, np.int32))  # nobody leaves before the chief has written
-    return (network, result) if is_chief(strategy) else read_run(folder)
+        run.strategy.from_chief(np.zeros(1, np.int32))  # nobody leaves before the chief has written
+    return (network, result) if run.strategy.is_chief else read_run(folder)
 
 
 def read_run(folder: RunFolder) -> tuple[LeakyNetwork, TrainingResult]:
@@ -146,39 +130,81 @@ def read_run(folder: RunFolder) -> tuple[LeakyNetwork, TrainingResult]:
         ) from error
 
 
+@dataclass(frozen=True)
+class _Run:
+    """What a run works with, all of it made from the recipe.
+
+    Attributes:
+        recipe, folder, strategy, data: of the run.
+        x, y: inputs and targets of the training split.
+        order: which rows each step sees.
+        augmentation: what the inputs of each step go through.
+        network: compiled, untrained; in the strategy's scope.
+    """
+
+    recipe: Recipe
+    folder: RunFolder
+    strategy: Strategy
+    data: Dataset
+    x: np.ndarray
+    y: np.ndarray
+    order: BatchOrder
+    augmentation: Augmentation
+    network: LeakyNetwork
+
+    @property
+    def splits(self) -> dict[str, str]:
+        """The recipe's splits by name."""
+        return _splits(self.recipe)
+
+
+def _splits(recipe: Recipe) -> dict[str, str]:
+    named = {"train": recipe.data.train, "validation": recipe.data.validation, "test": recipe.data.test}
+    return {name: split for name, split in named.items() if split}
+
+
+def _prepare(recipe: Recipe, folder: RunFolder, data_dir: str | os.PathLike[str] | None) -> _Run:
+    """Strategy, data and network of a recipe; what cannot be trained is refused here."""
+    strategy = make_strategy(recipe.strategy, recipe.devices)
+    data = load_data(recipe.data.name, data_dir)
+    for split in _splits(recipe).values():  # what is not there or not a number is refused before any training
+        check_finite(*data.select(split), split, variable_dtype(recipe))
+    x, y = training_arrays(recipe, data)
+    order = BatchOrder(len(x), batch_size(recipe, len(x)), recipe.seed)
+    changes = augmentation(recipe, data)
+    keras.utils.set_random_seed(recipe.seed)
+    with out_of_memory(f"building a network of width {recipe.network.width} and depth {recipe.network.depth}"):
+        network = compiled(recipe, data, strategy, order.steps_per_pass)
+    return _Run(recipe, folder, strategy, data, x, y, order, changes, network)
+
+
 def _loop(
-    recipe: Recipe,
-    folder: RunFolder,
-    strategy: tf.distribute.Strategy,
-    network: LeakyNetwork,
-    arrays: tuple[np.ndarray, np.ndarray],
-    data: Dataset,
-    order: BatchOrder,
-    changes: Augmentation,
-    callbacks: Sequence[keras.callbacks.Callback],
-    request: StopRequest,
+    run: _Run, callbacks: Sequence[keras.callbacks.Callback], request: StopRequest
 ) -> tuple[TrainingLoop, StepSizeUpdate]:
-    total = recipe.optimizer.total_steps(order.steps_per_pass)
-    per_epoch = min(recipe.log_every or order.steps_per_pass, total)
+    """The loop, not started, and the callback that keeps the trace of step sizes."""
+    recipe, network, strategy = run.recipe, run.network, run.strategy
+    total = recipe.optimizer.total_steps(run.order.steps_per_pass)
+    per_epoch = min(recipe.log_every or run.order.steps_per_pass, total)
     graph = TrainingGraph(
         network,
         strategy,
-        *arrays,
-        order,
+        run.x,
+        run.y,
+        run.order,
         micro_batches=recipe.optimizer.micro_batches,
-        augmentation=changes,
+        augmentation=run.augmentation,
         loss_scale=recipe.loss_scale,
     )
     validation = None
     if recipe.data.validation:
-        x, y = data.select(recipe.data.validation)
+        x, y = run.data.select(recipe.data.validation)
         validation = EvaluationGraph(network, strategy, x, targets_for(network, x, y))
-    updates = StepSizeUpdate(probe_samples(arrays[0]), total, share=partial(from_chief, strategy))
+    updates = StepSizeUpdate(probe_samples(run.x), total, share=strategy.from_chief)
     part, schedules = recipe.objective, [path.step_size_layer.schedule for path in network.paths]
     watchers: list[keras.callbacks.Callback] = [
         PenaltyRamp(total, part.ramp, part.ramp_from, peak=part.peak, release_at=part.release_at),
         *([updates] if any(schedule.interval or schedule.trainable for schedule in schedules) else []),
-        *([EpochLog(folder.log)] if is_chief(strategy) else []),
+        *([EpochLog(run.folder.log)] if strategy.is_chief else []),
         *callbacks,
     ]
     if recipe.early_stopping:
@@ -192,50 +218,46 @@ def _loop(
         per_epoch=per_epoch,
         request=request,
         validation=validation,
-        checkpoints=folder.checkpoints if is_chief(strategy) else None,
+        checkpoints=run.folder.checkpoints if strategy.is_chief else None,
         checkpoint_every=recipe.checkpoint_every,
     )
     return loop, updates
 
 
-def _first_phase(loop: TrainingLoop, folder: RunFolder, strategy: tf.distribute.Strategy) -> Checkpoint:
+def _run_optimizer(run: _Run, loop: TrainingLoop) -> Checkpoint:
     """Train with the optimiser from the newest checkpoint; what a checkpoint holds at its end."""
-    checkpoint = _agreed(folder, strategy)
+    checkpoint = _agreed(run.folder, run.strategy)
     if checkpoint is not None and checkpoint.iteration is not None:
         loop.restore(checkpoint)
         return checkpoint
     loop.run(checkpoint)
     trained = replace(loop.checkpoint(), iteration=0)
-    if is_chief(strategy):
-        folder.checkpoints.write(trained)
+    if run.strategy.is_chief:
+        run.folder.checkpoints.write(trained)
     return trained
 
 
-def _agreed(folder: RunFolder, strategy: tf.distribute.Strategy) -> Checkpoint | None:
+def _agreed(folder: RunFolder, strategy: Strategy) -> Checkpoint | None:
     """The checkpoint that all workers go on from: the chief chooses."""
     if not folder.resume:
         return None
-    if not is_multi_worker(strategy):
-        return folder.checkpoints.latest()
-    newest = folder.checkpoints.latest() if is_chief(strategy) else None
+    newest = folder.checkpoints.latest() if strategy.is_chief else None
     chosen = (-1, -1) if newest is None else (newest.step, -1 if newest.iteration is None else newest.iteration)
-    step, iteration = map(int, from_chief(strategy, np.array(chosen, np.int64)))
+    step, iteration = map(int, strategy.from_chief(np.array(chosen, np.int64)))
     if step < 0:
         return None
     return newest or folder.checkpoints.read(name_of(step, None if iteration < 0 else iteration))
 
 
-def _second_phase(
+def _run_lbfgs(
+    run: _Run,
     loop: TrainingLoop,
-    folder: RunFolder,
-    settings: LBFGSPart,
-    network: LeakyNetwork,
-    arrays: tuple[np.ndarray, np.ndarray],
     trained: Checkpoint,
+    network: LeakyNetwork,
     on_iteration: Callable[[int, float], None] | None,
 ) -> dict[str, Any]:
     """L-BFGS in float64, with a checkpoint after every round; the network gets its weights."""
-    twin = network.astype("float64")
+    twin, checkpoints = network.astype("float64"), run.folder.checkpoints
     progress = LBFGSProgress()
     if "lbfgs" in trained.state:
         progress = LBFGSProgress(**trained.state["lbfgs"])
@@ -244,17 +266,18 @@ def _second_phase(
     def save(now: LBFGSProgress) -> None:
         arrays = trained.arrays | variables_of("twin", twin.variables)
         state = trained.state | {"lbfgs": asdict(now), "seconds": loop.seconds}
-        folder.checkpoints.write(replace(trained, iteration=now.iterations, arrays=arrays, state=state))
+        checkpoints.write(replace(trained, iteration=now.iterations, arrays=arrays, state=state))
 
     def watch(iteration: int, objective: float) -> None:
         loop.request.raise_if_requested(
-            f"Stopped in L-BFGS iteration {iteration}; a checkpoint from the round's start is in "
-            f"{folder.checkpoints.folder}."
+            f"Stopped in L-BFGS iteration {iteration}; a checkpoint from the round's start is in {checkpoints.folder}."
         )
         if on_iteration:
             on_iteration(iteration, objective)
 
+    settings = run.recipe.lbfgs_phase
+    assert settings is not None
     with out_of_memory("in the L-BFGS phase, which computes on all samples at once"):
-        report = minimize_objective(twin, *arrays, settings, watch, progress=progress, on_round=save)
+        report = minimize_objective(twin, run.x, run.y, settings, watch, progress=progress, on_round=save)
     network.set_weights(twin.get_weights())
     return report

@@ -9,6 +9,7 @@ import numpy as np
 
 from leaky_zoo.analysis import AuditCallback
 from leaky_zoo.data import load_data
+from leaky_zoo.geometry.subsample import even_rows
 from leaky_zoo.zoo.recipe import Recipe
 
 SAMPLES = 1000
@@ -50,6 +51,6 @@ class HeldOutAudits(AuditCallback):
             split = self._recipe.data.validation or self._recipe.data.test
             data = load_data(self._recipe.data.name, self._data_dir)
             x, y = data.select(split)
-            rows = np.unique(np.linspace(0, len(x) - 1, min(SAMPLES, len(x))).round().astype(int))
+            rows = even_rows(len(x), SAMPLES)
             self.x, self.y, self.data = x[rows], y[rows], {"name": data.identifier, "split": split}
         super().on_train_begin(logs)

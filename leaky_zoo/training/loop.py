@@ -9,14 +9,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from leaky_zoo.errors import CheckFailedError, PeerLostError
+from leaky_zoo.errors import CheckFailedError
 from leaky_zoo.processes.signals import StopRequest
 from leaky_zoo.training.checkpoint import Checkpoint, Checkpoints
 from leaky_zoo.training.diagnosis import explain
 from leaky_zoo.training.engine import EvaluationGraph, StepValues, TrainingGraph
 from leaky_zoo.training.optimizer import LossScale
 from leaky_zoo.training.state import load_variables, restore_callbacks, state_of, tell_step, variables_of
-from leaky_zoo.training.strategy import PEER_ERRORS, is_multi_worker
 
 SECONDS = 30.0  # between checkpoints, where a recipe sets no number of steps
 CALL_SECONDS = 0.25  # one call of the graph should not take longer: signals and checkpoints wait for it
@@ -65,7 +64,7 @@ class TrainingLoop:
             list(callbacks), add_history=True, model=self.network,
             epochs=-(-total // per_epoch), steps=per_epoch, verbose=0,
         )  # fmt: skip
-        self._together = is_multi_worker(graph.strategy)
+        self._together = graph.strategy.is_cluster
         self._limit = WORKER_STEPS if self._together else 1  # grows while calls are quick
         self._stops = [callback for callback in self.callbacks.callbacks if hasattr(callback, "next_stop")]
         self._stepwise = any(
@@ -147,18 +146,8 @@ class TrainingLoop:
             self._limit = max(self._limit // 2, 1)
         return values
 
-    @contextlib.contextmanager
-    def _peers(self) -> Iterator[None]:
-        """Say it in one sentence when another worker has gone."""
-        try:
-            yield
-        except PEER_ERRORS as error:
-            if not self._together:
-                raise
-            raise PeerLostError(
-                f"Another worker has gone after step {self.step}: start all of them again with --resume. "
-                f"({error.message.splitlines()[0] if error.message else type(error).__name__})"
-            ) from error
+    def _peers(self) -> contextlib.AbstractContextManager[None]:
+        return self.graph.strategy.peers(f"after step {self.step}")
 
     def _count(self) -> int:
         """Steps until something needs the host."""

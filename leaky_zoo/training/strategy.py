@@ -1,9 +1,11 @@
-"""Which devices a run uses: a `tf.distribute` strategy by name, by what the machine has, or by the cluster it is in."""
+"""Which devices a run uses: a strategy by name, by what the machine has, or by the cluster this process is in."""
 
+import contextlib
 import json
 import os
-from collections.abc import Callable
-from functools import cache
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -22,7 +24,124 @@ PEER_ERRORS = (
 )
 
 
-def make_strategy(name: str = "auto", devices: int | None = None) -> tf.distribute.Strategy:
+class Strategy:
+    """The devices and processes of a run: a `tf.distribute.Strategy`, and which of its processes writes.
+
+    Args:
+        distribute: TensorFlow's strategy.
+
+    Attributes:
+        distribute: as given.
+        replicas: how many share a batch, over all processes.
+        is_cluster: whether more than one process takes part.
+        is_chief: whether this process is the one that writes: the chief, or worker 0 where the cluster names none.
+
+    Example:
+    >>> strategy = make_strategy("cpu")
+    >>> strategy.replicas, strategy.is_chief, strategy.description
+    (1, True, 'CPU')
+    """
+
+    def __init__(self, distribute: tf.distribute.Strategy) -> None:
+        self.distribute = distribute
+        self.replicas = int(distribute.num_replicas_in_sync)
+        self.is_cluster = isinstance(distribute, tf.distribute.MultiWorkerMirroredStrategy)
+        self.is_chief = True
+        if self.is_cluster:
+            resolver = distribute.cluster_resolver
+            has_chief = "chief" in resolver.cluster_spec().as_dict()
+            self.is_chief = resolver.task_type == "chief" or (resolver.task_id == 0 and not has_chief)
+
+    def scope(self) -> Any:
+        """TensorFlow's scope: variables made in it live where the strategy wants them."""
+        return self.distribute.scope()
+
+    def run(self, function: Callable, *args: Any) -> Any:
+        """Call a function on every replica of this process; its values by replica."""
+        return self.distribute.run(function, args=args)
+
+    def first(self, values: Any) -> tf.Tensor:
+        """The first replica's value, of values that are the same on all."""
+        return self.distribute.experimental_local_results(values)[0]
+
+    def sum_over_replicas(self, share: Callable[[int], np.ndarray]) -> np.ndarray:
+        """Sum over all replicas of all processes of what each gives; `share` is called with the replica's number.
+
+        Raises:
+            PeerLostError: another worker has gone.
+        """
+        values = self.distribute.experimental_distribute_values_from_function(
+            lambda context: share(context.replica_id_in_sync_group)
+        )
+        with self.peers():
+            return np.asarray(self.distribute.reduce(tf.distribute.ReduceOp.SUM, values, axis=None))
+
+    def from_chief(self, array: np.ndarray) -> np.ndarray:
+        """The chief's array on every worker, bit for bit; all workers call it with arrays of one shape and dtype.
+
+        Args:
+            array: of a dtype whose size is a multiple of 4 bytes; with one process it comes back as it is.
+
+        Raises:
+            PeerLostError: another worker has gone.
+        """
+        if not self.is_cluster:
+            return array
+        array = np.ascontiguousarray(array)
+        # As integers: a sum with zeros would turn -0.0 into 0.0.
+        bits = array.reshape(-1).view(np.int32) if self.is_chief else np.zeros(array.nbytes // 4, np.int32)
+        with self.peers(), self.scope():
+            total = self._of_first_replicas(tf.constant(bits)).numpy()
+        return total.view(array.dtype).reshape(array.shape)
+
+    @contextlib.contextmanager
+    def peers(self, where: str = "") -> Iterator[None]:
+        """Say it in one sentence when another worker has gone.
+
+        Args:
+            where: what this process was doing, as "after step 7". Default: nothing.
+
+        Raises:
+            PeerLostError: in place of TensorFlow's errors, in a cluster.
+        """
+        try:
+            yield
+        except PEER_ERRORS as error:
+            if not self.is_cluster:
+                raise
+            said = error.message.splitlines()[0] if error.message else type(error).__name__
+            raise PeerLostError(
+                f"Another worker has gone{where and ' '}{where}: start all of them again with --resume. ({said})"
+            ) from error
+
+    @property
+    def description(self) -> str:
+        """The devices in words, for a card: `"1 x NVIDIA H100"`, `"CPU, 2 logical replicas"`, `"CPU, 2 workers"`."""
+        gpus = tf.config.list_physical_devices("GPU")
+        many = isinstance(self.distribute, tf.distribute.MirroredStrategy | tf.distribute.MultiWorkerMirroredStrategy)
+        if gpus and many and any("GPU" in device for device in self.distribute.extended.worker_devices):
+            return f"{self.replicas} x {tf.config.experimental.get_device_details(gpus[0]).get('device_name', 'GPU')}"
+        if self.is_cluster:
+            return f"CPU, {self.replicas} workers"
+        return "CPU" if self.replicas == 1 else f"CPU, {self.replicas} logical replicas"
+
+    @cached_property
+    def _of_first_replicas(self) -> Callable[[tf.Tensor], tf.Tensor]:
+        """Sum of what the first replica of each worker gives."""
+
+        def share(bits: tf.Tensor) -> tf.Tensor:
+            context = tf.distribute.get_replica_context()
+            first = tf.cast(tf.equal(context.replica_id_in_sync_group, 0), tf.int32)
+            return context.all_reduce(tf.distribute.ReduceOp.SUM, first * bits)
+
+        @tf.function(input_signature=[tf.TensorSpec((None,), tf.int32)], jit_compile=False)
+        def summed(bits: tf.Tensor) -> tf.Tensor:
+            return self.first(self.run(share, bits))
+
+        return summed
+
+
+def make_strategy(name: str = "auto", devices: int | None = None) -> Strategy:
     """A strategy for one machine, or for this process's place in a cluster.
 
     Args:
@@ -33,7 +152,7 @@ def make_strategy(name: str = "auto", devices: int | None = None) -> tf.distribu
             `"multi_worker"`. Default None: all GPUs, or one CPU.
 
     Returns:
-        A `tf.distribute.Strategy`; one replica runs under TensorFlow's default strategy.
+        The `Strategy`; one replica runs under TensorFlow's default strategy.
 
     Raises:
         InvalidInputError: an unknown name, more GPUs than there are, logical devices or a cluster asked for after
@@ -41,7 +160,7 @@ def make_strategy(name: str = "auto", devices: int | None = None) -> tf.distribu
         PeerLostError: the cluster could not be set up.
 
     Example:
-    >>> make_strategy("cpu").num_replicas_in_sync
+    >>> make_strategy("cpu").replicas
     1
     """
     if name not in STRATEGIES:
@@ -49,7 +168,11 @@ def make_strategy(name: str = "auto", devices: int | None = None) -> tf.distribu
     if devices is not None and devices < 1:
         raise InvalidInputError(f"`devices` must be at least 1. Received: devices={devices}")
     if name == "multi_worker":
-        return _multi_worker(devices)
+        return Strategy(_multi_worker(devices))
+    return Strategy(_one_machine(name, devices))
+
+
+def _one_machine(name: str, devices: int | None) -> tf.distribute.Strategy:
     gpus = [] if name == "cpu" else tf.config.list_physical_devices("GPU")
     if gpus:
         if devices and devices > len(gpus):
@@ -95,68 +218,3 @@ def _multi_worker(devices: int | None) -> tf.distribute.Strategy:
         ) from error
     except tf.errors.OpError as error:
         raise PeerLostError(f"The cluster could not be set up: {error.message}") from error
-
-
-def is_multi_worker(strategy: tf.distribute.Strategy) -> bool:
-    """Whether more than one process takes part."""
-    return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
-
-
-def is_chief(strategy: tf.distribute.Strategy) -> bool:
-    """Whether this process is the one that writes: the chief, or worker 0 where the cluster names no chief."""
-    if not is_multi_worker(strategy):
-        return True
-    resolver = strategy.cluster_resolver
-    return resolver.task_type == "chief" or (resolver.task_id == 0 and "chief" not in resolver.cluster_spec().as_dict())
-
-
-def from_chief(strategy: tf.distribute.Strategy, array: np.ndarray) -> np.ndarray:
-    """The chief's array on every worker, bit for bit; all workers call it with arrays of one shape and dtype.
-
-    Args:
-        strategy: the run's strategy; with one process the array comes back as it is.
-        array: of a dtype whose size is a multiple of 4 bytes.
-
-    Raises:
-        PeerLostError: another worker has gone.
-    """
-    if not is_multi_worker(strategy):
-        return array
-    array = np.ascontiguousarray(array)
-    # As integers: a sum with zeros would turn -0.0 into 0.0.
-    bits = array.reshape(-1).view(np.int32) if is_chief(strategy) else np.zeros(array.nbytes // 4, np.int32)
-
-    try:
-        with strategy.scope():
-            total = _summed(strategy)(tf.constant(bits)).numpy()
-    except PEER_ERRORS as error:
-        raise PeerLostError(f"Another worker has gone: {error.message}") from error
-    return total.view(array.dtype).reshape(array.shape)
-
-
-@cache
-def _summed(strategy: tf.distribute.Strategy) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Sum of what the first replica of each worker gives."""
-
-    def share(bits: tf.Tensor) -> tf.Tensor:
-        context = tf.distribute.get_replica_context()
-        first = tf.cast(tf.equal(context.replica_id_in_sync_group, 0), tf.int32)
-        return context.all_reduce(tf.distribute.ReduceOp.SUM, first * bits)
-
-    @tf.function(input_signature=[tf.TensorSpec((None,), tf.int32)], jit_compile=False)
-    def summed(bits: tf.Tensor) -> tf.Tensor:
-        return strategy.experimental_local_results(strategy.run(share, args=(bits,)))[0]
-
-    return summed
-
-
-def describe(strategy: tf.distribute.Strategy) -> str:
-    """The devices in words, for a card: `"1 x NVIDIA H100"`, `"CPU, 2 logical replicas"`, `"CPU, 2 workers"`."""
-    replicas = strategy.num_replicas_in_sync
-    gpus = tf.config.list_physical_devices("GPU")
-    many = isinstance(strategy, tf.distribute.MirroredStrategy | tf.distribute.MultiWorkerMirroredStrategy)
-    if gpus and many and any("GPU" in device for device in strategy.extended.worker_devices):
-        return f"{replicas} x {tf.config.experimental.get_device_details(gpus[0]).get('device_name', 'GPU')}"
-    if is_multi_worker(strategy):
-        return f"CPU, {replicas} workers"
-    return "CPU" if replicas == 1 else f"CPU, {replicas} logical replicas"

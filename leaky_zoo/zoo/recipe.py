@@ -177,8 +177,8 @@ class Recipe(_Part):
     Attributes:
         name: preset name, `leaky_<family>_<dataset>_l<L~>_<schedule>`.
         data, network, objective, optimizer: see the parts.
-        lbfgs: second phase, or None. Default None.
-        converge: end the second phase by its criticality residual, on every layer at most `lbfgs.criticality` (0.05
+        lbfgs: the L-BFGS phase after it, or None. Default None.
+        converge: end the L-BFGS phase by its criticality residual, on every layer at most `lbfgs.criticality` (0.05
             where the recipe does not say), and not by a number of iterations: without `lbfgs` there may be 20,000.
             `result.json` says whether it got there, and the command line says so when it did not. Default False.
         early_stopping: epochs without a better validation loss after which training ends; None: never. Default None.
@@ -232,7 +232,7 @@ class Recipe(_Part):
         return self.model_copy(update={"publish": PublishPart()})
 
     @property
-    def second_phase(self) -> LBFGSPart | None:
+    def lbfgs_phase(self) -> LBFGSPart | None:
         """The L-BFGS phase with what `converge` asks of it; None where there is none."""
         if not self.converge:
             return self.lbfgs
@@ -246,14 +246,14 @@ class Recipe(_Part):
 
     @model_validator(mode="after")
     def _critical_point_needs_a_penalty(self) -> "Recipe":
-        if self.second_phase is not None and self.objective.weight_decay == 0:
+        if self.lbfgs_phase is not None and self.objective.weight_decay == 0:
             name = "lbfgs" if self.lbfgs else "converge"
             raise ValueError(f"{name}: needs objective.weight_decay > 0; without it there are no momenta to judge by")
         return self
 
     @model_validator(mode="after")
     def _means_are_for_critical_points(self) -> "Recipe":
-        phase = self.second_phase
+        phase = self.lbfgs_phase
         if phase is not None and phase.criticality is None and phase.average not in (None, 1):
             raise ValueError(
                 f"lbfgs.average: needs lbfgs.criticality or converge: true, or means are not looked at. "

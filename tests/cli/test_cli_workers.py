@@ -8,14 +8,15 @@ import time
 
 import pytest
 
-from leaky_zoo.errors import InvalidInputError, PeerLostError
+from leaky_zoo.cli import main
+from leaky_zoo.errors import PeerLostError
 from leaky_zoo.processes.cluster import launch
 
 WORKER = """
 import json, os, sys, time, signal
 from pathlib import Path
-from leaky_zoo.processes.cluster import end_with_launcher
-end_with_launcher()
+from leaky_zoo.processes.parent import end_with_parent
+end_with_parent()
 task = json.loads(os.environ["TF_CONFIG"])
 index, folder = task["task"]["index"], Path(sys.argv[1])
 assert len(set(task["cluster"]["worker"])) == 2 and sys.argv[-2:] == ["--strategy", "multi_worker"]
@@ -65,7 +66,7 @@ def command(code, folder):
 
 
 def test_a_dead_worker_restarts_all_from_the_checkpoint(tmp_path, capfd):
-    launch(2, restarts=1, out=tmp_path, resume=False, command=command(DIES_ONCE, tmp_path))
+    launch(command(DIES_ONCE, tmp_path), 2, restarts=1, out=tmp_path, resume=False)
     assert len(pids(tmp_path)) == 4 and not any(map(alive, pids(tmp_path)))
     resumed = {path.name.split("-")[1]: "--resume" in path.read_text() for path in tmp_path.iterdir()}
     assert resumed == {"0": False, "1": True}
@@ -75,13 +76,13 @@ def test_a_dead_worker_restarts_all_from_the_checkpoint(tmp_path, capfd):
 
 def test_too_many_deaths_are_said_with_an_exit_code_to_try_again(tmp_path):
     with pytest.raises(PeerLostError, match="Worker 1 was killed by SIGKILL"):
-        launch(2, restarts=0, out=tmp_path, resume=False, command=command(DIES_ONCE, tmp_path))
+        launch(command(DIES_ONCE, tmp_path), 2, restarts=0, out=tmp_path, resume=False)
     assert not any(map(alive, pids(tmp_path)))
 
 
 def test_wrong_input_is_not_tried_again(tmp_path, capfd):
     with pytest.raises(SystemExit) as stop:
-        launch(2, restarts=5, out=tmp_path, resume=False, command=command(WRONG_INPUT, tmp_path))
+        launch(command(WRONG_INPUT, tmp_path), 2, restarts=5, out=tmp_path, resume=False)
     assert stop.value.code == 2 and len(pids(tmp_path)) == 2 and not any(map(alive, pids(tmp_path)))
     assert "Worker 1 of 2 failed: this is wrong" in capfd.readouterr().err
 
@@ -92,7 +93,7 @@ def test_wrong_input_is_not_tried_again(tmp_path, capfd):
 def test_workers_end_with_their_launcher(tmp_path, number, code):
     script = (
         "import sys; from pathlib import Path; from leaky_zoo.processes.cluster import launch\n"
-        "try:\n    launch(2, restarts=0, out=Path('.'), resume=False, command=sys.argv[1:])\n"
+        "try:\n    launch(sys.argv[1:], 2, restarts=0, out=Path('.'), resume=False)\n"
         "except KeyboardInterrupt:\n    sys.exit(130)"
     )
     process = subprocess.Popen([sys.executable, "-c", script, *command(WAITS, tmp_path)], stdout=subprocess.DEVNULL)
@@ -108,8 +109,10 @@ def test_workers_end_with_their_launcher(tmp_path, number, code):
 
 @pytest.mark.parametrize(
     "arguments",
-    [{"workers": 0}, {"workers": 2, "restarts": -1}, {"workers": 2, "devices": 2}, {"workers": 2, "strategy": "cpu"}],
+    [["0"], ["2", "--restarts", "-1"], ["2", "--devices", "2"], ["2", "--strategy", "cpu"]],
 )
-def test_what_does_not_go_together_is_refused(tmp_path, arguments):
-    with pytest.raises(InvalidInputError):
-        launch(**{"restarts": 0, "out": tmp_path, "resume": False, **arguments})
+def test_what_does_not_go_together_is_refused(tmp_path, monkeypatch, capsys, arguments):
+    monkeypatch.setattr("sys.argv", ["leaky-zoo", "train", "r.yaml", "--out", str(tmp_path), "--workers", *arguments])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 2 and "Received" in capsys.readouterr().err

@@ -11,9 +11,10 @@ from rich.text import Text
 
 from leaky_zoo.cli.sweep_watch import watcher_for
 from leaky_zoo.errors import InvalidInputError
+from leaky_zoo.processes.shards import parse_shard, shard_of
 from leaky_zoo.sweeps import RunState, Sweep, SweepFolder
 from leaky_zoo.sweeps.figures import plot_sweep, plots
-from leaky_zoo.sweeps.folder import parse_shard, shard_of, write_status
+from leaky_zoo.sweeps.folder import write_status
 from leaky_zoo.sweeps.report import collect_rows, summarize_rows, to_csv
 from leaky_zoo.sweeps.run import Plan
 from leaky_zoo.sweeps.spec import cell_name
@@ -106,7 +107,7 @@ def test_shards_share_all_runs_out():
 
 @pytest.mark.parametrize("shard", ["0/2", "3/2", "a/b", "1", "1/0", "-1/2", "1/2/3", "", "1/99999999999", "²/2"])
 def test_a_wrong_shard_is_refused(shard):
-    with pytest.raises(InvalidInputError, match="--shard is i/n"):
+    with pytest.raises(InvalidInputError, match="--shard is I/N"):
         parse_shard(shard)
 
 

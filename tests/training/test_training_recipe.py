@@ -83,15 +83,15 @@ def test_a_critical_point_needs_a_penalty():
 
 
 def test_converge_is_an_lbfgs_phase_that_ends_by_its_residual():
-    assert Recipe.from_dict(MINIMAL).second_phase is None
-    plain = Recipe.from_dict(changed("converge", True)).second_phase
+    assert Recipe.from_dict(MINIMAL).lbfgs_phase is None
+    plain = Recipe.from_dict(changed("converge", True)).lbfgs_phase
     assert (plain.iterations, plain.criticality, plain.average) == (20_000, 0.05, 10)
     own = Recipe.from_dict({**MINIMAL, "converge": True, "lbfgs": {"iterations": 7, "criticality": 0.1, "average": 1}})
-    assert (own.second_phase.iterations, own.second_phase.criticality, own.second_phase.average) == (7, 0.1, 1)
+    assert (own.lbfgs_phase.iterations, own.lbfgs_phase.criticality, own.lbfgs_phase.average) == (7, 0.1, 1)
     short = Recipe.from_dict({**MINIMAL, "converge": True, "lbfgs": {"round": 4}})
-    assert short.second_phase.average == 4
+    assert short.lbfgs_phase.average == 4
     loose = Recipe.from_dict({**MINIMAL, "lbfgs": {"iterations": 7}})
-    assert loose.second_phase == loose.lbfgs and loose.lbfgs.criticality is None
+    assert loose.lbfgs_phase == loose.lbfgs and loose.lbfgs.criticality is None
     with pytest.raises(InvalidInputError, match=r"average must be at most round \(4\). Received: 5"):
         Recipe.from_dict({**MINIMAL, "converge": True, "lbfgs": {"round": 4, "average": 5}})
     with pytest.raises(InvalidInputError, match=r"lbfgs\.average: needs lbfgs\.criticality"):

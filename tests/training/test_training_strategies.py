@@ -121,10 +121,10 @@ def test_a_cluster_needs_its_description(monkeypatch, config, message):
 WORKER = """
 import json, os, sys
 import keras, numpy as np
-from leaky_zoo.processes.cluster import end_with_launcher
+from leaky_zoo.processes.parent import end_with_parent
 from leaky_zoo.training import Recipe, train
 
-end_with_launcher()
+end_with_parent()
 index = json.loads(os.environ["TF_CONFIG"])["task"]["index"]
 
 class Dump(keras.callbacks.Callback):
@@ -144,7 +144,7 @@ from pathlib import Path
 from leaky_zoo.processes.cluster import launch
 folder = Path(sys.argv[1])
 command = [sys.executable, str(folder / "worker.py"), str(folder)]
-launch(2, restarts=2, out=folder / "run", resume=False, command=command)
+launch(command, 2, restarts=2, out=folder / "run", resume=False)
 print("done")
 """
 
