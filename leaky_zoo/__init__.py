@@ -4,10 +4,13 @@ The names below are loaded when first used: `import leaky_zoo` starts neither Ke
 bare `keras.models.load_model` does not know our classes until something of ours is used; `leaky_zoo.load_model` does.
 """
 
+import contextlib
 import os
 import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from leaky_zoo.errors import MissingExtraError, naming_extras
 
 if TYPE_CHECKING:
     from leaky_zoo.analysis import Audit, analyze
@@ -58,14 +61,16 @@ __all__ = [
 ]
 
 if "keras" in sys.modules:  # Keras is there already: let it know our classes
-    import_module("leaky_zoo.networks")
+    with contextlib.suppress(MissingExtraError):  # Keras alone is enough for none of them
+        import_module("leaky_zoo.networks")
 elif "tensorflow" not in sys.modules:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 
 def __getattr__(name: str) -> Any:
     if name in _HOME:
-        return getattr(import_module(_HOME[name]), name)
+        with naming_extras():
+            return getattr(import_module(_HOME[name]), name)
     raise AttributeError(f"module 'leaky_zoo' has no attribute {name!r}")
 
 

@@ -1,5 +1,21 @@
 """The errors this package raises on purpose, each with one clear sentence, and the exit code of the command line."""
 
+import contextlib
+import os
+from collections.abc import Iterator
+
+# Which extra of the package brings a library that the base install does without.
+EXTRAS = {
+    "tensorflow": (
+        "absl", "filelock", "h5py", "importlib_resources", "jinja2", "keras", "matplotlib", "scipy", "skdim", "sklearn",
+        "tensorflow", "tensorflow_datasets", "tf2onnx", "threadpoolctl",
+    ),
+    "jax": ("jax", "jaxlib"),
+    "sweeps": ("dask", "distributed"),
+    "pandas": ("pandas",),
+    "tensorboard": ("tensorboard",),
+}  # fmt: skip
+
 
 class LeakyZooError(Exception):
     """Base of every error that a caller may want to catch as ours. Exit code 1."""
@@ -11,6 +27,10 @@ class InvalidInputError(LeakyZooError, ValueError):
     """An argument, file or name that cannot be used; says what was received and what is accepted. Exit code 2."""
 
     exit_code = 2
+
+
+class MissingExtraError(InvalidInputError, ImportError):
+    """A library is not installed that one of the package's extras brings; says how to install it. Exit code 2."""
 
 
 class CheckFailedError(LeakyZooError):
@@ -37,3 +57,28 @@ class Terminated(SystemExit):
     def __init__(self, message: str) -> None:
         super().__init__(143)
         self.message = message
+
+
+@contextlib.contextmanager
+def naming_extras() -> Iterator[None]:
+    """Name the extra to install when an import in the block finds that a library is missing.
+
+    Raises:
+        MissingExtraError: in place of the `ModuleNotFoundError` of a library in `EXTRAS`.
+
+    Example:
+    >>> with naming_extras():
+    ...     raise ModuleNotFoundError("No module named 'keras'", name="keras")
+    Traceback (most recent call last):
+        ...
+    leaky_zoo.errors.MissingExtraError: keras is not installed: pip install 'leaky-zoo[tensorflow]'
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        library = (error.name or "").partition(".")[0]
+        extra = next((extra for extra, libraries in EXTRAS.items() if library in libraries), None)
+        if extra is None:
+            raise
+        why = f"KERAS_BACKEND is {library}, and " if os.environ.get("KERAS_BACKEND") == library else ""
+        raise MissingExtraError(f"{why}{library} is not installed: pip install 'leaky-zoo[{extra}]'") from error

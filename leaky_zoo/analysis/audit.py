@@ -10,7 +10,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from leaky_zoo.analysis.difference import AuditDifference, changed
 from leaky_zoo.analysis.records import BottleneckRank, LayerAudit, PathAudit
-from leaky_zoo.errors import InvalidInputError
+from leaky_zoo.errors import InvalidInputError, naming_extras
 from leaky_zoo.io.files import write_json
 from leaky_zoo.io.reading import read_json, shown
 from leaky_zoo.layers.step_sizes import is_trace
@@ -116,12 +116,10 @@ class Audit:
         `dtype` repeat the audit's, so that rows of several audits can be stacked.
 
         Raises:
-            InvalidInputError: pandas is not installed.
+            MissingExtraError: pandas is not installed.
         """
-        try:
+        with naming_extras():
             import pandas
-        except ImportError as error:
-            raise InvalidInputError("to_dataframe needs pandas: pip install pandas") from error
         about = {
             "model": self.model["name"],
             "weights_sha256": self.model["weights_sha256"],

@@ -13,7 +13,7 @@ from rich.table import Table
 from leaky_zoo.analysis.analyze import analyze
 from leaky_zoo.analysis.audit import Audit
 from leaky_zoo.analysis.settings import AnalysisSettings
-from leaky_zoo.errors import InvalidInputError
+from leaky_zoo.errors import InvalidInputError, MissingExtraError
 from leaky_zoo.networks import LeakyNetwork
 
 FIELDS = (
@@ -90,7 +90,7 @@ class AuditCallback(keras.callbacks.Callback):
         self.tensorboard = None if tensorboard is None else Path(tensorboard)
         self._writer: Any = None
         if tensorboard is not None and find_spec("tensorboard") is None:
-            raise InvalidInputError("TensorBoard's event files need it: pip install tensorboard")
+            raise MissingExtraError("tensorboard is not installed: pip install 'leaky-zoo[tensorboard]'")
         self._live = Live(auto_refresh=False) if live else None
 
     def on_train_begin(self, logs: Any = None) -> None:

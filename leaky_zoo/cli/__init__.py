@@ -11,7 +11,7 @@ import typer
 from leaky_zoo.cli import analyze, audits, evaluate, export, inspect, listing, publish, suggest, sweep, train, verify
 from leaky_zoo.cli import demo as demo_command
 from leaky_zoo.cli.console import fail
-from leaky_zoo.errors import LeakyZooError, Terminated
+from leaky_zoo.errors import LeakyZooError, Terminated, naming_extras
 from leaky_zoo.processes.parent import end_with_parent
 
 app = typer.Typer(
@@ -51,7 +51,8 @@ def main() -> None:
     before = signal.signal(signal.SIGTERM, _terminate)  # an end by an exception removes what is half-written
     hook, sys.unraisablehook = sys.unraisablehook, _after_dropped
     try:
-        app()
+        with naming_extras():
+            app()
     except LeakyZooError as error:
         fail(str(error), error.exit_code)
     except Terminated as error:

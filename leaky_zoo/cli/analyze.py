@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from leaky_zoo.cli.console import AsJson, DataDir, Model, err, out, print_json, table
+from leaky_zoo.cli.console import AsJson, DataDir, Devices, Model, StrategyName, err, out, print_json, table
 from leaky_zoo.cli.startup import start_tensorflow
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.processes.progress import track
@@ -76,10 +76,8 @@ def analyze_command(
     shard: Annotated[
         str | None, typer.Option(help="I/N: only the I-th of N shards; --save writes its sums for merge-audits.")
     ] = None,
-    strategy: Annotated[
-        str | None, typer.Option(help="cpu, mirrored or multi_worker (TF_CONFIG): each replica takes its share.")
-    ] = None,
-    devices: Annotated[int | None, typer.Option(help="Replicas: GPUs, or logical CPU devices.")] = None,
+    strategy: StrategyName = None,
+    devices: Devices = None,
     report: Annotated[Path | None, typer.Option(help="Write a self-contained page, .html.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Write a figure, PNG, SVG or PDF.")] = None,
     save: Annotated[Path | None, typer.Option(help="Write the audit, JSON (a shard's sums: .npz).")] = None,

@@ -22,6 +22,11 @@ out = Console()
 NUMBER = re.compile(r"^(-|yes|no|(loss )?-?[\d.,]+(e[-+]\d+)?%?)$")
 
 Model = Annotated[str, typer.Argument(help="A preset's name, the path of a preset folder, or a .keras file.")]
+StrategyName = Annotated[
+    str | None,
+    typer.Option("--strategy", help="auto (every GPU, else the CPU), cpu, mirrored, or multi_worker (by TF_CONFIG)."),
+]
+Devices = Annotated[int | None, typer.Option("--devices", help="Replicas: GPUs, or logical CPU devices.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON alone on stdout.")]
 DataDir = Annotated[
     Path | None, typer.Option("--data-dir", help="TFDS folder to look for data in. [default: TFDS_DATA_DIR]")

@@ -5,6 +5,11 @@ import re
 import sys
 import tempfile
 
+from leaky_zoo.errors import InvalidInputError
+from leaky_zoo.io.reading import shown_text
+
+BACKENDS = ("tensorflow", "jax")
+
 CHATTER = re.compile(
     r"^(WARNING: All log messages before absl|[IWE]0000 .*(port|cudart_stub|cuda_\w+|cpu_feature_guard)\.cc)"
 )
@@ -15,7 +20,13 @@ def start_tensorflow() -> None:
     """Import TensorFlow and look at its devices, keeping from stderr only the known remarks; all else is passed on.
 
     TensorFlow writes them before any log level applies, on the file descriptor itself.
+
+    Raises:
+        InvalidInputError: KERAS_BACKEND names what is no backend of ours.
     """
+    backend = os.environ.get("KERAS_BACKEND") or "tensorflow"
+    if backend not in BACKENDS:
+        raise InvalidInputError(f"KERAS_BACKEND is one of {', '.join(BACKENDS)}. Received: {shown_text(backend)}")
     if "tensorflow" in sys.modules:
         return
     sys.stderr.flush()

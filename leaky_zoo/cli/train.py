@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from leaky_zoo.cli.console import AsJson, DataDir, err, fail, out, print_json, table
+from leaky_zoo.cli.console import AsJson, DataDir, Devices, StrategyName, err, fail, out, print_json, table
 from leaky_zoo.cli.startup import start_tensorflow
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.processes.progress import bar
@@ -19,14 +19,8 @@ def train_command(
     recipe: Annotated[Path, typer.Argument(help="A recipe, YAML; every preset has its own.")],
     folder: Annotated[Path, typer.Option("--out", help="Folder of the run.")],
     data_dir: DataDir = None,
-    strategy: Annotated[
-        str | None,
-        typer.Option(
-            help="auto (every GPU, else the CPU), cpu, mirrored, or multi_worker (the cluster in TF_CONFIG). "
-            "Default: the recipe's."
-        ),
-    ] = None,
-    devices: Annotated[int | None, typer.Option(help="Replicas: GPUs, or logical CPU devices.")] = None,
+    strategy: StrategyName = None,
+    devices: Devices = None,
     workers: Annotated[
         int | None, typer.Option(help="Start a cluster of so many processes on this machine and train in it.")
     ] = None,

@@ -1,6 +1,9 @@
 """Data sets: TFDS builders, a registry, users' files, `tf.data` pipelines."""
 
-from leaky_zoo.data.dataset import Dataset
-from leaky_zoo.data.registry import DATASETS, DatasetRecord, cache_dir, load_data
+from leaky_zoo.errors import naming_extras
+
+with naming_extras():
+    from leaky_zoo.data.dataset import Dataset
+    from leaky_zoo.data.registry import DATASETS, DatasetRecord, cache_dir, load_data
 
 __all__ = ["DATASETS", "Dataset", "DatasetRecord", "cache_dir", "load_data"]

@@ -17,7 +17,7 @@ import numpy as np
 
 from leaky_zoo.data.dataset import Dataset
 from leaky_zoo.data.user_file import load_npz
-from leaky_zoo.errors import InvalidInputError, LeakyZooError
+from leaky_zoo.errors import InvalidInputError, LeakyZooError, MissingExtraError, naming_extras
 from leaky_zoo.io.reading import shown
 
 
@@ -179,7 +179,10 @@ def cache_dir() -> Path:
 def _quiet_tfds() -> Iterator[Any]:
     """TFDS without its progress bars and download chatter."""
     try:
-        import tensorflow_datasets as tfds
+        with naming_extras():
+            import tensorflow_datasets as tfds
+    except MissingExtraError:
+        raise
     except ImportError as error:  # a broken installation, not a missing data set
         raise LeakyZooError(f"tensorflow-datasets cannot be imported: {error}") from error
     tfds.disable_progress_bar()

@@ -1,23 +1,26 @@
 """Moments of one layer's representations, and the norms and energies that follow from them. Pure numpy, float64."""
 
-from leaky_zoo.geometry.bounds import HamiltonianBounds, hamiltonian_bounds
-from leaky_zoo.geometry.energies import Energies, energies
-from leaky_zoo.geometry.euler import euler_adjoint, euler_step, leak, velocity
-from leaky_zoo.geometry.identity import Identity, cost_of_identity, cost_of_identity_sweep, k_norms_squared
-from leaky_zoo.geometry.moments import Moments, MomentumMoments, moments
-from leaky_zoo.geometry.next_moments import cross_to_next, outer_after_step, squared_length
-from leaky_zoo.geometry.plateau import Plateau, find_plateau
-from leaky_zoo.geometry.probe import ProbePath
-from leaky_zoo.geometry.spectra import (
-    largest_gap,
-    linear_cka,
-    nuclear_norm_rank,
-    participation_ratio,
-    singular_values,
-    stable_rank,
-    within_class_fractions,
-)
-from leaky_zoo.geometry.sums import MomentSums, MomentumSums
+from leaky_zoo.errors import naming_extras
+
+with naming_extras():
+    from leaky_zoo.geometry.bounds import HamiltonianBounds, hamiltonian_bounds
+    from leaky_zoo.geometry.energies import Energies, energies
+    from leaky_zoo.geometry.euler import euler_adjoint, euler_step, leak, velocity
+    from leaky_zoo.geometry.identity import Identity, cost_of_identity, cost_of_identity_sweep, k_norms_squared
+    from leaky_zoo.geometry.moments import Moments, MomentumMoments, moments
+    from leaky_zoo.geometry.next_moments import cross_to_next, outer_after_step, squared_length
+    from leaky_zoo.geometry.plateau import Plateau, find_plateau
+    from leaky_zoo.geometry.probe import ProbePath
+    from leaky_zoo.geometry.spectra import (
+        largest_gap,
+        linear_cka,
+        nuclear_norm_rank,
+        participation_ratio,
+        singular_values,
+        stable_rank,
+        within_class_fractions,
+    )
+    from leaky_zoo.geometry.sums import MomentSums, MomentumSums
 
 __all__ = [
     "Energies",

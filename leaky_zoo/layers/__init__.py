@@ -1,24 +1,27 @@
 """One step of the flow, its step sizes and its initialiser."""
 
-from leaky_zoo.layers.block import LeakyBlock
-from leaky_zoo.layers.conv import LeakyConv2D
-from leaky_zoo.layers.dense import LeakyDense
-from leaky_zoo.layers.initializers import LeakyVariance
-from leaky_zoo.layers.schedules import (
-    SCHEDULES,
-    Adaptive,
-    Equidistant,
-    Equidistributing,
-    Fixed,
-    Hamiltonian,
-    Irregular,
-    Learnable,
-    LocalError,
-    Schedule,
-    UpdatedSchedule,
-    get_schedule,
-)
-from leaky_zoo.layers.step_sizes import StepSizes
+from leaky_zoo.errors import naming_extras
+
+with naming_extras():
+    from leaky_zoo.layers.block import LeakyBlock
+    from leaky_zoo.layers.conv import LeakyConv2D
+    from leaky_zoo.layers.dense import LeakyDense
+    from leaky_zoo.layers.initializers import LeakyVariance
+    from leaky_zoo.layers.schedules import (
+        SCHEDULES,
+        Adaptive,
+        Equidistant,
+        Equidistributing,
+        Fixed,
+        Hamiltonian,
+        Irregular,
+        Learnable,
+        LocalError,
+        Schedule,
+        UpdatedSchedule,
+        get_schedule,
+    )
+    from leaky_zoo.layers.step_sizes import StepSizes
 
 __all__ = [
     "SCHEDULES",

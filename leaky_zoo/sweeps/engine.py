@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from leaky_zoo.errors import InvalidInputError
+from leaky_zoo.errors import InvalidInputError, naming_extras
 from leaky_zoo.io.reading import one_line
 from leaky_zoo.sweeps import supervise
 from leaky_zoo.sweeps.spec import Cell
@@ -57,8 +57,9 @@ class Engine:
         self._stack.close()
 
     def _connect(self) -> Any:
-        import dask
-        from distributed import Client, LocalCluster
+        with naming_extras():
+            import dask
+            from distributed import Client, LocalCluster
 
         if self.scheduler:
             try:

@@ -6,6 +6,8 @@ The names below are loaded when first used: a `Recipe` needs neither Keras nor T
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from leaky_zoo.errors import naming_extras
+
 if TYPE_CHECKING:
     from leaky_zoo.training.building import build
     from leaky_zoo.training.callbacks import EarlyStopping, PenaltyRamp, StepCallback
@@ -44,7 +46,8 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in _HOME:
-        globals()[name] = getattr(import_module(_HOME[name]), name)
+        with naming_extras():
+            globals()[name] = getattr(import_module(_HOME[name]), name)
         return globals()[name]
     raise AttributeError(f"module 'leaky_zoo.training' has no attribute {name!r}")
 

@@ -14,7 +14,7 @@ import numpy as np
 from leaky_zoo.data import Dataset, load_data
 from leaky_zoo.data.augmentation import Augmentation
 from leaky_zoo.data.pipeline import BatchOrder, check_finite
-from leaky_zoo.errors import CheckFailedError
+from leaky_zoo.errors import CheckFailedError, InvalidInputError
 from leaky_zoo.io.files import replacing, write_json
 from leaky_zoo.networks import LeakyNetwork
 from leaky_zoo.networks.evaluation import evaluate_network, targets_for
@@ -84,13 +84,17 @@ def train(
         The trained network and the `TrainingResult`; in a cluster the same on all workers.
 
     Raises:
-        InvalidInputError: a recipe that does not fit its data, the devices or the folder, data that are not finite, or
-            a folder in which another process trains; before any training.
+        InvalidInputError: another Keras backend than TensorFlow, a recipe that does not fit its data, the devices or
+            the folder, data that are not finite, or a folder in which another process trains; before any training.
         CheckFailedError: a loss or gradient is not finite, memory ran out, or no checkpoint is sound.
         WriteFailedError: disk full or read-only; what was saved before is intact.
         PeerLostError: another worker has gone; `resume` goes on from the last checkpoint.
         Terminated, KeyboardInterrupt: SIGTERM or SIGINT came, and a checkpoint has been written.
     """
+    if keras.backend.backend() != "tensorflow":
+        raise InvalidInputError(
+            f"Training needs the TensorFlow backend: unset KERAS_BACKEND. Received: {keras.backend.backend()}"
+        )
     folder = RunFolder(Path(out), recipe, resume)
     if folder.finished:
         return read_run(folder)

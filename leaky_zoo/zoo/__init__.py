@@ -6,6 +6,8 @@ The names below are loaded when first used: listing and opening presets needs ne
 from importlib import import_module
 from typing import Any
 
+from leaky_zoo.errors import naming_extras
+
 _HOMES = {
     "index": ("MissingFileError", "UnknownPresetError", "list_presets", "models_dir", "preset_folder"),
     "preset": ("ChangedFileError", "Preset", "WrongClassError", "from_preset", "load_model", "load_network"),
@@ -33,5 +35,6 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in _HOME:
-        return getattr(import_module(_HOME[name]), name)
+        with naming_extras():
+            return getattr(import_module(_HOME[name]), name)
     raise AttributeError(f"module 'leaky_zoo.zoo' has no attribute {name!r}")
