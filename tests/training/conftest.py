@@ -34,6 +34,24 @@ def recipe():
     return changed
 
 
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory):
+    """A function that gives the folder of a recipe's whole run: trained once for all tests, so not to be changed."""
+    from leaky_zoo.training import train
+    from leaky_zoo.training.run_folder import same_training
+
+    done = {}
+
+    def folder_of(plan):
+        key = same_training(plan).model_dump_json()
+        if key not in done:
+            done[key] = tmp_path_factory.mktemp("trained") / "run"
+            train(plan, done[key])
+        return done[key]
+
+    return folder_of
+
+
 @pytest.fixture
 def assert_same_run():
     """A function that compares two run folders bit for bit: last checkpoint, log, step sizes, result, weights."""

@@ -96,9 +96,10 @@ def small_disk(tmp_path):
     subprocess.run(["umount", "-l", str(place)], check=True)
 
 
-def test_a_full_disk_ends_the_run_and_costs_nothing_that_was_saved(small_disk, tmp_path, recipe, assert_same_run):
+def test_a_full_disk_ends_the_run_and_costs_nothing_that_was_saved(
+    small_disk, tmp_path, recipe, trained, assert_same_run
+):
     plan = recipe(checkpoint_every=1, keep_checkpoints=1000)
-    train(plan, tmp_path / "whole")
     with pytest.raises(WriteFailedError, match=r"No space left on device\. What was there before is intact"):
         train(plan, small_disk / "run")
     checkpoints = Checkpoints(small_disk / "run" / "checkpoints")
@@ -108,7 +109,7 @@ def test_a_full_disk_ends_the_run_and_costs_nothing_that_was_saved(small_disk, t
     assert not list((small_disk / "run").rglob(".aside-*")) and not (small_disk / "run" / "result.json").exists()
     shutil.copytree(small_disk / "run", tmp_path / "run")
     train(plan, tmp_path / "run", resume=True)
-    assert_same_run(tmp_path / "whole", tmp_path / "run")
+    assert_same_run(trained(plan), tmp_path / "run")
 
 
 def test_a_disk_that_fills_up_with_the_model(small_disk, tmp_path, recipe):

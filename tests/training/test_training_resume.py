@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 
 import keras
 import pytest
@@ -47,9 +48,8 @@ class Cut(StepCallback):
 
 
 @pytest.mark.parametrize(("changes", "cuts"), SETTINGS.values(), ids=SETTINGS)
-def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(tmp_path, recipe, assert_same_run, changes, cuts):
+def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(tmp_path, recipe, trained, assert_same_run, changes, cuts):
     plan = recipe(**changes, checkpoint_every=4)
-    train(plan, tmp_path / "whole")
     for step in cuts:
         with pytest.raises(SystemExit):
             train(plan, tmp_path / "cut", resume=True, callbacks=[Cut(step)])
@@ -63,10 +63,10 @@ def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(tmp_path, recipe, as
             with pytest.raises(SystemExit):
                 train(plan, tmp_path / "cut", resume=True, on_lbfgs_iteration=stop)
     train(plan, tmp_path / "cut", resume=True)
-    assert_same_run(tmp_path / "whole", tmp_path / "cut")
+    assert_same_run(trained(plan), tmp_path / "cut")
 
 
-def test_the_result_does_not_depend_on_when_it_is_saved(tmp_path, recipe, assert_same_run):
+def test_the_result_does_not_depend_on_when_it_is_saved(tmp_path, recipe, trained, assert_same_run):
     """Nor on how many steps one call takes: a callback of every step makes it one."""
 
     class EveryStep(keras.callbacks.Callback):
@@ -77,43 +77,44 @@ def test_the_result_does_not_depend_on_when_it_is_saved(tmp_path, recipe, assert
             assert logs.keys() == {"loss", "data_loss", "accuracy"}
 
     watcher = EveryStep()
-    train(recipe(), tmp_path / "one")
     train(recipe(checkpoint_every=1), tmp_path / "two", callbacks=[watcher])
     assert watcher.seen == 25
-    assert_same_run(tmp_path / "one", tmp_path / "two")
+    assert_same_run(trained(recipe()), tmp_path / "two")
 
 
-def test_a_finished_run_is_returned_and_nothing_is_written(tmp_path, recipe):
-    plan = recipe(
-        data={"validation": "train[400:500]"}, early_stopping=1, optimizer={"epochs": 30, "learning_rate": 0.5}
-    )
-    _, first = train(plan, tmp_path / "run")
-    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*")}
+STOPPED_EARLY = {
+    "data": {"validation": "train[400:500]"},
+    "early_stopping": 1,
+    "optimizer": {"epochs": 30, "learning_rate": 0.5},
+}
+
+
+def test_a_finished_run_is_returned_and_nothing_is_written(recipe, trained):
+    plan = recipe(**STOPPED_EARLY)
+    folder = trained(plan)
+    first = json.loads((folder / "result.json").read_text())
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
 
     class Never(keras.callbacks.Callback):
         def on_train_begin(self, logs=None):
             raise AssertionError("trains again")
 
-    _, again = train(plan, tmp_path / "run", resume=True, callbacks=[Never()])
-    assert again == first
-    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*")} == before
+    _, again = train(plan, folder, resume=True, callbacks=[Never()])
+    assert asdict(again) == first
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
 
 
-def test_a_run_killed_before_its_result_only_writes_that(tmp_path, recipe, assert_same_run, monkeypatch):
-    plan = recipe(
-        data={"validation": "train[400:500]"}, early_stopping=1, optimizer={"epochs": 30, "learning_rate": 0.5}
-    )
-    train(plan, tmp_path / "whole")
-    shutil.copytree(tmp_path / "whole", tmp_path / "cut")
+def test_a_run_killed_before_its_result_only_writes_that(tmp_path, recipe, trained, assert_same_run, monkeypatch):
+    plan = recipe(**STOPPED_EARLY)
+    shutil.copytree(trained(plan), tmp_path / "cut")
     (tmp_path / "cut" / "result.json").unlink()
     monkeypatch.setattr(TrainingLoop, "run", None)  # no step is taken
     train(plan, tmp_path / "cut", resume=True)
-    assert_same_run(tmp_path / "whole", tmp_path / "cut")
+    assert_same_run(trained(plan), tmp_path / "cut")
 
 
-def test_a_torn_checkpoint_costs_time_and_nothing_else(tmp_path, recipe, assert_same_run):
+def test_a_torn_checkpoint_costs_time_and_nothing_else(tmp_path, recipe, trained, assert_same_run):
     plan = recipe(checkpoint_every=6)
-    train(plan, tmp_path / "whole")
     with pytest.raises(SystemExit):
         train(plan, tmp_path / "cut", callbacks=[Cut(23)])
     # Rows for epochs 1 to 4 are there; with the newest checkpoint torn, the one before counts two.
@@ -122,14 +123,14 @@ def test_a_torn_checkpoint_costs_time_and_nothing_else(tmp_path, recipe, assert_
     os.truncate(newest / "arrays.npz", 1000)
     shutil.copytree(tmp_path / "cut", tmp_path / "lost")
     train(plan, tmp_path / "cut", resume=True)
-    assert_same_run(tmp_path / "whole", tmp_path / "cut")
+    assert_same_run(trained(plan), tmp_path / "cut")
     (tmp_path / "lost" / "log.csv").write_text("")
     with pytest.raises(CheckFailedError, match="lost rows"):
         train(plan, tmp_path / "lost", resume=True)
 
 
-def test_checkpoints_without_a_recipe_belong_to_nobody(tmp_path, recipe):
-    train(recipe(optimizer={"epochs": 1}), tmp_path / "run")
+def test_checkpoints_without_a_recipe_belong_to_nobody(tmp_path, recipe, trained):
+    shutil.copytree(trained(recipe(optimizer={"epochs": 1})), tmp_path / "run")
     (tmp_path / "run" / "recipe.yaml").unlink()
     with pytest.raises(InvalidInputError, match="unknown recipe"):
         train(recipe(optimizer={"epochs": 1}, seed=1), tmp_path / "run")

@@ -47,12 +47,12 @@ def test_a_run_leaves_its_files(tmp_path, recipe):
     assert resample(loaded, 5).step_size_trace is None  # it is about other layers
 
 
-def test_a_folder_holds_one_run(tmp_path, recipe):
-    train(recipe(optimizer={"epochs": 1}), tmp_path / "run")
+def test_a_folder_holds_one_run(tmp_path, recipe, trained):
+    folder = trained(recipe(optimizer={"epochs": 1}))
     with pytest.raises(InvalidInputError, match="--resume"):
-        train(recipe(optimizer={"epochs": 1}), tmp_path / "run")
+        train(recipe(optimizer={"epochs": 1}), folder)
     with pytest.raises(InvalidInputError, match="differ"):
-        train(recipe(seed=1), tmp_path / "run", resume=True)
+        train(recipe(seed=1), folder, resume=True)
     (tmp_path / "file").write_text("")
     with pytest.raises(InvalidInputError, match="is a file"):
         train(recipe(), tmp_path / "file")
@@ -241,7 +241,6 @@ def test_early_stopping_saves_the_whole_penalty(tmp_path, recipe):
     assert all(float(block.penalty_factor) == 1.0 for block in network.blocks)
 
 
-def test_resuming_on_other_devices_is_the_same_run(tmp_path, recipe):
-    train(recipe(optimizer={"epochs": 1}), tmp_path / "run")
+def test_resuming_on_other_devices_is_the_same_run(recipe, trained):
     changed = {"devices": 1, "strategy": "cpu", "checkpoint_every": 7, "keep_checkpoints": 1}
-    train(recipe(optimizer={"epochs": 1}, **changed), tmp_path / "run", resume=True)
+    train(recipe(optimizer={"epochs": 1}, **changed), trained(recipe(optimizer={"epochs": 1})), resume=True)
