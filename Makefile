@@ -53,6 +53,7 @@ docs: $(READY)
 # Resolve the pinned versions again from pyproject.toml.
 lock: $(READY)
 	$(BIN)/pip-compile --extra dev --strip-extras --no-emit-index-url --no-emit-trusted-host --no-emit-find-links \
+	  --unsafe-package leaky-zoo --unsafe-package pip --unsafe-package setuptools \
 	  --no-header --annotation-style line --upgrade -o requirements.lock pyproject.toml
 
 $(READY): pyproject.toml requirements.lock

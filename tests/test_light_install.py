@@ -8,11 +8,14 @@ import sys
 import sysconfig
 import tomllib
 import venv
-from importlib.metadata import PackageNotFoundError, distribution
+from collections import defaultdict
+from importlib.metadata import PackageNotFoundError, distribution, packages_distributions
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+
+from leaky_zoo.errors import EXTRAS
 
 pytestmark = pytest.mark.tensorflow_only
 ROOT = Path(__file__).parent.parent
@@ -84,6 +87,18 @@ def test_predicts_with_the_base_install_alone(base):
     )
     done = call(base, "-c", code, ONNX)
     assert done.stdout.strip() == "(3, 10)", done.stderr
+
+
+def test_every_library_of_an_extra_is_known_by_its_import_name():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    names = defaultdict(set)
+    for module, packages in packages_distributions().items():
+        for package in packages:
+            names[package.lower()].add(module)
+    for extra, libraries in EXTRAS.items():
+        required = {Requirement(text).name for text in project["optional-dependencies"][extra]} - {"leaky-zoo"}
+        for package in required:
+            assert names[package] & set(libraries), f"{package} of the extra {extra} is not in EXTRAS"
 
 
 COMMANDS = {

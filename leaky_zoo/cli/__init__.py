@@ -1,9 +1,7 @@
 """The `leaky-zoo` command: one thin module per subcommand, imported when it runs."""
 
-import os
 import signal
 import sys
-import threading
 from types import FrameType
 
 import typer
@@ -48,7 +46,8 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a file's name may be no text; it is shown with escapes
             stream.reconfigure(errors="backslashreplace")
-    before = signal.signal(signal.SIGTERM, _terminate)  # an end by an exception removes what is half-written
+    # An end by an exception removes what is half-written; SIGALRM is the same signal, put off.
+    before = {number: signal.signal(number, _terminate) for number in (signal.SIGTERM, signal.SIGALRM)}
     hook, sys.unraisablehook = sys.unraisablehook, _after_dropped
     try:
         with naming_extras():
@@ -67,7 +66,9 @@ def main() -> None:
     except MemoryError:
         fail("Out of memory: a smaller batch, or a machine with more, is needed.", 1)
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, handler in before.items():
+            signal.signal(number, handler)
         sys.unraisablehook = hook
 
 
@@ -83,10 +84,8 @@ def _terminate(number: int, frame: FrameType | None) -> None:
 
 
 def _terminate_later() -> None:
-    """Send SIGTERM once more in a moment; handlers run in the main thread."""
-    later = threading.Timer(0.02, os.kill, (os.getpid(), signal.SIGTERM))
-    later.daemon = True
-    later.start()
+    """Try once more in a moment; by a timer of the system, as a thread's start may wait for a lock that we hold."""
+    signal.setitimer(signal.ITIMER_REAL, 0.02)
 
 
 def _after_dropped(unraisable: "sys.UnraisableHookArgs") -> None:
