@@ -94,7 +94,7 @@ def test_every_library_of_an_extra_is_known_by_its_import_name():
     names = defaultdict(set)
     for module, packages in packages_distributions().items():
         for package in packages:
-            names[package.lower()].add(module)
+            names[package.lower().replace("_", "-")].add(module)
     for extra, libraries in EXTRAS.items():
         required = {Requirement(text).name for text in project["optional-dependencies"][extra]} - {"leaky-zoo"}
         for package in required:
