@@ -6,7 +6,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from leaky_zoo.cli.console import AsJson, DataDir, Devices, Model, StrategyName, err, out, print_json, table
+from leaky_zoo.cli.console import (
+    AsJson,
+    DataDir,
+    Devices,
+    Model,
+    Plot,
+    Report,
+    StrategyName,
+    err,
+    out,
+    print_json,
+    table,
+)
 from leaky_zoo.cli.startup import start_tensorflow
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.processes.progress import track
@@ -78,8 +90,8 @@ def analyze_command(
     ] = None,
     strategy: StrategyName = None,
     devices: Devices = None,
-    report: Annotated[Path | None, typer.Option(help="Write a self-contained page, .html.")] = None,
-    plot: Annotated[Path | None, typer.Option(help="Write a figure, PNG, SVG or PDF.")] = None,
+    report: Report = None,
+    plot: Plot = None,
     save: Annotated[Path | None, typer.Option(help="Write the audit, JSON (a shard's sums: .npz).")] = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
@@ -89,7 +101,8 @@ def analyze_command(
     [dim]Examples:[/]  leaky-zoo analyze leaky_mlp_teacher_k3_l7_equidistant --report audit.html   |
     leaky-zoo analyze my.keras --data my.npz --json   |   leaky-zoo analyze my.keras --shard 1/4 --save part1.npz
     """
-    _check_outputs(plot, report, save, shard)
+    if shard is not None:
+        _check_shard(shard, plot, report, save)
     start_tensorflow()
     from leaky_zoo.analysis import AnalysisSettings, analyze, analyze_part
     from leaky_zoo.networks import LeakyNetwork
@@ -160,15 +173,10 @@ def show_audit(audit: "Audit", *, report: Path | None, plot: Path | None, save: 
         err.print(f"written: {path}", soft_wrap=True)
 
 
-def _check_outputs(plot: Path | None, report: Path | None, save: Path | None, shard: str | None) -> None:
-    """Refuse what could not be written, before any work is done."""
-    if plot and plot.suffix.lower() not in (".png", ".svg", ".pdf"):
-        raise InvalidInputError(f"--plot writes .png, .svg or .pdf. Received: {plot}")
-    if report and report.suffix.lower() not in (".html", ".htm"):
-        raise InvalidInputError(f"--report writes .html. Received: {report}")
-    if shard is not None:
-        parse_shard(shard)
-        if save is None or save.suffix.lower() != ".npz":
-            raise InvalidInputError(f"--shard writes the sums of its part: give --save PART.npz. Received: {save}")
-        if plot or report:
-            raise InvalidInputError("A shard has no picture of its own: --plot and --report go with merge-audits.")
+def _check_shard(shard: str, plot: Path | None, report: Path | None, save: Path | None) -> None:
+    """Refuse what could not be written of a shard, before any work is done."""
+    parse_shard(shard)
+    if save is None or save.suffix.lower() != ".npz":
+        raise InvalidInputError(f"--shard writes the sums of its part: give --save PART.npz. Received: {save}")
+    if plot or report:
+        raise InvalidInputError("A shard has no picture of its own: --plot and --report go with merge-audits.")

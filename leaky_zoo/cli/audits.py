@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from leaky_zoo.cli.analyze import show_audit
-from leaky_zoo.cli.console import AsJson, DataDir, err, out, print_json, table
+from leaky_zoo.cli.console import AsJson, DataDir, Plot, Report, err, out, print_json, table
 from leaky_zoo.cli.startup import start_tensorflow
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.processes.progress import track
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 def merge_audits(
     parts: Annotated[list[Path], typer.Argument(help="The .npz files that analyze --shard wrote, each shard once.")],
-    report: Annotated[Path | None, typer.Option(help="Write a self-contained page, .html.")] = None,
-    plot: Annotated[Path | None, typer.Option(help="Write a figure, PNG, SVG or PDF.")] = None,
+    report: Report = None,
+    plot: Plot = None,
     save: Annotated[Path | None, typer.Option(help="Write the audit, JSON.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -27,10 +27,6 @@ def merge_audits(
 
     [dim]Example:[/]  leaky-zoo merge-audits part1.npz part2.npz --report audit.html
     """
-    if plot and plot.suffix.lower() not in (".png", ".svg", ".pdf"):
-        raise InvalidInputError(f"--plot writes .png, .svg or .pdf. Received: {plot}")
-    if report and report.suffix.lower() not in (".html", ".htm"):
-        raise InvalidInputError(f"--report writes .html. Received: {report}")
     start_tensorflow()
     from leaky_zoo.analysis import AuditPart, merge_parts
 
@@ -42,7 +38,7 @@ def compare(
     models: Annotated[
         list[str], typer.Argument(help="Two or more: audits (.json), presets, preset folders or .keras files.")
     ],
-    report: Annotated[Path | None, typer.Option(help="Write a self-contained page, .html.")] = None,
+    report: Report = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
@@ -55,8 +51,6 @@ def compare(
     """
     if len(models) < 2:
         raise InvalidInputError(f"compare takes two models or more. Received: {', '.join(models)}")
-    if report and report.suffix.lower() not in (".html", ".htm"):
-        raise InvalidInputError(f"--report writes .html. Received: {report}")
     start_tensorflow()
     from leaky_zoo.figures.report import write_comparison
 

@@ -3,7 +3,7 @@
 import json
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.io.reading import shown_text
 from leaky_zoo.processes.progress import err
 
@@ -21,6 +22,26 @@ out = Console()
 
 NUMBER = re.compile(r"^(-|yes|no|(loss )?-?[\d.,]+(e[-+]\d+)?%?)$")
 
+
+def _writes(*suffixes: str) -> Callable[[typer.CallbackParam, Path | None], Path | None]:
+    """Refuse a file of another kind before any work is done."""
+
+    def check(option: typer.CallbackParam, value: Path | None) -> Path | None:
+        if value is not None and value.suffix.lower() not in suffixes:
+            words = f"{', '.join(suffixes[:-1])} or {suffixes[-1]}"
+            raise InvalidInputError(f"--{option.name} writes {words}. Received: {value}")
+        return value
+
+    return check
+
+
+Report = Annotated[
+    Path | None, typer.Option("--report", help="Write a self-contained page, .html.", callback=_writes(".html", ".htm"))
+]
+Plot = Annotated[
+    Path | None,
+    typer.Option("--plot", help="Write a figure, PNG, SVG or PDF.", callback=_writes(".png", ".svg", ".pdf")),
+]
 Model = Annotated[str, typer.Argument(help="A preset's name, the path of a preset folder, or a .keras file.")]
 StrategyName = Annotated[
     str | None,
