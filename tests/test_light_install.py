@@ -108,6 +108,7 @@ COMMANDS = {
     "evaluate": (PRESET,),
     "export": (PRESET, "--out", "net.onnx"),
     "merge-audits": ("part.npz",),
+    "publish": (PRESET,),
     "suggest": ("--data", "optical_digits"),
     "train": (ROOT / "models" / PRESET / "recipe.yaml", "--out", "run"),
 }
@@ -146,7 +147,9 @@ def test_every_public_name_is_there_or_names_its_extra(base):
     assert set(done.stdout.split()) >= {"OnnxModel", "Recipe", "inspect_onnx", "list_presets", "verify_onnx"}
 
 
-@pytest.mark.parametrize("room", ["geometry", "layers", "networks", "flow", "analysis", "figures", "deploy"])
+@pytest.mark.parametrize(
+    "room", ["geometry", "layers", "networks", "flow", "analysis", "figures", "deploy", "publishing"]
+)
 def test_a_room_names_its_extra(base, room):
     done = call(base, "-c", f"import leaky_zoo.{room}")
     assert "MissingExtraError" in done.stderr and "pip install 'leaky-zoo[tensorflow]'" in done.stderr

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from leaky_zoo.cli.console import AsJson, DataDir, bar, err, fail, out, print_json, table, track
+from leaky_zoo.cli.console import AsJson, DataDir, err, fail, out, print_json, table
 from leaky_zoo.cli.startup import start_tensorflow
+from leaky_zoo.processes.progress import bar, track
 
 if TYPE_CHECKING:
     from leaky_zoo.publishing import Publication, Published
