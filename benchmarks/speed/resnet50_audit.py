@@ -7,6 +7,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+from rich.progress import track
 
 from benchmarks.common import options, seconds_of, write_table
 from leaky_zoo.analysis import analyze
