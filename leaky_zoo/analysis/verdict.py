@@ -39,7 +39,7 @@ def judge(
     """The verdict of an audit.
 
     Args:
-        layers: its rows.
+        layers: its layers.
         spectrum_before: singular values of `A_0`.
         effective_depth: `L~`.
         is_training_split: whether the audit is of the data the net was trained on; None where that is not known.

@@ -72,9 +72,9 @@ def draw_weight_directions(axes: Axes, audit: Audit, theme: Theme) -> None:
     starts, spectra = starts_of(audit), [layer.weight_singular_values or [] for layer in audit.layers]
     shown = min(16, min(map(len, spectra)))
     scale = max(audit.model["effective_depth"], 1.0)
-    for place in range(shown):
-        values = [max(spectrum[place] / scale, 1e-12) for spectrum in spectra]
-        axes.plot(starts, values, "-", marker=".", lw=0.8, color=theme.ink, alpha=1 - 0.75 * place / shown)
+    for index in range(shown):
+        values = [max(spectrum[index] / scale, 1e-12) for spectrum in spectra]
+        axes.plot(starts, values, "-", marker=".", lw=0.8, color=theme.ink, alpha=1 - 0.75 * index / shown)
     top, low = (max(s[0] for s in spectra) / scale, min(s[shown - 1] for s in spectra) / scale)
     axes.set_yscale("log")
     if top > 0:
@@ -147,11 +147,11 @@ def draw_step_size_trace(axes: Axes, audit: Audit, theme: Theme) -> None:
     """How training moved the step sizes, a line for each layer; crosses where an update was refused."""
     trace = audit.model["step_size_trace"]
     steps, sizes = [entry["step"] for entry in trace], np.array([entry["step_sizes"] for entry in trace])
-    for row, colour in enumerate(theme.sequence(sizes.shape[1])):
-        axes.plot(steps, sizes[:, row], "-", color=colour, lw=1)
-    refused = [place for place, entry in enumerate(trace) if not entry["accepted"]]
-    for place in refused:
-        axes.plot([steps[place]] * sizes.shape[1], sizes[place], "x", color=theme.warm, ms=4)
+    for index, colour in enumerate(theme.sequence(sizes.shape[1])):
+        axes.plot(steps, sizes[:, index], "-", color=colour, lw=1)
+    refused = [update for update, entry in enumerate(trace) if not entry["accepted"]]
+    for update in refused:
+        axes.plot([steps[update]] * sizes.shape[1], sizes[update], "x", color=theme.warm, ms=4)
     title = "Step sizes in training (dark: first layers)" + (f", updates refused: {len(refused)}" if refused else "")
     theme.label(axes, xlabel="training step", ylabel="step size rho", title=title)
 
@@ -231,10 +231,10 @@ def _along_the_path(axes: Axes, audit: Audit, theme: Theme, ylabel: str, title: 
         theme.legend(axes)
 
 
-def _shade(axes: Axes, audit: Audit, places: Sequence[int], theme: Theme) -> None:
+def _shade(axes: Axes, audit: Audit, numbers: Sequence[int], theme: Theme) -> None:
     label = "bottleneck"
     for layer, start in zip(audit.layers, starts_of(audit), strict=True):
-        if layer.layer in places:
+        if layer.layer in numbers:
             half = (layer.step_size or 0.0) / 2
             axes.axvspan(start - half, start + half, color=theme.green, alpha=0.15, lw=0, label=label)
             label = "_shown already"

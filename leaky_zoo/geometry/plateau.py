@@ -61,17 +61,17 @@ def find_plateau(gammas_0: Sequence[float], costs: Sequence[float], flat: float 
         return None
     # The decade around entry i runs from i - 2 to i + 2.
     changes = np.log(values[:-4] / values[4:])
-    place = int(np.argmin(np.abs(changes))) + 2
-    change = float(abs(changes[place - 2]))
+    index = int(np.argmin(np.abs(changes))) + 2
+    change = float(abs(changes[index - 2]))
     if change > flat:
         return None
     return Plateau(
-        gamma_0=float(gammas_0[place]),
-        cost_of_identity=float(values[place]),
+        gamma_0=float(gammas_0[index]),
+        cost_of_identity=float(values[index]),
         change=change,
-        rank=rounded_up(values[place]),
-        low=rounded_up(values[min(place + 4, len(values) - 1)]),
-        high=rounded_up(values[max(place - 4, 0)]),
+        rank=rounded_up(values[index]),
+        low=rounded_up(values[min(index + 4, len(values) - 1)]),
+        high=rounded_up(values[max(index - 4, 0)]),
     )
 
 

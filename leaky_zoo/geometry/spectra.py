@@ -34,8 +34,8 @@ def largest_gap(spectrum: np.ndarray) -> tuple[int | None, float | None]:
     if len(upper) < 2 or upper[0] == 0:
         return None, None
     ratios = upper[:-1] / np.maximum(upper[1:], 1e-12 * upper[0])
-    place = int(np.argmax(ratios))
-    return place + 1 if ratios[place] >= LEAST_GAP else None, float(ratios[place])
+    index = int(np.argmax(ratios))
+    return index + 1 if ratios[index] >= LEAST_GAP else None, float(ratios[index])
 
 
 def stable_rank(values: np.ndarray) -> float | None:

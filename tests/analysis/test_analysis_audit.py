@@ -174,6 +174,19 @@ def test_an_audit_of_the_first_schema_still_loads():
     assert plot_audit(old).axes
 
 
+def test_an_audit_of_schema_2_0_loads_with_none_for_what_it_lacks(samples):
+    audit = analyze(small_net(), *samples)
+    old, new = {**audit.to_dict(), "schema_version": "2.0"}, ("path", "negative_share", "relu_effect")
+    old["layers"] = [{key: value for key, value in layer.items() if key not in new} for layer in old["layers"]]
+    del old["paths"], old["bottleneck_rank"]["weight_directions"], old["summary"]["linear_stretch"]
+    loaded = Audit.from_dict(old)
+    assert loaded.schema_version == SCHEMA_VERSION and loaded.layers[0].negative_share is None
+    assert loaded.layers[0].hamiltonian == audit.layers[0].hamiltonian
+    assert [path.name for path in loaded.per_path()] == ["path"]
+    assert 0 <= audit.layers[0].negative_share <= 1 and audit.layers[0].path == "path"
+    assert plot_audit(loaded).axes
+
+
 def test_differences_name_what_changed(samples):
     x, y = samples
     network = small_net()

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from leaky_zoo.analysis import LayerAudit, analyze
-from leaky_zoo.analysis.verdict import judge
+from leaky_zoo.analysis.verdict import is_critical, judge, warn
 from leaky_zoo.networks import LeakyMLP
 from leaky_zoo.zoo import from_preset
 
@@ -124,6 +124,15 @@ def test_no_number_where_none_may_be_said(layers, training, depth, words):
     rank = judge(layers, SPECTRUM, depth, training)
     assert (rank.low, rank.high, rank.estimate, rank.layers) == (None, None, None, [])
     assert words in rank.verdict
+
+
+@pytest.mark.parametrize(("residual", "critical"), [(0.05, True), (0.1, True), (0.2, False), (0.5, False)])
+def test_verdict_warnings_and_figures_agree_on_what_is_critical(residual, critical):
+    layers = [row(1, 4), row(2, 4, residual=residual)]
+    assert is_critical(layers[1]) is critical
+    assert judge(layers, SPECTRUM, 7.0, True).layers == ([1, 2] if critical else [1])
+    said = warn(layers, {"is_training_split": True}, True, [None])
+    assert any("Not at a critical point in layer 2 (" in warning for warning in said) is not critical
 
 
 def test_layers_that_disagree_are_named():
