@@ -62,7 +62,7 @@ __all__ = [
 
 if "keras" in sys.modules:  # Keras is there already: let it know our classes
     with contextlib.suppress(MissingExtraError):  # Keras alone is enough for none of them
-        import_module("leaky_zoo.networks")
+        import_module("leaky_zoo.networks.families").all_families()
 elif "tensorflow" not in sys.modules:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 

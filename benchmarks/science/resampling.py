@@ -72,7 +72,7 @@ def main(data_dir: str | None) -> None:
                 values["fine_tuned"] = measure(fitted, test)
                 rows.append({
                     "preset": preset, "layers": len(net.blocks), "schedule": schedule or f"own ({own})",
-                    "new_layers": depth, "metric": "accuracy %" if net.task == "classification" else "test loss",
+                    "new_layers": depth, "metric": "accuracy %" if net.task.labels else "test loss",
                 } | {name: f"{value:.4g}" for name, value in values.items()})  # fmt: skip
                 print(*rows[-1].values(), flush=True)
     write_table(TABLE, rows, fitted_on_at_most=FITTED_ON, seeds=[0])

@@ -74,7 +74,7 @@ def analyze(
             f"Received: layers={list(layers)}"
         )
     sums = collect_shard(model, x, y, settings=chosen, track=track)
-    return audit_network(describe_network(model), sums, chosen, data, y is not None or model.task == "autoencoding")
+    return audit_network(describe_network(model), sums, chosen, data, y is not None or model.task.from_inputs)
 
 
 def _channels_only(

@@ -13,7 +13,7 @@ from leaky_zoo.analysis.records import BottleneckRank, LayerAudit, PathAudit
 from leaky_zoo.errors import InvalidInputError, naming_extras
 from leaky_zoo.io.files import write_json
 from leaky_zoo.io.reading import read_json, shown
-from leaky_zoo.layers.step_sizes import is_trace
+from leaky_zoo.networks.config import is_trace
 
 if TYPE_CHECKING:
     import pandas

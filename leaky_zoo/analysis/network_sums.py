@@ -37,28 +37,25 @@ def collect_shard(
     Raises:
         InvalidInputError: samples or targets that the network does not take, no sample, or values not finite.
     """
-    chosen, about = settings or AnalysisSettings(), network.settings
-    if tuple(x.shape[1:]) != tuple(about["input_shape"]):
-        raise InvalidInputError(
-            f"The network takes samples of shape {tuple(about['input_shape'])}. Received: x.shape={x.shape}"
-        )
-    if y is not None and len(y) != len(x) and network.task != "autoencoding":
+    chosen, config = settings or AnalysisSettings(), network.config
+    if tuple(x.shape[1:]) != config.input_shape:
+        raise InvalidInputError(f"The network takes samples of shape {config.input_shape}. Received: x.shape={x.shape}")
+    if y is not None and len(y) != len(x) and not network.task.from_inputs:
         raise InvalidInputError(f"`x` and `y` must have equally many samples. Received: {len(x)} and {len(y)}")
     first, last = (len(x) * place // shard[1] for place in (shard[0] - 1, shard[0]))
     part = x[first:last]
-    targets = part.astype(np.float32) if network.task == "autoencoding" else None if y is None else y[first:last]
+    targets = network.task.targets(part, None if y is None else y[first:last])
     if targets is not None:
         targets = np.asarray(targets)
         network.check_targets(targets)
-    labelled = targets is not None and network.task == "classification"
     return collect(
         network,
         part,
         targets,
         chosen.batch_size or BATCH,
         track,
-        with_momenta=chosen.with_momenta and targets is not None and about["weight_decay"] > 0,
-        classes=about["output_size"] if labelled else 0,
+        with_momenta=chosen.with_momenta and targets is not None and config.weight_decay > 0,
+        classes=config.classes if targets is not None else 0,
         subsample=Subsample.of(len(x), chosen.subsample),
         first=first,
         products=chosen.products,

@@ -153,7 +153,7 @@ def analyze_part(
         replace(chosen, batch_size=None),
         data=dict(data or {}),
         samples=len(x),
-        has_targets=y is not None or network.task == "autoencoding",
+        has_targets=y is not None or network.task.from_inputs,
         shard=(number, count),
     )
 

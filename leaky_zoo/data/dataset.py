@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from leaky_zoo.errors import InvalidInputError
+from leaky_zoo.networks.tasks import TASKS
 
 _SLICE = re.compile(r"^(?P<name>\w+)(\[(?P<start>\d+%?)?:(?P<stop>\d+%?)?\])?$")
 
@@ -44,11 +45,9 @@ class Dataset:
     @property
     def output_size(self) -> int:
         """Number of classes or of regression outputs."""
-        if self.task == "classification":
-            if self.class_names:
-                return len(self.class_names)
-            return 1 + max(int(y.max()) for _, y in self.splits.values())
-        return int(np.prod(next(iter(self.splits.values()))[1].shape[1:], dtype=int))
+        if self.class_names:
+            return len(self.class_names)
+        return max(TASKS[self.task].size_of(y) for _, y in self.splits.values())
 
     def select(self, split: str) -> tuple[np.ndarray, np.ndarray]:
         """Samples of a split, or of a slice of it in TFDS's notation.
@@ -81,7 +80,7 @@ class Dataset:
         axis = tuple(range(x.ndim - 1)) if self.normalize_features else None
         # A constant feature has variance zero: leave its scale alone.
         result = dict(zip(("input_mean", "input_variance"), _moments(x, axis), strict=True))
-        if self.task == "regression":
+        if TASKS[self.task].standardizes:
             targets = y.reshape(len(y), -1).astype(np.float64)
             result |= dict(zip(("output_mean", "output_variance"), _moments(targets, 0), strict=True))
         return result

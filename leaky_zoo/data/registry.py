@@ -19,6 +19,7 @@ from leaky_zoo.data.dataset import Dataset
 from leaky_zoo.data.user_file import load_npz
 from leaky_zoo.errors import InvalidInputError, LeakyZooError, MissingExtraError, naming_extras
 from leaky_zoo.io.reading import shown
+from leaky_zoo.networks.tasks import TASKS
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ def _read(
             x, y = (np.asarray(everything[key]) for key in record.keys)
             splits[split] = (x, y)
         feature = builder.info.features[record.keys[1]]
-        return splits, tuple(feature.names) if record.task == "classification" else None
+        return splits, tuple(feature.names) if TASKS[record.task].labels else None
 
 
 def _prepared(tfds: Any, identifier: str, ours: bool, data_dir: str | os.PathLike[str] | None) -> Any:

@@ -9,6 +9,7 @@ from leaky_zoo.data.dataset import Dataset
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.io.archives import read_npz
 from leaky_zoo.io.reading import existing_file
+from leaky_zoo.networks.tasks import task_of_targets
 
 LARGEST = 1e18  # squares of larger numbers leave float32
 MAX_CLASSES = 100_000
@@ -50,11 +51,9 @@ def load_npz(path: str | os.PathLike[str]) -> Dataset:
         order = np.random.default_rng(0).permutation(len(x))
         test, train = np.sort(order[: len(x) // 5]), np.sort(order[len(x) // 5 :])
         splits = {"train": (x[train], y[train]), "test": (x[test], y[test])}
-    y = splits["train"][1]
-    task = "classification" if y.ndim == 1 and np.issubdtype(y.dtype, np.integer) else "regression"
-    if task == "regression":
-        splits = {name: (x, y.reshape(len(y), -1).astype(np.float32)) for name, (x, y) in splits.items()}
-    return Dataset(str(path), None, task, splits, None, splits["train"][0].ndim == 2)
+    task = task_of_targets(splits["train"][1])
+    splits = {name: (x, task.prepared(y)) for name, (x, y) in splits.items()}
+    return Dataset(str(path), None, task.name, splits, None, splits["train"][0].ndim == 2)
 
 
 def _checked(path: Path, x_name: str, x: np.ndarray, y_name: str, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

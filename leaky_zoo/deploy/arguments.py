@@ -9,9 +9,8 @@ import keras
 import numpy as np
 
 from leaky_zoo.deploy.build import can_build
-from leaky_zoo.deploy.graph import OUTPUT_NAMES
 from leaky_zoo.errors import InvalidInputError
-from leaky_zoo.networks import LeakyNetwork
+from leaky_zoo.networks import TASKS, LeakyNetwork
 from leaky_zoo.runtime.metadata import to_json
 from leaky_zoo.runtime.model import as_float32
 
@@ -45,7 +44,8 @@ def checked_model(model: Any, representations: bool) -> keras.Model:
         )
     if representations and not can_build(model):
         raise InvalidInputError(
-            f"`representations` needs a LeakyMLP or LeakyConvNet, no subclass. Received: model={type(model).__name__}"
+            f"`representations` needs a family with a builder, and no subclass of it. "
+            f"Received: model={type(model).__name__}"
         )
     return model
 
@@ -63,9 +63,9 @@ def checked_metadata(metadata: Any) -> dict[str, Any]:
         raise InvalidInputError(f"`metadata` must be a dict, or None. Received: metadata={metadata!r}")
     metadata = dict(metadata or {})
     to_json(metadata, "metadata")
-    if metadata.get("task") not in (None, *OUTPUT_NAMES):
+    if metadata.get("task") not in (None, *TASKS):
         raise InvalidInputError(
-            f"The metadata's task must be one of {', '.join(OUTPUT_NAMES)}. Received: task={metadata['task']!r}"
+            f"The metadata's task must be one of {', '.join(TASKS)}. Received: task={metadata['task']!r}"
         )
     if not isinstance(metadata.get("sha256") or {}, Mapping):
         raise InvalidInputError(f"The metadata's sha256 must be a dict. Received: sha256={metadata['sha256']!r}")
@@ -74,7 +74,7 @@ def checked_metadata(metadata: Any) -> dict[str, Any]:
 
 def check_class_names(model: keras.Model, metadata: Mapping[str, Any]) -> None:
     """Refuse names that are not one for each class."""
-    own = model.settings["class_names"] if isinstance(model, LeakyNetwork) else None
+    own = model.config.class_names if isinstance(model, LeakyNetwork) else None
     names = own or metadata.get("class_names")
     if names is None:
         return

@@ -5,27 +5,19 @@ from typing import Any
 
 import keras
 
-from leaky_zoo.deploy.graph import BATCH, INPUT_NAME, OUTPUT_NAMES
-from leaky_zoo.networks import LeakyNetwork
+from leaky_zoo.deploy.graph import BATCH, INPUT_NAME
+from leaky_zoo.networks import TASKS, LeakyNetwork, Task
 from leaky_zoo.runtime.metadata import SCHEMA_VERSION
 
 # What has a key of its own is not repeated under `leaky_zoo.preset`.
 _OWN_KEYS = ("citation", "class_names", "metrics", "weights_sha256")
-_OUTPUT_WORDS = {
-    "classification": "logits, one for each class",
-    "regression": "predictions in the units of the targets",
-    "autoencoding": "reconstruction in the units of the inputs",
-}
+
+UNKNOWN = Task()  # what is said of a foreign model whose task nobody has told
 
 
-def task_of(model: keras.Model, metadata: Mapping[str, Any]) -> str | None:
+def task_of(model: keras.Model, metadata: Mapping[str, Any]) -> Task:
     """Give the task: the network's own, or what the metadata says of a foreign model."""
-    return model.task if isinstance(model, LeakyNetwork) else metadata.get("task")
-
-
-def output_name_of(task: str | None) -> str:
-    """Name the output in the graph."""
-    return OUTPUT_NAMES.get(task or "", "outputs")
+    return model.task if isinstance(model, LeakyNetwork) else TASKS.get(metadata.get("task") or "", UNKNOWN)
 
 
 def describe_model(
@@ -48,10 +40,10 @@ def describe_model(
         },
         "metrics": metadata.get("metrics"),
         "output": {
-            "name": output_name_of(task),
+            "name": task.output_name,
             "shape": [BATCH, *model.outputs[0].shape[1:]],
             "dtype": "float32",
-            "words": _OUTPUT_WORDS.get(task or "", "whatever the Keras model gives"),
+            "words": task.output_words,
         },
         "preprocessing": {"words": "whatever the Keras model does itself, inside the graph"},
         "preset": {
@@ -60,7 +52,7 @@ def describe_model(
             **{key: value for key, value in metadata.items() if key not in _OWN_KEYS},
         },
         "schema_version": SCHEMA_VERSION,
-        "task": task,
+        "task": task.name or None,
         "weights_sha256": weights_sha256,
     }
     if isinstance(model, LeakyNetwork):
@@ -69,14 +61,14 @@ def describe_model(
 
 
 def _describe_network(network: LeakyNetwork, described: Mapping[str, Any]) -> dict[str, Any]:
-    settings = network.settings
+    config = network.config
     return {
-        "class_names": settings["class_names"] or described["class_names"],
-        "dataset": settings["dataset"] or described["dataset"],
+        "class_names": config.class_names or described["class_names"],
+        "dataset": config.dataset or described["dataset"],
         "effective_depth": network.effective_depth,
         "preprocessing": {
-            "mean": settings["input_mean"],
-            "variance": settings["input_variance"],
+            "mean": config.input_mean,
+            "variance": config.input_variance,
             "words": (
                 f"inside the graph: (x - mean) / max(sqrt(variance), {keras.config.epsilon():g}), along the last axis; "
                 "give raw values"
@@ -86,16 +78,16 @@ def _describe_network(network: LeakyNetwork, described: Mapping[str, Any]) -> di
     }
 
 
-def sentence(model: keras.Model, route: str, task: str | None) -> str:
+def sentence(model: keras.Model, route: str, task: Task) -> str:
     """One readable sentence on the model and its graph."""
     shapes = ((BATCH, *value[0].shape[1:]) for value in (model.inputs, model.outputs))
     source, target = (f"({', '.join(map(str, shape))})" for shape in shapes)
     what = type(model).__name__
     if isinstance(model, LeakyNetwork):
-        settings = model.settings
-        what += f" of {settings['depth']} blocks, width {settings['width']}, effective depth {model.effective_depth:g}"
+        config = model.config
+        what += f" of {config.depth} blocks, width {config.width}, effective depth {model.effective_depth:g}"
     how = "built directly from the weights" if route == "direct" else "converted by tf2onnx"
     return (
-        f"{what}: from raw float32 {INPUT_NAME} {source}, preprocessing included, to {output_name_of(task)} {target}; "
+        f"{what}: from raw float32 {INPUT_NAME} {source}, preprocessing included, to {task.output_name} {target}; "
         f"{how}."
     )

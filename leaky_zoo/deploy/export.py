@@ -22,11 +22,11 @@ from leaky_zoo.deploy.arguments import (
 )
 from leaky_zoo.deploy.build import build_onnx, can_build
 from leaky_zoo.deploy.compare import Comparison, as_recorded, compare, load_checked
-from leaky_zoo.deploy.describe import describe_model, output_name_of, sentence, task_of
+from leaky_zoo.deploy.describe import describe_model, sentence, task_of
 from leaky_zoo.errors import CheckFailedError, InvalidInputError
 from leaky_zoo.flow import weights_sha256
 from leaky_zoo.io.files import replacing
-from leaky_zoo.networks import LeakyNetwork
+from leaky_zoo.networks import LeakyNetwork, Task
 from leaky_zoo.runtime.metadata import pack_golden, write_properties
 from leaky_zoo.runtime.model import as_float32
 from leaky_zoo.runtime.session import CHECK_BATCHES
@@ -82,11 +82,11 @@ def export_onnx(
 ) -> ExportReport:
     """Write a model as one ONNX file, after comparing the two on real inputs at batch sizes 1, 2 and 257.
 
-    A LeakyMLP or LeakyConvNet is built directly from its weights, with the same bytes each time; any other functional
-    model goes through tf2onnx. Float32 inside, whatever the dtype: a net that computes in bfloat16 or float16 is
-    compared with its float32 twin, and its golden pairs to 16 roundings of its own precision. Up to four golden pairs
-    are kept in the file (the first given, else the first inputs of the comparison), so that it can check itself
-    anywhere: give none that must stay private. This project.
+    A network whose family has a builder is built directly from its weights, with the same bytes each time; any other
+    functional model goes through tf2onnx. Float32 inside, whatever the dtype: a net that computes in bfloat16 or
+    float16 is compared with its float32 twin, and its golden pairs to 16 roundings of its own precision. Up to four
+    golden pairs are kept in the file (the first given, else the first inputs of the comparison), so that it can check
+    itself anywhere: give none that must stay private. This project.
 
     Args:
         model: a functional Keras model of one input and one output, shapes of samples fully known.
@@ -166,7 +166,7 @@ def _check_inputs(model: keras.Model, given: Any) -> tuple[np.ndarray, str]:
     noise = np.random.default_rng(0).standard_normal((max(CHECK_BATCHES), *shape))
     if not isinstance(model, LeakyNetwork):
         return noise.astype(np.float32), "random: standard normal"
-    mean, variance = (np.asarray(model.settings[key]) for key in ("input_mean", "input_variance"))
+    mean, variance = map(np.asarray, (model.config.input_mean, model.config.input_variance))
     return (mean + np.sqrt(variance) * noise).astype(
         np.float32
     ), "random: normal with the net's input mean and variance"
@@ -183,13 +183,13 @@ def _reference(model: keras.Model) -> tuple[keras.Model, str]:
     return model, f"the Keras model in {policy.compute_dtype}"
 
 
-def _build(model: keras.Model, route: str, task: str | None, representations: bool) -> onnx.ModelProto:
+def _build(model: keras.Model, route: str, task: Task, representations: bool) -> onnx.ModelProto:
     if route == "direct":
         return build_onnx(model, representations=representations)
     # TensorFlow and the converter are imported for foreign models only.
     from leaky_zoo.deploy.convert import convert_with_tf2onnx
 
-    return convert_with_tf2onnx(model, output_name_of(task))
+    return convert_with_tf2onnx(model, task.output_name)
 
 
 def _measure(
@@ -199,14 +199,14 @@ def _measure(
     inputs: np.ndarray,
     golden: tuple[np.ndarray, np.ndarray] | None,
     tolerance: float,
-    task: str | None,
+    task: Task,
 ) -> Comparison:
     return compare(
         load_checked(graph),
         reference,
         inputs,
         tolerance=tolerance,
-        classifier=task == "classification",
+        classifier=task.labels,
         golden=golden,
         golden_tolerance=max(tolerance, _low_precision_error(model)),
     )

@@ -14,7 +14,6 @@ OPSET = 17
 IR_VERSION = 8
 BATCH = "batch"
 INPUT_NAME = "inputs"
-OUTPUT_NAMES = {"classification": "logits", "regression": "predictions", "autoencoding": "reconstruction"}
 
 
 class GraphBuilder:

@@ -69,32 +69,31 @@ def describe_network(network: LeakyNetwork) -> NetworkDescription:
     >>> describe_network(LeakyMLP((4,), 2, width=6, depth=5)).paths[0].weights[0].shape
     (6, 7)
     """
-    settings = network.settings
+    config = network.config
     return NetworkDescription(
         about={
             "name": network.name,
             "class": type(network).__name__,
-            **{key: settings[key] for key in ("effective_depth", "depth", "width", "task")},
-            "schedule": settings["schedule"]["name"],
+            **{key: getattr(config, key) for key in ("effective_depth", "depth", "width", "task")},
+            "schedule": config.schedule["name"],
             "weights_sha256": weights_sha256(network),
             **({"step_size_trace": network.step_size_trace} if network.step_size_trace else {}),
         },
         paths=[_describe_path(path) for path in network.paths],
-        weight_decay=settings["weight_decay"],
-        io_weight_decay=settings["io_weight_decay"],
+        weight_decay=config.weight_decay,
+        io_weight_decay=config.io_weight_decay,
         dtype=str(network.dtype_policy.variable_dtype),
-        dataset=settings["dataset"],
-        classes=settings["output_size"] if network.task == "classification" else 0,
+        dataset=config.dataset,
+        classes=config.classes,
     )
 
 
 def _describe_path(path: LeakyPath) -> PathDescription:
-    side = getattr(path.blocks[0], "kernel_size", None)
     return PathDescription(
         name=path.name,
         blocks=[block.name for block in path.blocks],
         kind=type(path.blocks[0]).__name__,
-        features=f"patches {side}x{side}" if side else "units",
+        features=path.blocks[0].feature_words,
         weights=[block.weight_matrix for block in path.blocks],
         step_sizes=path.step_sizes,
         effective_depth=path.effective_depth,

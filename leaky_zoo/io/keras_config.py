@@ -1,9 +1,8 @@
 """Configurations of networks from strangers: which classes they may name, and how large a network they may ask for."""
 
 import re
+from collections.abc import Callable, Mapping
 from typing import Any
-
-import keras
 
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.io.reading import shown, shown_text
@@ -51,6 +50,8 @@ SCOPE = re.compile(r"^[A-Za-z0-9_.][A-Za-z0-9_.\\/>-]*$")  # what TensorFlow tak
 # Each of these is also the length of an axis of some weight.
 LENGTHS = ("width", "depth", "output_size", "units", "filters", "kernel_size", "stem_size")
 MAX_INPUTS = 2**31
+# By class name: how many weights such a network has at least, from its unchecked configuration. Families register here.
+LEAST_WEIGHTS: dict[str, Callable[[Mapping[str, Any]], int]] = {}
 
 
 def check_config(config: Any, source: str, weights_bytes: int) -> None:
@@ -77,47 +78,49 @@ def _check(value: Any, source: str, place: str, most: int) -> None:
         if "class_name" in value:
             _check_class(value, where)
         for key, item in value.items():
-            if key in LENGTHS and _largest(item) > most:
+            if key in LENGTHS and largest(item) > most:
                 raise InvalidInputError(f"{where}: {key} is more than the weights hold. Received: {shown(item)}")
-            if key in ("batch_shape", "input_shape", "shape") and _product(item) > MAX_INPUTS:
+            if key in ("batch_shape", "input_shape", "shape") and product(item) > MAX_INPUTS:
                 raise InvalidInputError(
                     f"{where}: {key} must be at most {MAX_INPUTS:,} numbers. Received: {shown(item)}"
                 )
             _check(item, source, f"{place}.{key}" if place else str(key), most)
-        if {"width", "depth", "input_shape"} <= value.keys():
+        if "class_name" in value:
             _check_size(value, where, most)
     elif isinstance(value, list):
         for row, item in enumerate(value):
             _check(item, source, f"{place}[{row}]", most)
 
 
-def _check_size(settings: dict[str, Any], where: str, most: int) -> None:
+def _check_size(value: dict[str, Any], where: str, most: int) -> None:
     """The weights that a network of ours would have, at a byte each, against the bytes that there are."""
-    width, depth = _largest(settings["width"]), _largest(settings["depth"])
-    kernel, stem = _largest(settings.get("kernel_size", 1)), _largest(settings.get("stem_size", 1))
-    inputs = 1 if "stem_size" in settings else _product(settings["input_shape"])
-    if width * (depth * width * kernel**2 + inputs * stem**2) > most:
+    least, config = LEAST_WEIGHTS.get(str(value["class_name"])), value.get("config")
+    if least is not None and isinstance(config, dict) and least(config) > most:
+        named = ", ".join(f"{key}={shown(config.get(key))}" for key in ("input_shape", "width", "depth"))
         raise InvalidInputError(
-            f"{where}: a network of this input_shape, width and depth has more weights than the file holds. Received: "
-            f"input_shape={shown(settings['input_shape'])}, width={shown(settings['width'])}, "
-            f"depth={shown(settings['depth'])}"
+            f"{where}: a network of this input_shape, width and depth has more weights than the file holds. "
+            f"Received: {named}"
         )
 
 
-def _largest(value: Any) -> int:
+def largest(value: Any) -> int:
+    """The largest size among plain data that may be anything: a number, or nested lists of them; 0 for all else."""
     if isinstance(value, list):
-        return max((_largest(item) for item in value), default=0)
+        return max((largest(item) for item in value), default=0)
     return int(abs(value)) if isinstance(value, int | float) else 0
 
 
-def _product(value: Any) -> int:
-    product = 1
+def product(value: Any) -> int:
+    """The product of the sizes in plain data that may be anything; zeros and what is no number count as one."""
+    found = 1
     for item in value if isinstance(value, list) else [value]:
-        product *= int(abs(item)) if isinstance(item, int | float) and item else 1
-    return product
+        found *= int(abs(item)) if isinstance(item, int | float) and item else 1
+    return found
 
 
 def _check_class(value: dict[str, Any], where: str) -> None:
+    import keras  # here: configurations are described without it
+
     name, module, registered = (value.get(key) for key in ("class_name", "module", "registered_name"))
     for field, item in (("class_name", name), ("module", module), ("registered_name", registered)):
         if item is not None and not isinstance(item, str):

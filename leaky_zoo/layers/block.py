@@ -118,6 +118,11 @@ class LeakyBlock(keras.layers.Layer):
             held = held[:, :-1]
         self.kernel.assign(held.T.reshape(self.kernel.shape))
 
+    @property
+    def feature_words(self) -> str:
+        """What a row of `s(A)` stands for, in an audit."""
+        return "units"
+
     def columns(self, representation: np.ndarray, dtype: Any = np.float64) -> np.ndarray:
         """The paper's columns of `A` as rows: `(n, w)` for a dense block, `(n h w, channels)` for a convolution."""
         raise NotImplementedError(f"{type(self).__name__} must define columns.")

@@ -64,6 +64,10 @@ class LeakyConv2D(LeakyBlock):
         shape = (1, 1, 1, -1) if self.data_format == "channels_last" else (1, -1, 1, 1)
         return outputs + ops.reshape(ops.cast(self.bias, self.compute_dtype), shape)
 
+    @property
+    def feature_words(self) -> str:
+        return f"patches {self.kernel_size}x{self.kernel_size}"
+
     def columns(self, representation: np.ndarray, dtype: Any = np.float64) -> np.ndarray:
         images = self._channels_last(representation, dtype)
         return images.reshape(-1, images.shape[-1])

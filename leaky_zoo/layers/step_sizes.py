@@ -105,21 +105,3 @@ class StepSizes(keras.layers.Layer):
             schedule={"name": self.schedule.name, **self.schedule.get_config()},
         )
         return config
-
-
-def is_trace(value: Any, depth: int) -> bool:
-    """Whether plain data are a trace of step sizes: updates with `step`, `step_sizes` of every layer, `accepted`.
-
-    Example:
-    >>> is_trace([{"step": 200, "step_sizes": [0.5, 0.5], "output_change": None, "accepted": True}], depth=2)
-    True
-    """
-    return isinstance(value, list) and all(
-        isinstance(entry, dict)
-        and isinstance(entry.get("step"), int)
-        and isinstance(entry.get("accepted"), bool)
-        and isinstance(sizes := entry.get("step_sizes"), list)
-        and len(sizes) == depth
-        and all(isinstance(size, int | float) for size in sizes)
-        for entry in value
-    )

@@ -11,12 +11,10 @@ from leaky_zoo.networks.network import LeakyNetwork
 
 
 def watched_metrics(network: LeakyNetwork) -> list[keras.metrics.Metric]:
-    """`data_loss` (the objective without its penalty) and, for a classifier, `accuracy`."""
+    """`data_loss` (the objective without its penalty) and the task's own, as a classifier's `accuracy`."""
     loss = network.loss_function()
     metrics: list[keras.metrics.Metric] = [keras.metrics.MeanMetricWrapper(DataLoss(loss), name="data_loss")]
-    if network.task == "classification":
-        metrics.append(keras.metrics.SparseCategoricalAccuracy(name="accuracy"))
-    return metrics
+    return metrics + network.task.keras_metrics()
 
 
 @keras.saving.register_keras_serializable(package="leaky_zoo")
@@ -42,11 +40,6 @@ class DataLoss:
         return cls(**config)
 
 
-def targets_for(network: LeakyNetwork, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """What the network is asked to output: the inputs, for an autoencoder."""
-    return x.astype(np.float32) if network.task == "autoencoding" else y
-
-
 def evaluate_network(network: LeakyNetwork, x: np.ndarray, y: np.ndarray, batch_size: int = 1000) -> dict[str, float]:
     """Metrics on raw samples, averaged in float64 over all of them.
 
@@ -63,23 +56,20 @@ def evaluate_network(network: LeakyNetwork, x: np.ndarray, y: np.ndarray, batch_
     Raises:
         InvalidInputError: samples of another shape, or labels the network has no output for.
     """
-    expected = tuple(network.settings["input_shape"])
+    expected = network.config.input_shape
     if tuple(x.shape[1:]) != expected:
         raise InvalidInputError(f"The network takes samples of shape {expected}. Received: {tuple(x.shape[1:])}")
-    if network.task != "autoencoding":
+    if not network.task.from_inputs:
         network.check_targets(y)
-    y = targets_for(network, x, y)
+    y = network.task.targets(x, y)
     loss = network.loss_function()
-    total, correct = 0.0, 0
+    totals = {"loss": 0.0}
     for part in _batches(len(x), batch_size):
         outputs = network.predict_on_batch(x[part].astype(network.inputs[0].dtype))
-        total += float(loss(y[part], outputs)) * len(y[part])
-        if network.task == "classification":
-            correct += int((np.argmax(outputs, axis=-1) == y[part]).sum())
-    metrics = {"loss": total / len(x)}
-    if network.task == "classification":
-        metrics["accuracy"] = correct / len(x)
-    return metrics
+        totals["loss"] += float(loss(y[part], outputs)) * len(y[part])
+        for name, values in network.task.values(y[part], outputs).items():
+            totals[name] = totals.get(name, 0.0) + float(np.sum(keras.ops.convert_to_numpy(values), dtype=np.float64))
+    return {name: total / len(x) for name, total in totals.items()}
 
 
 def _batches(count: int, size: int) -> Iterator[slice]:

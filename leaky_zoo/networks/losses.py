@@ -1,4 +1,4 @@
-"""The data term `C` of the objective, chosen by the task."""
+"""The squared error in raw units: the data term `C` of the objective where targets are numbers."""
 
 from typing import Any
 
@@ -7,8 +7,6 @@ import numpy as np
 from keras import ops
 
 from leaky_zoo.errors import InvalidInputError
-
-TASKS = ("classification", "regression", "autoencoding")
 
 
 @keras.saving.register_keras_serializable(package="leaky_zoo")
@@ -42,12 +40,3 @@ class StandardizedMeanSquaredError(keras.losses.Loss):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "variance": self.variance}
-
-
-def loss_for(task: str, output_variance: Any = 1.0, dtype: str = "float32") -> keras.losses.Loss:
-    """The loss of a task, computed in `dtype`: cross-entropy on logits for `classification`, else standardised MSE."""
-    if task not in TASKS:
-        raise InvalidInputError(f"`task` is one of {', '.join(TASKS)}. Received: task={task!r}")
-    if task == "classification":
-        return keras.losses.SparseCategoricalCrossentropy(from_logits=True, dtype=dtype)
-    return StandardizedMeanSquaredError(output_variance, dtype=dtype)

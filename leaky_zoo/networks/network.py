@@ -1,189 +1,152 @@
-"""What every Leaky ResNet shares: preprocessing, a stem, a path of blocks with one step-size vector, a head."""
+"""What every Leaky ResNet shares: preprocessing, a stem, leaky paths with a step-size vector each, a head."""
 
-import math
+from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from leaky_zoo.errors import InvalidInputError
-from leaky_zoo.io.reading import shown
-from leaky_zoo.layers import LeakyBlock, StepSizes, get_schedule
-from leaky_zoo.layers.step_sizes import is_trace
-from leaky_zoo.networks.losses import TASKS, loss_for
-from leaky_zoo.networks.paths import LeakyPath
+from leaky_zoo.io.keras_config import LEAST_WEIGHTS
+from leaky_zoo.layers import LeakyBlock, Schedule, get_schedule
+from leaky_zoo.networks.config import NetworkConfig, check_names
+from leaky_zoo.networks.families import register_family
+from leaky_zoo.networks.paths import LeakyPath, PathPlan, make_path
+from leaky_zoo.networks.tasks import Task, get_task
+
+
+@dataclass(frozen=True)
+class LayerArguments:
+    """What a family's stem and head give the layers they make.
+
+    Attributes:
+        dtype: the network's dtype policy.
+        exact: dtype of preprocessing and outputs, the variable dtype: raw pixels in bfloat16 would have three digits.
+        penalty: `kernel_regularizer` and `bias_regularizer`, for `mu_io`.
+    """
+
+    dtype: Any
+    exact: str
+    penalty: dict[str, Any]
 
 
 class LeakyNetwork(keras.Model):
     """Base of `LeakyMLP` and `LeakyConvNet`: functional models from raw inputs to raw outputs.
 
-    A family gives three methods: `_stem`, `_block` and `_head`. The config carries the task, `mu`, `mu_io` and the
-    training data, so that a saved model can be audited.
+    A family is a subclass with a name, `family`, its fields, `config_class`, and three methods: `_stem`, `_block` and
+    `_head`; defining it makes it known to recipes and saved models. One with several paths gives `_plans` and
+    `_transition` too. The config carries the task, `mu`, `mu_io` and the training data, so that a saved model can be
+    audited.
 
     Args:
         input_shape: shape of one raw sample, without the batch.
         output_size: classes, or outputs of a regression. None for autoencoding. Default None.
-        task: `"classification"` (outputs logits), `"regression"` or `"autoencoding"` (outputs in raw units).
-            Default `"classification"`.
-        width: width of the path (channels, for a convolution), at least 1. Default 64.
-        depth: number of blocks `L`, at least 1. Default 15.
-        effective_depth: `L~ >= 0`. Default 3.0.
-        schedule: step-size schedule: a name, a dict or a `Schedule`. Default `"equidistant"`.
-        weight_decay: `mu >= 0`. Default 0.
-        io_weight_decay: `mu_io >= 0` on stem and head, biases included. Default None: equal to `mu`.
-        use_bias: whether the blocks have biases. Default True.
-        input_mean: subtracted from raw inputs; a number, or one for each feature of the last axis. Default 0.0.
-        input_variance: raw inputs are divided by its square root. Default 1.0.
-        output_mean: added to outputs (regression). Default 0.0.
-        output_variance: outputs are multiplied by its square root, the loss divided by it. Default 1.0.
-        class_names: names of the classes, in order. Default None.
-        dataset: what the net was trained on, as `{"name", "split"}`. Default None.
-        step_size_trace: see the attribute. Default None: nothing was recorded.
         dtype: Keras dtype policy: `"float32"`, `"mixed_bfloat16"`, `"float64"`, ... Default None: the global one.
         name: model name. Default None.
+        **fields: the others of `NetworkConfig` (and of the family's own config): `task`, `width`, `depth`,
+            `effective_depth`, `schedule`, `weight_decay`, ...
 
     Attributes:
-        step_size_trace: how its training moved the step sizes: one dict for each update, with `step`, `step_sizes`,
-            `output_change` and `accepted`, as `leaky_zoo.training.StepSizeUpdate` records it; it goes into every audit.
+        config: the fields, complete and checked; a `NetworkConfig`.
 
     Raises:
+        TypeError: an argument that does not exist; the message names the nearest one.
         InvalidInputError: an argument is out of its range; the message says what is accepted.
     """
+
+    family: str = ""
+    config_class: type[NetworkConfig] = NetworkConfig
+    config: NetworkConfig
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.__signature__ = cls.config_class.signature()  # type: ignore[attr-defined]
+        LEAST_WEIGHTS[cls.__name__] = cls.config_class.least_weights
+        if "family" in cls.__dict__:
+            register_family(cls)
+            keras.saving.register_keras_serializable(package=cls.__module__.partition(".")[0])(cls)
 
     def __init__(
         self,
         input_shape: Any,
         output_size: int | None = None,
         *,
-        task: str = "classification",
-        width: int = 64,
-        depth: int = 15,
-        effective_depth: float = 3.0,
-        schedule: Any = "equidistant",
-        weight_decay: float = 0.0,
-        io_weight_decay: float | None = None,
-        use_bias: bool = True,
-        input_mean: Any = 0.0,
-        input_variance: Any = 1.0,
-        output_mean: Any = 0.0,
-        output_variance: Any = 1.0,
-        class_names: list[str] | None = None,
-        dataset: dict[str, Any] | None = None,
-        step_size_trace: list[dict[str, Any]] | None = None,
         dtype: Any = None,
         name: str | None = None,
-        **family: Any,
+        **fields: Any,
     ) -> None:
-        input_shape = tuple(int(side) for side in input_shape)
-        if task not in TASKS:
-            raise InvalidInputError(f"`task` is one of {', '.join(TASKS)}. Received: task={task!r}")
-        if width < 1:
-            raise InvalidInputError(f"`width` must be at least 1. Received: width={width}")
-        if weight_decay < 0 or (io_weight_decay or 0) < 0:
-            raise InvalidInputError(
-                f"Weight decays must be >= 0. Received: weight_decay={weight_decay}, io_weight_decay={io_weight_decay}"
-            )
-        if task == "autoencoding":
-            if output_size not in (None, math.prod(input_shape)):
-                raise InvalidInputError(
-                    f"An autoencoder's output has the size of its input, {math.prod(input_shape)}; leave "
-                    f"`output_size` out. Received: output_size={output_size}"
-                )
-            output_size, output_mean, output_variance = None, input_mean, input_variance
-        elif output_size is None or output_size < 1:
-            raise InvalidInputError(f"{task} needs `output_size` >= 1. Received: output_size={output_size}")
-        if class_names is not None and (task != "classification" or len(class_names) != output_size):
-            raise InvalidInputError(
-                f"`class_names` are one for each of a classifier's {output_size} outputs. Received: "
-                f"class_names={class_names}, task={task!r}"
-            )
+        fields |= {"input_shape": input_shape, "output_size": output_size}
+        config = self.config_class.read(fields, type(self).__name__)
+        schedule = get_schedule(config.schedule)
+        whole = {"name": schedule.name, **schedule.get_config()}
+        self.config = config = config.model_copy(update={"schedule": whole})
         policy = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
-        schedule = get_schedule(schedule)
-        starts = schedule.start(depth, effective_depth)
-        decay = weight_decay if io_weight_decay is None else io_weight_decay
-        self._settings = {
-            "input_shape": list(input_shape),
-            "output_size": output_size,
-            "task": task,
-            "width": int(width),
-            "depth": int(depth),
-            "effective_depth": float(effective_depth),
-            "schedule": {"name": schedule.name, **schedule.get_config()},
-            "weight_decay": float(weight_decay),
-            "io_weight_decay": float(decay),
-            "use_bias": bool(use_bias),
-            "input_mean": _plain(input_mean),
-            "input_variance": _plain(input_variance),
-            "output_mean": _plain(output_mean),
-            "output_variance": _plain(output_variance),
-            "class_names": class_names,
-            "dataset": dataset,
-            "step_size_trace": _checked_trace(step_size_trace, depth),
-            **family,
-        }
-        common = {
-            "settings": self._settings,
-            "dtype": policy,
-            # Preprocessing and logits stay in the variable dtype: raw pixels in bfloat16 would have three digits.
-            "exact": policy.variable_dtype,
-            "penalty": {
-                "kernel_regularizer": keras.regularizers.L2(decay / 2) if decay else None,
-                "bias_regularizer": keras.regularizers.L2(decay / 2) if decay else None,
-            },
-        }
-        inputs = keras.Input(input_shape, dtype=policy.variable_dtype, name="inputs")
-        normalized = _normalization(input_mean, input_variance, common["exact"], "normalize")(inputs)
-        representations = [self._stem(normalized, **common)]
-        step_size_layer = StepSizes(depth, effective_depth, schedule, dtype=policy)
-        blocks = []
-        for row, step in enumerate(step_size_layer(inputs)):
-            block = self._block(
-                effective_depth=effective_depth,
-                step_size=float(starts[row]),
-                weight_decay=weight_decay,
-                use_bias=use_bias,
-                dtype=policy,
-                name=f"block_{row + 1}",
-            )
-            blocks.append(block)
-            representations.append(block(representations[-1], step_size=step))
-        outputs = self._head(representations[-1], **common)
-        if task != "classification" and (
-            np.any(np.asarray(output_mean) != 0) or np.any(np.asarray(output_variance) != 1)
-        ):
-            outputs = _normalization(output_mean, output_variance, common["exact"], "denormalize", invert=True)(outputs)
+        decay = config.io_weight_decay
+        regularizers = (f"{kind}_regularizer" for kind in ("kernel", "bias"))
+        penalty = {kind: keras.regularizers.L2(decay / 2) if decay else None for kind in regularizers}
+        arguments = LayerArguments(policy, policy.variable_dtype, penalty)
+        inputs = keras.Input(config.input_shape, dtype=arguments.exact, name="inputs")
+        before = current = inputs
+        normalized = _normalization(config.input_mean, config.input_variance, arguments.exact, "normalize")(inputs)
+        common = {"weight_decay": config.weight_decay, "use_bias": config.use_bias, "dtype": policy}
+        paths, representations = [], []
+        for place, plan in enumerate(self._plans(schedule)):
+            first = self._transition(current, place, arguments) if place else self._stem(normalized, arguments)
+            path = make_path(plan, before, first, inputs, self._block, common)
+            paths.append(path)
+            representations += path.representations
+            before = current = representations[-1]
+        outputs = self._head(current, arguments)
+        shifted = np.any(np.asarray(config.output_mean) != 0) or np.any(np.asarray(config.output_variance) != 1)
+        if shifted:
+            statistics = config.output_mean, config.output_variance, arguments.exact
+            outputs = _normalization(*statistics, "denormalize", invert=True)(outputs)
         super().__init__(inputs=inputs, outputs=outputs, name=name)
         self.dtype_policy = policy
-        self._representations = representations
-        self._paths = (LeakyPath("path", inputs, representations, blocks, step_size_layer),)
+        self._representations, self._paths = representations, tuple(paths)
 
-    def _stem(self, inputs: Any, *, settings: dict[str, Any], dtype: Any, exact: str, penalty: dict[str, Any]) -> Any:
-        """`A_0` from normalised inputs."""
+    def _plans(self, schedule: Schedule) -> list[PathPlan]:
+        """The paths, first to last. Default: one, as the configuration has it."""
+        return [PathPlan(self.config.depth, self.config.effective_depth, schedule)]
+
+    def _stem(self, inputs: Any, arguments: LayerArguments) -> Any:
+        """`A_0` of the first path from normalised inputs."""
         raise NotImplementedError(f"{type(self).__name__} must define _stem.")
 
+    def _transition(self, inputs: Any, place: int, arguments: LayerArguments) -> Any:
+        """`A_0` of the path at `place` (1, 2, ..) from the `A_L` of the one before it."""
+        raise NotImplementedError(f"{type(self).__name__} has several paths and must define _transition.")
+
     def _block(self, **arguments: Any) -> LeakyBlock:
-        """One block of the path."""
+        """One block of a path, with these arguments."""
         raise NotImplementedError(f"{type(self).__name__} must define _block.")
 
-    def _head(self, inputs: Any, *, settings: dict[str, Any], dtype: Any, exact: str, penalty: dict[str, Any]) -> Any:
-        """Outputs (normalised units) from `A_L`."""
+    def _head(self, inputs: Any, arguments: LayerArguments) -> Any:
+        """Outputs (normalised units) from the last path's `A_L`."""
         raise NotImplementedError(f"{type(self).__name__} must define _head.")
 
-    @property
-    def settings(self) -> dict[str, Any]:
-        """The constructor's arguments, by name."""
-        return dict(self._settings)
+    @classmethod
+    def takes(cls, input_shape: tuple[int, ...]) -> bool:
+        """Whether the family is for samples of this shape. Default: any."""
+        return True
+
+    @classmethod
+    def suggestions(cls, samples: int) -> dict[str, tuple[object, str]]:
+        """Fields of a recipe's network to start from for so many samples, each as `(value, why)`."""
+        return {
+            "width": (64, "a place to start from"),
+            "schedule": ("equidistant", "schedules were not compared on this family"),
+        }
 
     @property
-    def task(self) -> str:
-        """`"classification"`, `"regression"` or `"autoencoding"`."""
-        return self._settings["task"]
+    def task(self) -> Task:
+        """What the network is asked for."""
+        return get_task(self.config.task)
 
     @property
     def effective_depth(self) -> float:
-        """`L~` of the path."""
-        return self._settings["effective_depth"]
+        """`L~` as the configuration has it."""
+        return self.config.effective_depth
 
     @property
     def paths(self) -> list[LeakyPath]:
@@ -192,13 +155,14 @@ class LeakyNetwork(keras.Model):
 
     @property
     def step_size_trace(self) -> list[dict[str, Any]] | None:
-        """How training moved the step sizes; None where nothing was recorded."""
-        trace = self._settings["step_size_trace"]
-        return None if trace is None else [dict(entry) for entry in trace]  # plain data, not Keras's tracked lists
+        """How training moved the step sizes, as `config.step_size_trace`; None where nothing was recorded."""
+        return self.config.step_size_trace
 
     @step_size_trace.setter
     def step_size_trace(self, trace: list[dict[str, Any]] | None) -> None:
-        self._settings["step_size_trace"] = _checked_trace(trace, self._settings["depth"])
+        config = self.config.model_copy(update={"step_size_trace": trace or None})
+        config.check(self.task)
+        self.config = config
 
     @property
     def blocks(self) -> list[LeakyBlock]:
@@ -222,7 +186,7 @@ class LeakyNetwork(keras.Model):
 
     def loss_function(self) -> keras.losses.Loss:
         """The data term of the objective this net is trained with."""
-        return loss_for(self.task, self._settings["output_variance"], self.dtype_policy.variable_dtype)
+        return self.task.loss(self.config.output_variance, self.dtype_policy.variable_dtype)
 
     def check_targets(self, targets: np.ndarray) -> None:
         """Refuse labels or targets that this network's loss cannot take.
@@ -230,16 +194,7 @@ class LeakyNetwork(keras.Model):
         Raises:
             InvalidInputError: labels that are no integers in `0..classes - 1`, or targets of another width.
         """
-        size = self._settings["output_size"]
-        if self.task == "classification":
-            integers = targets.ndim == 1 and np.issubdtype(targets.dtype, np.integer)
-            if not integers or (len(targets) and (targets.min() < 0 or targets.max() >= size)):
-                raise InvalidInputError(
-                    f"The network has {size} classes; labels must be integers in 0..{size - 1}. "
-                    f"Received: shape={targets.shape}, dtype={targets.dtype}"
-                )
-        elif self.task == "regression" and targets.size != len(targets) * size:
-            raise InvalidInputError(f"The network has {size} outputs. Received: targets of shape {targets.shape}")
+        self.task.check_targets(targets, self.config.output_size)
 
     def penalty(self) -> Any:
         """`(mu / 2) sum_l rho_l ||W_l||^2 + (mu_io / 2) (||W_in||^2 + ||W_out||^2)` at full `mu`, as a tensor.
@@ -253,7 +208,7 @@ class LeakyNetwork(keras.Model):
             own = layer.schedule.penalty(rho)
             total = total if own is None else total + own
             for row, block in enumerate(path.blocks):
-                total = total + 0.5 * self._settings["weight_decay"] * rho[row] * block.squared_norm()
+                total = total + 0.5 * self.config.weight_decay * rho[row] * block.squared_norm()
         for layer in self.layers:
             for regularizer, weight in (
                 (getattr(layer, "kernel_regularizer", None), getattr(layer, "kernel", None)),
@@ -294,6 +249,7 @@ class LeakyNetwork(keras.Model):
             A new network of the same family; this one is left alone.
 
         Raises:
+            TypeError: an argument that does not exist; the message names the nearest one.
             InvalidInputError: an argument that the constructor refuses.
 
         Example:
@@ -303,6 +259,7 @@ class LeakyNetwork(keras.Model):
         >>> tuned.output_shape, len(tuned.trainable_weights)
         ((None, 3), 2)
         """
+        check_names(changes, ["freeze_path", "dtype", "name", *self.config_class.model_fields], "with_new_head")
         config = self.get_config()
         defaults = {"output_mean": 0.0, "output_variance": 1.0, "class_names": None, "dataset": None, "name": None}
         twin = type(self).from_config({**config, **defaults, "output_size": output_size, "task": task, **changes})
@@ -315,7 +272,7 @@ class LeakyNetwork(keras.Model):
 
     def get_config(self) -> dict[str, Any]:
         policy = keras.dtype_policies.serialize(self.dtype_policy)
-        return {**self._settings, "dtype": policy, "name": self.name, "trainable": self.trainable}
+        return {**self.config.model_dump(mode="json"), "dtype": policy, "name": self.name, "trainable": self.trainable}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "LeakyNetwork":
@@ -329,20 +286,4 @@ class LeakyNetwork(keras.Model):
 
 def _normalization(mean: Any, variance: Any, dtype: str, name: str, invert: bool = False) -> keras.layers.Layer:
     axis = None if np.ndim(mean) == 0 and np.ndim(variance) == 0 else -1
-    return keras.layers.Normalization(
-        axis=axis, mean=_plain(mean), variance=_plain(variance), invert=invert, dtype=dtype, name=name
-    )
-
-
-def _checked_trace(trace: Any, depth: int) -> list[dict[str, Any]] | None:
-    if trace is not None and not is_trace(trace, depth):
-        raise InvalidInputError(
-            f"`step_size_trace` is a list of dicts with `step`, {depth} `step_sizes` and `accepted`, as StepSizeUpdate "
-            f"records it. Received: step_size_trace={shown(trace)}"
-        )
-    return trace or None
-
-
-def _plain(value: Any) -> Any:
-    """Numbers and nested lists of numbers, for a config that JSON can hold."""
-    return np.asarray(value, dtype=np.float64).tolist()
+    return keras.layers.Normalization(axis=axis, mean=mean, variance=variance, invert=invert, dtype=dtype, name=name)

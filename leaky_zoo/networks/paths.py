@@ -1,11 +1,30 @@
-"""A path of a network: its blocks, the layer that owns its step sizes, and what leads into it."""
+"""A path of a network: what it is made with, its blocks, the layer of its step sizes, what leads into it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
 
-from leaky_zoo.layers import LeakyBlock, StepSizes
+from leaky_zoo.layers import LeakyBlock, Schedule, StepSizes
+
+
+@dataclass(frozen=True)
+class PathPlan:
+    """What the blocks and the step sizes of one path are made with.
+
+    Attributes:
+        depth: `L`, at least 1.
+        effective_depth: `L~ >= 0`.
+        schedule: of the path's step sizes.
+        prefix: of its layers' names, as `"stage_2_"`; empty where there is one path.
+    """
+
+    depth: int
+    effective_depth: float
+    schedule: Schedule
+    prefix: str = ""
 
 
 class LeakyPath:
@@ -15,12 +34,13 @@ class LeakyPath:
         name: of the path, unique in its network.
         before: the symbolic tensor that comes before the path: the network's inputs for the first path, `A_L` of the
             path before it for a later one.
-        representations: symbolic `A_0..A_L`.
+        representations: see the attribute.
         blocks: see the attribute.
         step_size_layer: see the attribute.
 
     Attributes:
         name: of the path.
+        representations: symbolic `A_0..A_L`.
         blocks: its `L` blocks, in order.
         step_size_layer: the `StepSizes` that owns its `rho`.
 
@@ -42,7 +62,8 @@ class LeakyPath:
         self.name = name
         self.blocks = list(blocks)
         self.step_size_layer = step_size_layer
-        self._before, self._representations = before, list(representations)
+        self.representations = list(representations)
+        self._before = before
 
     @property
     def step_sizes(self) -> np.ndarray:
@@ -72,4 +93,39 @@ class LeakyPath:
     @property
     def entry(self) -> keras.Model:
         """A Keras model from what comes before the path (raw inputs, or the `A_L` before it) to its `A_0`."""
-        return keras.Model(self._before, self._representations[0], name=f"{self.name}_entry")
+        return keras.Model(self._before, self.representations[0], name=f"{self.name}_entry")
+
+
+def make_path(
+    plan: PathPlan,
+    before: keras.KerasTensor,
+    first: keras.KerasTensor,
+    inputs: keras.KerasTensor,
+    block: Callable[..., LeakyBlock],
+    common: Mapping[str, Any],
+) -> LeakyPath:
+    """Make the layers of a path and call them.
+
+    Args:
+        plan: how many, how strongly they leak, and their step sizes.
+        before: what comes before the path.
+        first: its `A_0`.
+        inputs: the network's inputs, which the layer of the step sizes hangs on.
+        block: makes one block from its arguments.
+        common: arguments of every block: `weight_decay`, `use_bias`, `dtype`.
+
+    Returns:
+        The path.
+
+    Raises:
+        InvalidInputError: the schedule cannot satisfy its cap at this depth.
+    """
+    starts = plan.schedule.start(plan.depth, plan.effective_depth)
+    name = f"{plan.prefix}step_sizes"
+    layer = StepSizes(plan.depth, plan.effective_depth, plan.schedule, dtype=common["dtype"], name=name)
+    representations, blocks = [first], []
+    for row, (start, step) in enumerate(zip(starts, layer(inputs), strict=True)):
+        own = {"effective_depth": plan.effective_depth, "step_size": float(start)}
+        blocks.append(block(**own, **common, name=f"{plan.prefix}block_{row + 1}"))
+        representations.append(blocks[-1](representations[-1], step_size=step))
+    return LeakyPath(f"{plan.prefix}path", before, representations, blocks, layer)

@@ -7,8 +7,10 @@ from leaky_zoo.data import Dataset
 from leaky_zoo.data.augmentation import Augmentation
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.geometry.subsample import even_rows
-from leaky_zoo.networks import FAMILIES, LeakyNetwork
+from leaky_zoo.networks import LeakyNetwork
 from leaky_zoo.networks.evaluation import watched_metrics
+from leaky_zoo.networks.families import get_family
+from leaky_zoo.networks.tasks import Task, get_task
 from leaky_zoo.training.optimizer import ClippedAdam
 from leaky_zoo.training.strategy import Strategy
 from leaky_zoo.zoo.recipe import Recipe
@@ -17,9 +19,14 @@ PROBE_SAMPLES = 512
 
 
 def training_arrays(recipe: Recipe, data: Dataset) -> tuple[np.ndarray, np.ndarray]:
-    """Inputs and targets of the recipe's training split; an autoencoder's targets are its inputs."""
+    """Inputs of the recipe's training split, and what its task asks for them."""
     x, y = data.select(recipe.data.train)
-    return x, x.astype(np.float32) if recipe.network.task == "autoencoding" else y
+    return x, task_of(recipe, data).targets(x, y)
+
+
+def task_of(recipe: Recipe, data: Dataset) -> Task:
+    """What the network is asked for: what the recipe says, else what the data set is for."""
+    return get_task(recipe.network.task or data.task)
 
 
 def augmentation(recipe: Recipe, data: Dataset) -> Augmentation:
@@ -36,16 +43,14 @@ def augmentation(recipe: Recipe, data: Dataset) -> Augmentation:
 
 def build(recipe: Recipe, data: Dataset) -> LeakyNetwork:
     """The untrained network of a recipe, with the normalisation of its training split."""
-    part = recipe.network
-    task = part.task or data.task
+    part, task = recipe.network, task_of(recipe, data)
     statistics = data.statistics(recipe.data.train)
-    if task != "regression":
+    if not task.standardizes:
         statistics = {key: value for key, value in statistics.items() if key.startswith("input")}
-    conv = ("kernel_size", "stem_size", "stem_stride")
-    return FAMILIES[part.family](
+    return get_family(part.family)(
         data.input_shape,
-        None if task == "autoencoding" else data.output_size,
-        task=task,
+        None if task.from_inputs else data.output_size,
+        task=task.name,
         width=part.width,
         depth=part.depth,
         effective_depth=part.effective_depth,
@@ -53,12 +58,12 @@ def build(recipe: Recipe, data: Dataset) -> LeakyNetwork:
         weight_decay=recipe.objective.weight_decay,
         io_weight_decay=recipe.objective.io_weight_decay,
         use_bias=part.use_bias,
-        class_names=list(data.class_names) if data.class_names and task == "classification" else None,
+        class_names=list(data.class_names) if data.class_names and task.labels else None,
         dataset={"name": data.identifier, "split": recipe.data.train},
         dtype=part.dtype,
         name=recipe.name,
         **statistics,
-        **{key: getattr(part, key) for key in conv if getattr(part, key) is not None},
+        **part.family_fields,
     )
 
 

@@ -82,19 +82,19 @@ class KroneckerCoordinates:
             current = walks[-1][-1][2]
         outputs = keras.ops.convert_to_numpy(network.head(current, training=False))
         spreads = _spreads(network, paths, walks, outputs, random)
-        settings, samples, maps = network.settings, len(x), []
+        config, samples, maps = network.config, len(x), []
         for path, walk, around in zip(paths, walks, spreads, strict=True):
             for block, rho, (_, features, _), after in zip(path.blocks, path.step_sizes, walk, around[1:], strict=True):
-                move, penalty = rho * block.scale, settings["weight_decay"] * rho * block.scale**2
+                move, penalty = rho * block.scale, config.weight_decay * rho * block.scale**2
                 maps.append(self._map(block, features.T @ features / samples, after, move**2, penalty))
         stem, head = network.get_layer("stem"), network.get_layer("head")
         if isinstance(stem, keras.layers.Dense):
             inputs = keras.Model(network.input, stem.input)(x, training=False)
             rows = with_ones(keras.ops.convert_to_numpy(inputs).astype(np.float64), True)
-            maps.append(self._map(stem, rows.T @ rows / samples, spreads[0][0], 1.0, settings["io_weight_decay"]))
+            maps.append(self._map(stem, rows.T @ rows / samples, spreads[0][0], 1.0, config.io_weight_decay))
             rows = with_ones(paths[-1].columns(paths[-1].depth, current), True)
-            spread = np.eye(head.units) * _output_curvature(network, outputs)
-            maps.append(self._map(head, rows.T @ rows / samples, spread, 1.0, settings["io_weight_decay"]))
+            spread = np.eye(head.units) * network.task.output_curvature(outputs)
+            maps.append(self._map(head, rows.T @ rows / samples, spread, 1.0, config.io_weight_decay))
         return maps
 
     def _map(
@@ -117,7 +117,8 @@ def _spreads(
     by_entry = [entry_gradient(path.entry) for path in network.paths]
     spreads = [[np.zeros((path.width, path.width)) for _ in range(path.depth + 1)] for path in paths]
     for _ in range(PROBES):
-        slope = by_head(walks[-1][-1][2], sampled_targets(network, outputs, random))[1]
+        targets = network.task.sampled_targets(outputs, network.config.output_variance, random)
+        slope = by_head(walks[-1][-1][2], targets)[1]
         for index in reversed(range(len(paths))):
             path, walk = paths[index], walks[index]
             gradient = path.columns(path.depth, slope)
@@ -128,21 +129,3 @@ def _spreads(
             if index:
                 slope = by_entry[index](walks[index - 1][-1][2], path.blocks[0].restore(gradient, walk[0][0].shape))
     return spreads
-
-
-def sampled_targets(network: LeakyNetwork, outputs: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Targets drawn from the model: labels from its softmax, or Gaussian with the variance that MSE implies."""
-    if network.task == "classification":
-        return np.argmax(outputs + random.gumbel(size=outputs.shape), axis=-1)
-    size = int(np.prod(outputs.shape[1:], dtype=int))
-    deviation = np.sqrt(size * np.asarray(network.settings["output_variance"]) / 2)
-    return outputs + deviation * random.standard_normal(outputs.shape)
-
-
-def _output_curvature(network: LeakyNetwork, outputs: np.ndarray) -> float:
-    """Mean second derivative of the loss along one normalised output."""
-    if network.task == "classification":
-        shifted = np.exp(outputs - outputs.max(axis=-1, keepdims=True))
-        shares = shifted / shifted.sum(axis=-1, keepdims=True)
-        return float(np.mean(shares * (1 - shares)))
-    return 2 / int(np.prod(outputs.shape[1:], dtype=int))

@@ -59,5 +59,5 @@ def analyze_distributed(
 
     total = strategy.sum_over_replicas(share)
     sums = nested_sums.from_vector(kept[0], total)
-    has_targets = y is not None or network.task == "autoencoding"
+    has_targets = y is not None or network.task.from_inputs
     return audit_network(describe_network(network), sums, chosen, data, has_targets)

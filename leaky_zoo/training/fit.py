@@ -17,7 +17,7 @@ from leaky_zoo.data.pipeline import BatchOrder, check_finite
 from leaky_zoo.errors import CheckFailedError, InvalidInputError
 from leaky_zoo.io.files import replacing, write_json
 from leaky_zoo.networks import LeakyNetwork
-from leaky_zoo.networks.evaluation import evaluate_network, targets_for
+from leaky_zoo.networks.evaluation import evaluate_network
 from leaky_zoo.processes.signals import StopRequest
 from leaky_zoo.training.building import (
     augmentation,
@@ -202,7 +202,7 @@ def _loop(
     validation = None
     if recipe.data.validation:
         x, y = run.data.select(recipe.data.validation)
-        validation = EvaluationGraph(network, strategy, x, targets_for(network, x, y))
+        validation = EvaluationGraph(network, strategy, x, network.task.targets(x, y))
     updates = StepSizeUpdate(probe_samples(run.x), total, share=strategy.from_chief)
     part, schedules = recipe.objective, [path.step_size_layer.schedule for path in network.paths]
     watchers: list[keras.callbacks.Callback] = [

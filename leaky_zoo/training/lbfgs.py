@@ -58,7 +58,7 @@ class Objective:
         Args:
             gradient: of the objective at the present weights, as a call gives it.
         """
-        parts, weight_decay = self._split(gradient), self.network.settings["weight_decay"]
+        parts, weight_decay = self._split(gradient), self.network.config.weight_decay
         found = []
         steps = (step for path in self.network.paths for step in path.steps)
         for (block, rho), places in zip(steps, self._blocks, strict=True):

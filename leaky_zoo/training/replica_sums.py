@@ -10,7 +10,7 @@ from leaky_zoo.networks import LeakyNetwork
 
 
 class Measures:
-    """The values watched for each sample: `data_loss` (the objective without penalty), for a classifier `accuracy`.
+    """The values watched for each sample: `data_loss` (the objective without penalty) and the task's own metrics.
 
     Args:
         network: whose loss.
@@ -19,17 +19,14 @@ class Measures:
     def __init__(self, network: LeakyNetwork) -> None:
         self._loss = network.loss_function()
         self._dtype = network.dtype_policy.variable_dtype
-        self._classifies = network.task == "classification"
-        self.names = ("data_loss", "accuracy") if self._classifies else ("data_loss",)
+        self._task = network.task
+        self.names = ("data_loss", *(metric.name for metric in network.task.keras_metrics()))
 
     def __call__(self, targets: tf.Tensor, outputs: tf.Tensor) -> list[tf.Tensor]:
         """One tensor of shape `(n,)` for each name."""
         outputs = tf.cast(outputs, self._dtype)
-        values = [self._loss.call(targets, outputs)]
-        if self._classifies:
-            right = tf.equal(tf.cast(targets, tf.int64), tf.argmax(outputs, axis=-1))
-            values.append(tf.cast(right, self._dtype))
-        return values
+        own = self._task.values(targets, outputs)
+        return [self._loss.call(targets, outputs), *(tf.cast(own[name], self._dtype) for name in self.names[1:])]
 
 
 class Samples:

@@ -77,7 +77,9 @@ class StepSizeUpdate(StepCallback):
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         super().on_train_batch_end(batch, logs)
         due = [
-            bool(each.interval) and self.step % each.interval == 0 and self.step <= each.freeze_at * self.total_steps
+            each.interval is not None
+            and self.step % each.interval == 0
+            and self.step <= each.freeze_at * self.total_steps
             for each in self._schedules()
         ]
         if not any(due):

@@ -9,12 +9,13 @@ import numpy as np
 from leaky_zoo.data import Dataset
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.layers import get_schedule
+from leaky_zoo.networks.families import get_family
+from leaky_zoo.networks.tasks import TASKS
 from leaky_zoo.zoo.recipe import Recipe
 
 SMALL = 5_000  # the most samples for which full batches and L-BFGS are suggested
 # rho L~ = 0.58 for equal steps, and 0.875 for steps of 1.5 / L at the ends: within the cap of 0.9.
 LAYERS_PER_EFFECTIVE_DEPTH = 12 / 7
-ENDS_LARGE = {"name": "irregular", "amplitude": -2.0}
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ def suggest(data: Dataset, effective_depth: float = 7.0, family: str = "mlp") ->
     Args:
         data: with a `train` split.
         effective_depth: `L~ >= 0`. Default 7, where the presets have a clear bottleneck.
-        family: `"mlp"`, or `"conv"` for images. Default `"mlp"`.
+        family: `"mlp"`, `"conv"` for images, or a family of your own. Default `"mlp"`.
 
     Returns:
         The `Suggestion`.
@@ -57,9 +58,10 @@ def suggest(data: Dataset, effective_depth: float = 7.0, family: str = "mlp") ->
             f"`effective_depth` must be finite and not negative. Received: effective_depth={effective_depth}"
         )
     image = len(data.input_shape) == 3
-    if family not in ("mlp", "conv") or (family == "conv" and not image):
+    network, task = get_family(family), TASKS[data.task]
+    if not network.takes(data.input_shape):
         raise InvalidInputError(
-            f"`family` is 'mlp', or 'conv' for images of (height, width, channels). Received: family={family!r}, "
+            f"The family {family!r} is not for samples of this shape. Received: family={family!r}, "
             f"samples of shape {data.input_shape}"
         )
     samples = len(data.select("train")[0])
@@ -68,26 +70,21 @@ def suggest(data: Dataset, effective_depth: float = 7.0, family: str = "mlp") ->
     depth = max(10, math.ceil(LAYERS_PER_EFFECTIVE_DEPTH * effective_depth))
     longest = effective_depth / depth
     chosen["network.depth"] = depth, f"rho L~ = {longest:.2f} for equal steps; the cap is 0.9"
-    chosen["network.width"] = _width(samples, family), f"for {samples:,} samples; the presets' width at this size"
-    full = data.task == "regression" and samples <= SMALL
+    own = {f"network.{field}": choice for field, choice in network.suggestions(samples).items()}
+    chosen["network.width"] = own["network.width"]
+    full = not task.labels and samples <= SMALL
     batch = "full" if full else _batch(samples)
     chosen["data.batch_size"] = batch, "the whole objective at each step" if full else f"{samples:,} samples"
-    if data.task == "classification" and image:
+    if task.labels and image:
         chosen["data.input_dropout"] = 0.2, "of the pixels dropped in each step, as for the presets"
-    if family == "mlp":
-        chosen["network.schedule"] = (
-            ENDS_LARGE,
-            "lower objective than equal steps in 9 of 10 pairs (docs/step_sizes.md)",
-        )
-    else:
-        chosen["network.schedule"] = "equidistant", "schedules were not compared on convolutional nets"
+    chosen |= own
     if full:
         chosen["objective.weight_decay"] = 1e-3, "the paper's; io_weight_decay is the same"
         chosen["objective.ramp"] = 0.2, "the full weight from the start collapses the rank"
         chosen["optimizer.steps"], rate = (3000, "full batches"), 1e-2
         chosen["converge"] = True, "small enough for L-BFGS: energies mean something at a critical point only"
     else:
-        if data.task == "classification":
+        if task.labels:
             decay = float(f"{1e-3 / max(effective_depth, 1.0):.2g}")
             chosen["objective.weight_decay"] = decay, "mu = lambda / L~ with lambda = 1e-3"
             chosen["objective.io_weight_decay"] = 1e-3, "lambda"
@@ -99,12 +96,6 @@ def suggest(data: Dataset, effective_depth: float = 7.0, family: str = "mlp") ->
     chosen["optimizer.learning_rate"] = rate, "peak of the cosine, Adam"
     recipe = Recipe.from_dict(_nested(_name(data, family, effective_depth, chosen), data, family, chosen))
     return Suggestion(recipe, tuple((field, str(value), why) for field, (value, why) in chosen.items()))
-
-
-def _width(samples: int, family: str) -> int:
-    if family == "conv":
-        return 32
-    return 64 if samples <= 1_000 else 128 if samples <= 10_000 else 256
 
 
 def _batch(samples: int) -> int:

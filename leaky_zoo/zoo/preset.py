@@ -151,13 +151,13 @@ class Preset:
         """
         from leaky_zoo.io.keras_config import check_config
         from leaky_zoo.io.weights_file import check_weights
-        from leaky_zoo.networks import FAMILIES
+        from leaky_zoo.networks.families import all_families
 
         config, weights = self._json("config.json"), self.content("model.weights.h5")
         source, weights_source = str(self.folder / "config.json"), str(self.folder / "model.weights.h5")
         if not isinstance(config, dict) or not isinstance(config.get("class_name"), str):
             raise InvalidInputError(f"{source} must hold `class_name` and `config`.")
-        classes = {cls.__name__: cls for cls in FAMILIES.values()}
+        classes = {cls.__name__: cls for cls in all_families().values()}
         found = classes.get(config["class_name"])
         if found is None:
             raise WrongClassError(
@@ -237,7 +237,7 @@ def from_preset(name: str | os.PathLike[str] | Preset, expected: "type[LeakyNetw
 def load_model(name: str | os.PathLike[str] | Preset) -> "keras.Model":
     """Load a network from a preset or a `.keras` file, with our classes registered, in safe mode.
 
-    A bare `keras.models.load_model` knows our classes only after `import leaky_zoo.networks`.
+    A bare `keras.models.load_model` knows our classes only once something of `leaky_zoo.networks` was used.
 
     Args:
         name: preset name, preset folder, open `Preset`, or the path of a file that ends in `.keras`.
@@ -247,9 +247,10 @@ def load_model(name: str | os.PathLike[str] | Preset) -> "keras.Model":
     """
     if isinstance(name, Preset) or not os.fspath(name).endswith(".keras"):
         return from_preset(name)
-    import leaky_zoo.networks  # noqa: F401 (registers our classes)
     from leaky_zoo.io.keras_file import load_keras_file
+    from leaky_zoo.networks.families import all_families
 
+    all_families()  # Keras then knows our classes
     return load_keras_file(os.fspath(name))
 
 
@@ -259,7 +260,8 @@ def load_network(name: str | os.PathLike[str] | Preset) -> "LeakyNetwork":
     Raises:
         InvalidInputError: as `load_model`, or a `.keras` file holds another model.
     """
-    from leaky_zoo.networks import FAMILIES, LeakyNetwork
+    from leaky_zoo.networks import LeakyNetwork
+    from leaky_zoo.networks.families import FAMILIES
 
     model = load_model(name)
     if not isinstance(model, LeakyNetwork):

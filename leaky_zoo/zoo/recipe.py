@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.io.files import write_text
 from leaky_zoo.io.reading import read_yaml, validation_words
+from leaky_zoo.networks.tasks import TASKS
+from leaky_zoo.zoo.network_part import NetworkPart
 from leaky_zoo.zoo.publish_part import PublishPart
 
 # What `converge` takes where a recipe does not say: a residual at which energies are conserved to a few percent.
@@ -42,40 +44,6 @@ class DataPart(_Part):
     batch_size: Annotated[int, Field(ge=1)] | Literal["full"] = 256
     input_dropout: float = Field(0.0, ge=0, lt=1)
     translation: int = Field(0, ge=0)
-
-
-class NetworkPart(_Part):
-    """The network.
-
-    Attributes:
-        family: "mlp" or "conv". Default "mlp".
-        task: None takes the data set's own; "autoencoding" reconstructs the inputs. Default None.
-        width, depth, effective_depth, use_bias: as `LeakyNetwork`.
-        schedule: name, or a mapping with `name` and the schedule's arguments. Default "equidistant".
-        kernel_size, stem_size, stem_stride: as `LeakyConvNet`; for "conv" only.
-        dtype: precision while training with the optimiser: "float32", "float64", or "mixed_bfloat16" or
-            "mixed_float16", which compute in 16 bits and keep weights, logits, losses and penalties in 32. The L-BFGS
-            phase and all energies are in float64 whatever it is. Default "float32".
-    """
-
-    family: Literal["mlp", "conv"] = "mlp"
-    task: Literal["autoencoding"] | None = None
-    width: int = Field(64, ge=1, le=65_536)
-    depth: int = Field(15, ge=1, le=10_000)
-    effective_depth: float = Field(3.0, ge=0, le=10_000)
-    schedule: str | dict[str, Any] = "equidistant"
-    use_bias: bool = True
-    kernel_size: int | None = Field(None, ge=1, le=1024)
-    stem_size: int | None = Field(None, ge=1, le=1024)
-    stem_stride: int | None = Field(None, ge=1, le=1024)
-    dtype: Literal["float32", "float64", "mixed_bfloat16", "mixed_float16"] = "float32"
-
-    @model_validator(mode="after")
-    def _conv_only(self) -> "NetworkPart":
-        given = [key for key in ("kernel_size", "stem_size", "stem_stride") if getattr(self, key) is not None]
-        if self.family != "conv" and given:
-            raise ValueError(f"{', '.join(given)}: for family 'conv' only")
-        return self
 
 
 class ObjectivePart(_Part):
@@ -263,7 +231,7 @@ class Recipe(_Part):
 
     @model_validator(mode="after")
     def _reconstructions_stay_in_place(self) -> "Recipe":
-        if self.data.translation and self.network.task == "autoencoding":
+        if self.data.translation and self.network.task is not None and TASKS[self.network.task].from_inputs:
             raise ValueError("data.translation: an autoencoder's targets would not move with its inputs")
         return self
 

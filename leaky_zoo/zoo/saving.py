@@ -126,7 +126,7 @@ def write_preset(
     metadata = {
         "name": name,
         "class": type(network).__name__,
-        "task": network.task,
+        "task": config["task"],
         "dataset": (config["dataset"] or {}).get("name"),
         "effective_depth": config["effective_depth"],
         "schedule": config["schedule"]["name"],

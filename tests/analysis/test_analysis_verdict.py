@@ -55,7 +55,7 @@ def test_a_converged_teacher_has_its_rank_named_without_its_weights():
     net = from_preset("leaky_mlp_teacher_k3_l7_equidistant")
     from leaky_zoo.data import load_data
 
-    about = net.settings["dataset"]
+    about = net.config.dataset
     audit = analyze(net, *load_data(about["name"]).select(about["split"]), data=about)
     rank = audit.bottleneck_rank
     assert rank.estimate == 4 and rank.low <= 4 <= rank.high
@@ -73,7 +73,7 @@ def test_an_unconverged_teacher_gets_no_rank():
     from leaky_zoo.data import load_data
 
     net = from_preset("leaky_mlp_teacher_k3_l7_equidistant")
-    about = net.settings["dataset"]
+    about = net.config.dataset
     for block in net.blocks:
         block.assign_weight_matrix(1.3 * block.weight_matrix)
     rank = analyze(net, *load_data(about["name"]).select(about["split"]), data=about).bottleneck_rank

@@ -24,8 +24,8 @@ METADATA = {
 class OwnHead(LeakyMLP):
     """A family of a user, with a head of its own."""
 
-    def _head(self, inputs, *, settings, dtype, exact, penalty):
-        return keras.layers.Dense(3, activation="tanh", dtype=exact, name="own_head")(inputs)
+    def _head(self, inputs, arguments):
+        return keras.layers.Dense(3, activation="tanh", dtype=arguments.exact, name="own_head")(inputs)
 
 
 @pytest.mark.parametrize("kind", ["mlp", "channels_last"])

@@ -6,13 +6,11 @@ import onnx
 import pytest
 
 from leaky_zoo.deploy.build import build_onnx
-from leaky_zoo.deploy.conv import same_padding
+from leaky_zoo.deploy.builders.conv import same_padding
 from leaky_zoo.deploy.convert import convert_with_tf2onnx
-from leaky_zoo.deploy.graph import OUTPUT_NAMES
 from leaky_zoo.errors import InvalidInputError
+from leaky_zoo.networks import TASKS
 from leaky_zoo.runtime.session import open_session, relative_error, run_rows, take_rows
-
-TASKS = ("classification", "regression", "autoencoding")
 
 
 def run(model: onnx.ModelProto, inputs: np.ndarray) -> np.ndarray:
@@ -39,7 +37,7 @@ def test_graph_agrees_with_keras(kind, task, effective_depth, use_bias, make_net
     session = open_session(model.SerializeToString(), threads=1)
     assert session.get_inputs()[0].name == "inputs"
     assert session.get_inputs()[0].shape == ["batch", *network.input_shape[1:]]
-    assert session.get_outputs()[0].name == OUTPUT_NAMES[task]
+    assert session.get_outputs()[0].name == TASKS[task].output_name
     inputs = raw_inputs(network).astype(np.float32)
     for batch in (1, 2, 257):
         rows = take_rows(inputs, batch)
@@ -51,7 +49,7 @@ def test_graph_agrees_with_keras(kind, task, effective_depth, use_bias, make_net
 def test_direct_graph_agrees_with_the_stock_converter(kind, task, make_network, raw_inputs):
     network = make_network(kind, task)
     inputs = raw_inputs(network).astype(np.float32)
-    direct, converted = build_onnx(network), convert_with_tf2onnx(network, OUTPUT_NAMES[task])
+    direct, converted = build_onnx(network), convert_with_tf2onnx(network, TASKS[task].output_name)
     assert relative_error(run(direct, inputs), run(converted, inputs)) < 3e-6
     assert len(direct.graph.node) < len(converted.graph.node)
 

@@ -47,7 +47,7 @@ def test_the_same_depth_is_the_same_net(family, fitted):
     x = samples(network, 40)
     same = resample(network, 8, x=x if fitted else None)
     assert error(network, same, x) < 1e-4
-    assert same.settings["weight_decay"] == 1e-3 and type(same) is family
+    assert same.config.weight_decay == 1e-3 and type(same) is family
 
 
 def test_a_path_of_constant_weights_converges_with_the_steps():

@@ -91,7 +91,7 @@ def test_coordinates_make_the_curvature_round():
 
 
 def residuals_from_momenta(network, x, y):
-    (momenta,) = collect(network, x, y).momenta(network.settings["weight_decay"])
+    (momenta,) = collect(network, x, y).momenta(network.config.weight_decay)
     weights = [block.weight_matrix for block in network.blocks]
     return [np.linalg.norm(w - p.features) / np.linalg.norm(w) for w, p in zip(weights, momenta, strict=True)]
 

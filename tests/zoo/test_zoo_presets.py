@@ -59,7 +59,7 @@ def test_round_trip_is_bit_identical(zoo, network):
     loaded = from_preset(NAME)
     for saved, read in zip(network.get_weights(), loaded.get_weights(), strict=True):
         np.testing.assert_array_equal(saved, read)
-    assert loaded.settings == network.settings
+    assert loaded.config == network.config
     with np.load(zoo / NAME / "golden.npz") as golden:
         np.testing.assert_array_equal(loaded.predict_on_batch(golden["inputs"].astype("float32")), golden["outputs"])
 

@@ -59,7 +59,7 @@ def hostile_config(value: dict[str, Any], chance: random.Random) -> dict[str, An
             {"class_name": "TorchModuleWrapper", "module": "keras.layers", "config": {"module": "x"}},
             {"class_name": "TFSMLayer", "module": "keras.layers", "config": {"filepath": "/tmp"}},
             {"class_name": "__typespec__", "config": []},
-            {"class_name": "LeakyMLP", "module": "leaky_zoo.networks.mlp", "config": {}},
+            {"class_name": "LeakyMLP", "module": "leaky_zoo.networks.families.mlp", "config": {}},
             {"class_name": "Sequential", "module": "keras", "config": {"layers": []}},
             {"class_name": "Dense", "module": "keras.layers", "config": {"units": 10**12}},
         )

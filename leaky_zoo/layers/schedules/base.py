@@ -27,7 +27,11 @@ class Schedule(ABC):
         trainable: whether the values behind `rho` receive gradients.
         interval: training steps between two calls of `update`; None for a schedule that never moves by itself.
         freeze_at: fraction of training in (0, 1] after which `update` is no longer called.
-        keeps_function: whether the weights are corrected at an update so that the network's function stays.
+        keeps_function: whether the weights are corrected at an update so that the network's function stays,
+            `W_new = r W_old + L~ (1 - r) W_id`, `r = rho_old / rho_new`. Default False.
+        gamma_0: relative regulariser of `W_id` in that correction, positive. Default 1e-5.
+        tolerance: an update with correction that changes the output on the probe batch by a larger relative amount is
+            refused, steps and weights staying as they were. Default 0.05.
 
     Raises:
         InvalidInputError: `cap` is outside (0, 1).
@@ -38,6 +42,8 @@ class Schedule(ABC):
     interval: int | None = None
     freeze_at: float = 1.0
     keeps_function: bool = False
+    gamma_0: float = 1e-5
+    tolerance: float = 0.05
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         # Defining the class is enough: recipes, `StepSizes` and saved models then know it by its name.

@@ -5,9 +5,11 @@ and never overflows: `c` is a rounded `1 - rho L~`, so it is zero, which has its
 and the error of `c (z + rho b / c)` stays at the rounding of `rho b` however small `c` is.
 """
 
+import keras
 import numpy as np
 
-from leaky_zoo.deploy.graph import INPUT_NAME, OUTPUT_NAMES, GraphBuilder
+from leaky_zoo.deploy.builders import builds
+from leaky_zoo.deploy.graph import INPUT_NAME, GraphBuilder
 from leaky_zoo.deploy.weights import Affine, Step, affine, float64, layers_by_name, read_steps
 from leaky_zoo.networks import LeakyMLP
 
@@ -16,9 +18,15 @@ from leaky_zoo.networks import LeakyMLP
 MAX_FOLDED_RATIO = 8.0
 
 
+def _flattens_as_onnx(network: LeakyMLP) -> bool:
+    """Where Keras's global layout is channels first, its Flatten moves an axis."""
+    flattened = [layer for layer in network.layers if isinstance(layer, keras.layers.Flatten)]
+    return all(layer.data_format == "channels_last" for layer in flattened)
+
+
+@builds("mlp", accepts=_flattens_as_onnx)
 def add_mlp(graph: GraphBuilder, network: LeakyMLP, representations: bool) -> None:
     """Add a LeakyMLP, from raw `inputs` to its output, and its `representation_l` if asked for."""
-    settings = network.settings
     current = _add_stem(graph, network, "representation_0" if representations else None)
     steps = read_steps(network)
     for row, step in enumerate(steps, start=1):
@@ -26,11 +34,11 @@ def add_mlp(graph: GraphBuilder, network: LeakyMLP, representations: bool) -> No
     _add_head(graph, network, current)
     if representations:
         for row in range(len(steps) + 1):
-            graph.output(f"representation_{row}", (settings["width"],))
+            graph.output(f"representation_{row}", (network.config.width,))
 
 
 def _add_stem(graph: GraphBuilder, network: LeakyMLP, output: str | None) -> str:
-    shape = tuple(network.settings["input_shape"])
+    shape = network.config.input_shape
     layers = layers_by_name(network)
     kernel, bias = float64(layers["stem"].kernel), float64(layers["stem"].bias)
     current = graph.input(INPUT_NAME, shape)
@@ -63,7 +71,7 @@ def _add_block(graph: GraphBuilder, step: Step, current: str, output: str | None
 
 
 def _add_head(graph: GraphBuilder, network: LeakyMLP, current: str) -> None:
-    shape = tuple(network.settings["input_shape"])
+    shape = network.config.input_shape
     output_shape = tuple(network.output_shape[1:])
     layers = layers_by_name(network)
     kernel, bias = float64(layers["head"].kernel), float64(layers["head"].bias)
@@ -74,10 +82,10 @@ def _add_head(graph: GraphBuilder, network: LeakyMLP, current: str) -> None:
         bias = bias * denormalize.deviation + denormalize.mean
     inputs = [current, graph.constant("head/weight", kernel), graph.constant("head/bias", bias)]
     current = graph.node("Gemm", inputs, "head")
-    if network.task == "autoencoding" and len(shape) > 1:
+    if network.task.from_inputs and len(shape) > 1:
         target = graph.constant("unflatten/shape", np.array([0, *shape]))  # 0: the batch, as it comes
         graph.node("Reshape", [current, target], "unflatten")
-    graph.finish(OUTPUT_NAMES[network.task], output_shape)
+    graph.finish(network.task.output_name, output_shape)
 
 
 def _flat(values: Affine, shape: tuple[int, ...]) -> Affine:

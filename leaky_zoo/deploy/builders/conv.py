@@ -11,7 +11,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from leaky_zoo.deploy.graph import INPUT_NAME, OUTPUT_NAMES, GraphBuilder
+from leaky_zoo.deploy.builders import builds
+from leaky_zoo.deploy.graph import INPUT_NAME, GraphBuilder
 from leaky_zoo.deploy.weights import Affine, Step, affine, float64, layers_by_name, read_steps
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.networks import LeakyConvNet
@@ -23,6 +24,7 @@ _TO_CHANNELS_FIRST = (0, 3, 1, 2)
 _TO_CHANNELS_LAST = (0, 2, 3, 1)
 
 
+@builds("conv")
 def add_convnet(graph: GraphBuilder, network: LeakyConvNet, representations: bool, folded: bool | None = None) -> None:
     """Add a LeakyConvNet, from raw `inputs` to its output, and its `representation_l` if asked for.
 
@@ -53,7 +55,7 @@ def add_convnet(graph: GraphBuilder, network: LeakyConvNet, representations: boo
         path.append(current)
     undo = math.prod(step.leak for step in steps) if folded else 1.0
     current = graph.node("Relu", [current], "head_relu")
-    if network.task == "autoencoding":
+    if network.task.from_inputs:
         _add_image_head(graph, network, current, undo)
     else:
         _add_pooled_head(graph, network, current, undo)
@@ -78,11 +80,10 @@ def same_padding(side: int, kernel: int, stride: int) -> tuple[int, int]:
 
 
 def _add_stem(graph: GraphBuilder, network: LeakyConvNet) -> str:
-    settings = network.settings
     layers = layers_by_name(network)
     kernel = float64(layers["stem"].kernel)
     normalize = affine(layers["normalize"])
-    current = graph.input(INPUT_NAME, settings["input_shape"])
+    current = graph.input(INPUT_NAME, network.config.input_shape)
     # The mean cannot be folded: the stem pads the normalised image with zeros. The deviation can, per channel.
     if np.any(normalize.mean != 0):
         mean = graph.constant("normalize/mean", normalize.mean)
@@ -92,10 +93,10 @@ def _add_stem(graph: GraphBuilder, network: LeakyConvNet) -> str:
     else:
         deviation = graph.constant("normalize/deviation", normalize.deviation)
         current = graph.node("Div", [current, deviation], "normalize/scale")
-    if settings["data_format"] == "channels_last":
+    if network.config.channels_last:
         current = graph.node("Transpose", [current], "to_channels_first", perm=_TO_CHANNELS_FIRST)
     return _add_conv(
-        graph, current, "stem", kernel, float64(layers["stem"].bias), _sides(network), settings["stem_stride"]
+        graph, current, "stem", kernel, float64(layers["stem"].bias), network.config.sides, network.config.stem_stride
     )
 
 
@@ -140,11 +141,10 @@ def _add_pooled_head(graph: GraphBuilder, network: LeakyConvNet, current: str, u
         bias = bias * denormalize.deviation + denormalize.mean
     inputs = [current, graph.constant("head/weight", kernel), graph.constant("head/bias", bias)]
     graph.node("Gemm", inputs, "head")
-    graph.finish(OUTPUT_NAMES[network.task], network.output_shape[1:])
+    graph.finish(network.task.output_name, network.output_shape[1:])
 
 
 def _add_image_head(graph: GraphBuilder, network: LeakyConvNet, current: str, undo: float) -> None:
-    settings = network.settings
     layers = layers_by_name(network)
     kernel, bias = float64(layers["head"].kernel) * undo, float64(layers["head"].bias)
     denormalize = affine(layers["denormalize"]) if "denormalize" in layers else None
@@ -152,21 +152,21 @@ def _add_image_head(graph: GraphBuilder, network: LeakyConvNet, current: str, un
         kernel = kernel * np.broadcast_to(denormalize.deviation.ravel(), kernel.shape[2:3])[:, None]
         bias = bias * denormalize.deviation.ravel() + denormalize.mean.ravel()
         denormalize = None
-    stride = settings["stem_stride"]
+    stride = network.config.stem_stride
     inputs = [current, graph.constant("head/weight", kernel.transpose(3, 2, 0, 1)), graph.constant("head/bias", bias)]
     # The transpose of the convolution that would bring the image down again, so with that one's padding.
-    pads = _pads(_sides(network), kernel.shape[:2], stride)
+    pads = _pads(network.config.sides, kernel.shape[:2], stride)
     current = graph.node(
         "ConvTranspose", inputs, "head", strides=(stride, stride), pads=pads, kernel_shape=kernel.shape[:2]
     )
-    if settings["data_format"] == "channels_last":
+    if network.config.channels_last:
         current = graph.node("Transpose", [current], "to_channels_last", perm=_TO_CHANNELS_LAST)
     if denormalize is not None:
         deviation = graph.constant("denormalize/deviation", denormalize.deviation)
         current = graph.node("Mul", [current, deviation], "denormalize/scale")
         mean = graph.constant("denormalize/mean", denormalize.mean)
         graph.node("Add", [current, mean], "denormalize/shift")
-    graph.finish(OUTPUT_NAMES["autoencoding"], network.output_shape[1:])
+    graph.finish(network.task.output_name, network.output_shape[1:])
 
 
 def _add_conv(
@@ -192,29 +192,23 @@ def _pads(sides: Sequence[int], kernel: Sequence[int], stride: int) -> list[int]
     return [pair[0] for pair in pairs] + [pair[1] for pair in pairs]
 
 
-def _sides(network: LeakyConvNet) -> tuple[int, int]:
-    shape = network.settings["input_shape"]
-    height, width = shape[:2] if network.settings["data_format"] == "channels_last" else shape[1:]
-    return height, width
-
-
 def _path_sides(network: LeakyConvNet) -> tuple[int, int]:
-    stride = network.settings["stem_stride"]
-    height, width = _sides(network)
+    stride = network.config.stem_stride
+    height, width = network.config.sides
     return math.ceil(height / stride), math.ceil(width / stride)
 
 
 def _is_per_channel(values: Affine, network: LeakyConvNet) -> bool:
     """Keras normalises along the last axis: the channels, except in the channels-first layout."""
-    return network.settings["data_format"] == "channels_last" or (values.mean.size == 1 and values.deviation.size == 1)
+    return network.config.channels_last or (values.mean.size == 1 and values.deviation.size == 1)
 
 
 def _add_representations(graph: GraphBuilder, network: LeakyConvNet, path: Sequence[str]) -> None:
     """Make the tensors of the path outputs, in the layout that Keras gives them."""
-    width, (height, breadth) = network.settings["width"], _path_sides(network)
+    width, (height, breadth) = network.config.width, _path_sides(network)
     for row, tensor in enumerate(path):
         name = f"representation_{row}"
-        if network.settings["data_format"] == "channels_last":
+        if network.config.channels_last:
             graph.node("Transpose", [tensor], f"{name}/to_channels_last", perm=_TO_CHANNELS_LAST)
             graph.finish(name, (height, breadth, width))
         else:

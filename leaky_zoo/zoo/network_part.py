@@ -1,0 +1,60 @@
+"""The network of a recipe: fields that every family has, and a family's own. Ours are read without Keras."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, field_validator, model_validator
+
+from leaky_zoo.networks.config import Number, Whole
+from leaky_zoo.networks.families import BUILT_IN, get_family
+from leaky_zoo.networks.tasks import TASKS
+
+
+class NetworkPart(BaseModel):
+    """The network. A family's own fields stand beside these, as `kernel_size` of "conv"; its `config_class` has them.
+
+    Attributes:
+        family: "mlp", "conv", or a family of your own whose module was imported. Default "mlp".
+        task: None takes the data set's own; "autoencoding" reconstructs the inputs. Default None.
+        width, depth, effective_depth, use_bias: as `NetworkConfig`.
+        schedule: name, or a mapping with `name` and the schedule's arguments. Default "equidistant".
+        dtype: precision while training with the optimiser: "float32", "float64", or "mixed_bfloat16" or
+            "mixed_float16", which compute in 16 bits and keep weights, logits, losses and penalties in 32. The L-BFGS
+            phase and all energies are in float64 whatever it is. Default "float32".
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False)
+
+    family: str = "mlp"
+    task: str | None = None
+    width: Annotated[Whole, Field(ge=1, le=65_536)] = 64
+    depth: Annotated[Whole, Field(ge=1, le=10_000)] = 15
+    effective_depth: Annotated[Number, Field(ge=0, le=10_000)] = 3.0
+    schedule: str | dict[str, Any] = "equidistant"
+    use_bias: StrictBool = True
+    dtype: Literal["float32", "float64", "mixed_bfloat16", "mixed_float16"] = "float32"
+
+    @field_validator("family")
+    @classmethod
+    def _known(cls, family: str) -> str:
+        if family not in BUILT_IN:  # ours are known without Keras
+            get_family(family)
+        return family
+
+    @field_validator("task")
+    @classmethod
+    def _any_data_can_have_it(cls, task: str | None) -> str | None:
+        free = [each.name for each in TASKS.values() if each.from_inputs]
+        if task is not None and task not in free:
+            raise ValueError(f"a data set has its own task; any data can have {', '.join(free)}")
+        return task
+
+    @model_validator(mode="after")
+    def _of_the_family(self) -> "NetworkPart":
+        if self.family_fields:
+            get_family(self.family).config_class.family_fields().model_validate(self.family_fields)
+        return self
+
+    @property
+    def family_fields(self) -> dict[str, Any]:
+        """The family's own fields that the recipe gives."""
+        return dict(self.model_extra or {})
