@@ -3,13 +3,16 @@
 import signal
 import sys
 from types import FrameType
+from typing import Annotated
 
 import typer
 
 from leaky_zoo.cli import analyze, audits, evaluate, export, inspect, listing, publish, suggest, sweep, train, verify
 from leaky_zoo.cli import demo as demo_command
 from leaky_zoo.cli.console import fail
+from leaky_zoo.cli.startup import quiet_start
 from leaky_zoo.errors import LeakyZooError, Terminated, naming_extras
+from leaky_zoo.processes import user_modules
 from leaky_zoo.processes.parent import end_with_parent
 
 app = typer.Typer(
@@ -34,6 +37,25 @@ app.command("publish")(publish.publish)
 app.command("inspect")(inspect.inspect)
 app.command("verify")(verify.verify)
 app.command("demo")(demo_command.demo)
+
+
+@app.callback()
+def before_every_command(
+    modules: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--import",
+            metavar="MODULE",
+            envvar=user_modules.VARIABLE,
+            help="Import a Python module first, for a family, task, schedule or data set of your own. This runs the "
+            "module's code, here and in every process that the command starts. May be given several times.",
+        ),
+    ] = None,
+) -> None:
+    """What comes before any command."""
+    if modules:
+        with quiet_start():
+            user_modules.import_modules(modules)
 
 
 def main() -> None:

@@ -1,9 +1,11 @@
 """Start TensorFlow without its remarks about GPUs that a machine does not have."""
 
+import contextlib
 import os
 import re
 import sys
 import tempfile
+from collections.abc import Iterator
 
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.io.reading import shown_text
@@ -17,9 +19,7 @@ CONTINUED = re.compile(r"^(To enable the following instructions|\s*$)")
 
 
 def start_tensorflow() -> None:
-    """Import TensorFlow and look at its devices, keeping from stderr only the known remarks; all else is passed on.
-
-    TensorFlow writes them before any log level applies, on the file descriptor itself.
+    """Import TensorFlow and look at its devices, quietly.
 
     Raises:
         InvalidInputError: KERAS_BACKEND names what is no backend of ours.
@@ -27,16 +27,25 @@ def start_tensorflow() -> None:
     backend = os.environ.get("KERAS_BACKEND") or "tensorflow"
     if backend not in BACKENDS:
         raise InvalidInputError(f"KERAS_BACKEND is one of {', '.join(BACKENDS)}. Received: {shown_text(backend)}")
-    if "tensorflow" in sys.modules:
-        return
+    if "tensorflow" not in sys.modules:
+        with quiet_start():
+            import tensorflow  # noqa: F401
+
+
+@contextlib.contextmanager
+def quiet_start() -> Iterator[None]:
+    """Keep TensorFlow's known remarks from stderr, where it is imported in here; all else is passed on.
+
+    TensorFlow writes them before any log level applies, on the file descriptor itself.
+    """
     sys.stderr.flush()
     with tempfile.TemporaryFile() as kept:
         original = os.dup(2)
         os.dup2(kept.fileno(), 2)
         try:
-            import tensorflow as tf
-
-            tf.config.list_physical_devices()
+            yield
+            if "tensorflow" in sys.modules:
+                sys.modules["tensorflow"].config.list_physical_devices()
         finally:
             os.dup2(original, 2)
             os.close(original)

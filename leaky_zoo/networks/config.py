@@ -142,6 +142,14 @@ class NetworkConfig(BaseModel):
                 f"`class_names` are one for each of a classifier's {size} outputs. Received: "
                 f"class_names={shown(names)}, task={self.task!r}"
             )
+        ends = {"input": self.input_shape[-1], "output": self.output_size or self.input_shape[-1]}
+        for end, size in ends.items():
+            for key in (f"{end}_mean", f"{end}_variance"):
+                if np.shape(getattr(self, key)) not in ((), (size,)):
+                    raise InvalidInputError(
+                        f"`{key}` is a number, or {size}, one for each feature of the last axis. "
+                        f"Received: {key}={shown(getattr(self, key))}"
+                    )
         if self.step_size_trace is not None and not is_trace(self.step_size_trace, self.total_depth):
             raise InvalidInputError(
                 f"`step_size_trace` is a list of dicts with `step`, {self.total_depth} `step_sizes` and `accepted`, as "

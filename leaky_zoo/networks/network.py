@@ -286,4 +286,5 @@ class LeakyNetwork(keras.Model):
 
 def _normalization(mean: Any, variance: Any, dtype: str, name: str, invert: bool = False) -> keras.layers.Layer:
     axis = None if np.ndim(mean) == 0 and np.ndim(variance) == 0 else -1
+    mean, variance = (each.tolist() for each in np.broadcast_arrays(mean, variance))
     return keras.layers.Normalization(axis=axis, mean=mean, variance=variance, invert=invert, dtype=dtype, name=name)

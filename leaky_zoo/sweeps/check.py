@@ -15,6 +15,7 @@ from typing import Any
 
 from leaky_zoo.errors import LeakyZooError
 from leaky_zoo.io.reading import one_line, shown_text
+from leaky_zoo.processes.user_modules import import_modules
 from leaky_zoo.sweeps.spec import Cell
 
 
@@ -64,6 +65,7 @@ def main() -> None:
     os.dup2(2, 1)  # whatever a data set's builder prints is no answer
     from leaky_zoo.zoo.recipe import Recipe
 
+    import_modules()
     data_dir = sys.argv[1] if len(sys.argv) > 1 else None
     known: dict[str, str | None] = {}
     for line in sys.stdin:

@@ -11,6 +11,7 @@ from typing import Any
 
 from leaky_zoo.errors import InvalidInputError, naming_extras
 from leaky_zoo.io.reading import one_line
+from leaky_zoo.processes import user_modules
 from leaky_zoo.sweeps import supervise
 from leaky_zoo.sweeps.spec import Cell
 
@@ -92,6 +93,7 @@ class Engine:
                 "directory": str(Path.cwd()),
                 "data_dir": str(self.data_dir) if self.data_dir else None,
                 "threads": self.threads,
+                "imports": os.environ.get(user_modules.VARIABLE, ""),
                 "cores": None if self.scheduler else cores(),
             }
             future = self._client.submit(work, order, key=f"leaky-zoo-{self.token}-{cell.name}", pure=False)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from leaky_zoo.io.reading import one_line, shown_text
+from leaky_zoo.processes import user_modules
 from leaky_zoo.processes.parent import kill_group, start_child
 from leaky_zoo.sweeps.folder import Run, SweepFolder, write_status
 
@@ -45,7 +46,8 @@ def supervise(order: dict[str, Any], cancelled: Callable[[], bool] | None = None
     """Train one run to its end, in a process of its own.
 
     Args:
-        order: `token`, `folder` (of the sweep), `name` (of the run), `directory` (to run in), `data_dir`, `threads`.
+        order: `token`, `folder` (of the sweep), `name` (of the run), `directory` (to run in), `data_dir`, `threads`,
+            `imports` (modules of the user's, as `LEAKY_ZOO_IMPORT`).
         cancelled: asked again and again whether nobody wants the run any more. Default None: what Dask says.
 
     Returns:
@@ -109,6 +111,7 @@ def _trainer(run: Run, order: dict[str, Any]) -> Any:
     command += ["--out", str(run.folder), "--resume"]
     command += ["--data-dir", order["data_dir"]] if order["data_dir"] else []
     environment = dict.fromkeys(THREAD_VARIABLES, str(order["threads"])) | {"COLUMNS": "160"}
+    environment[user_modules.VARIABLE] = order["imports"]
     # Several trainers may share a GPU.
     environment["TF_FORCE_GPU_ALLOW_GROWTH"] = os.environ.get("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     run.log.parent.mkdir(parents=True, exist_ok=True)

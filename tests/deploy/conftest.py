@@ -3,29 +3,18 @@
 import keras
 import numpy as np
 import pytest
+from families import EXAMPLES
 
 from leaky_zoo.flow import weights_sha256
-from leaky_zoo.networks import LeakyConvNet, LeakyMLP, LeakyNetwork
-
-SHAPES = {"mlp": (6, 4, 2), "channels_last": (9, 6, 2), "channels_first": (2, 9, 6)}
+from leaky_zoo.networks import LeakyNetwork
 
 
 def _make_network(
     kind: str = "mlp", task: str = "classification", effective_depth: float = 3.0, **changes
 ) -> LeakyNetwork:
     """A net with random weights and biases, so that no term of a block vanishes."""
-    keras.utils.set_random_seed(1)
-    shape = changes.pop("input_shape", SHAPES[kind])
-    if task == "autoencoding" and kind != "mlp":
-        shape = (8, 6, 2) if kind == "channels_last" else (2, 8, 6)
-    arguments = {"task": task, "width": 5, "depth": 5, "input_mean": 33.0, "input_variance": 6000.0, **changes}
-    if task == "regression":
-        arguments = {"output_mean": [5.0, -1.0, 0.5], "output_variance": [4.0, 0.25, 9.0], **arguments}
-    size = None if task == "autoencoding" else 3
-    if kind == "mlp":
-        network = LeakyMLP(shape, size, effective_depth=effective_depth, **arguments)
-    else:
-        network = LeakyConvNet(shape, size, effective_depth=effective_depth, data_format=kind, **arguments)
+    arguments = {"input_mean": 33.0, "input_variance": 6000.0, **changes}
+    network = EXAMPLES[kind].make(task, effective_depth=effective_depth, **arguments)
     rng = np.random.default_rng(2)
     for variable in network.trainable_variables:
         variable.assign(variable.numpy() + 0.2 * rng.normal(size=variable.shape))

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import onnx
 import pytest
+from families import KINDS
 
 from leaky_zoo.deploy import export_onnx
 from leaky_zoo.deploy.compare import same_labels
@@ -28,7 +29,7 @@ class OwnHead(LeakyMLP):
         return keras.layers.Dense(3, activation="tanh", dtype=arguments.exact, name="own_head")(inputs)
 
 
-@pytest.mark.parametrize("kind", ["mlp", "channels_last"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_everything_written_comes_back(kind, tmp_path, make_network, raw_inputs, audit_of):
     network = make_network(kind, class_names=["a", "b", "c"], dataset={"name": "pixels", "split": "train"})
     inputs = raw_inputs(network)
@@ -120,7 +121,7 @@ def test_other_dtypes_export_as_float32(dtype, tmp_path, make_network, raw_input
     assert verify_onnx(tmp_path / "net.onnx").passed
 
 
-@pytest.mark.parametrize("kind", ["mlp", "channels_last"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_representations_in_the_file(kind, tmp_path, make_network, raw_inputs):
     network = make_network(kind)
     inputs = raw_inputs(network)

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import onnx
 import pytest
+from families import EXAMPLES, KINDS
 
 from leaky_zoo.deploy.build import build_onnx
 from leaky_zoo.deploy.builders.conv import same_padding
@@ -29,7 +30,7 @@ def assign_steps(network, steps: list[float]) -> None:
 @pytest.mark.parametrize("use_bias", [True, False])
 @pytest.mark.parametrize("effective_depth", [0.0, 0.5, 3.0])
 @pytest.mark.parametrize("task", TASKS)
-@pytest.mark.parametrize("kind", ["mlp", "channels_last", "channels_first"])
+@pytest.mark.parametrize("kind", EXAMPLES)
 def test_graph_agrees_with_keras(kind, task, effective_depth, use_bias, make_network, raw_inputs):
     network = make_network(kind, task, effective_depth, use_bias=use_bias)
     model = build_onnx(network)
@@ -45,7 +46,7 @@ def test_graph_agrees_with_keras(kind, task, effective_depth, use_bias, make_net
 
 
 @pytest.mark.parametrize("task", TASKS)
-@pytest.mark.parametrize("kind", ["mlp", "channels_last"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_direct_graph_agrees_with_the_stock_converter(kind, task, make_network, raw_inputs):
     network = make_network(kind, task)
     inputs = raw_inputs(network).astype(np.float32)
@@ -67,7 +68,7 @@ def test_names_say_what_things_are(make_network):
     assert {"stem/weight", "block_3/weight", "block_3/bias", "head/bias"} <= {array.name for array in graph.initializer}
 
 
-@pytest.mark.parametrize("kind", ["mlp", "channels_last"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_versions_and_determinism(kind, make_network):
     network = make_network(kind)
     model = build_onnx(network)
@@ -78,7 +79,7 @@ def test_versions_and_determinism(kind, make_network):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("use_bias", [True, False])
-@pytest.mark.parametrize("kind", ["mlp", "channels_last"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_leak_of_zero_and_beyond(kind, use_bias, dtype, make_network, raw_inputs):
     network = make_network(kind, effective_depth=3.0, use_bias=use_bias).astype(dtype)
     # 1 - rho L~: zero (as float32 rounds 3 * (1/3)), tiny and positive, negative, ordinary.
@@ -109,7 +110,7 @@ def test_folding_is_refused_where_it_would_be_wrong(make_network, raw_inputs):
         build_onnx(make_network("channels_last"), folded=True, representations=True)
 
 
-@pytest.mark.parametrize("kind", ["mlp", "channels_last", "channels_first"])
+@pytest.mark.parametrize("kind", EXAMPLES)
 def test_representations_are_those_of_the_network(kind, make_network, raw_inputs):
     network = make_network(kind)
     model = build_onnx(network, representations=True)
@@ -123,7 +124,7 @@ def test_representations_are_those_of_the_network(kind, make_network, raw_inputs
     assert relative_error(logits, np.asarray(network(inputs))) < 3e-6
 
 
-@pytest.mark.parametrize("kind", ["mlp", "channels_last"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_nearly_constant_feature_keeps_its_digits(kind, make_network):
     # Folded into the stem, 1000 / 0.01 would cost five digits.
     network = make_network(kind, input_mean=[1000.0, 0.0], input_variance=[1e-4, 0.0])

@@ -1,57 +1,42 @@
-"""Both families, three tasks: build, save, load, compose, fine-tune, and refuse what cannot be built."""
+"""Every family, every task: build, save, load, compose, fine-tune, and refuse what cannot be built."""
 
+import inspect
 import json
 
 import keras
 import numpy as np
 import pytest
+from families import EXAMPLES, KINDS, samples
 from keras import ops
 
 from leaky_zoo.errors import InvalidInputError
-from leaky_zoo.networks import LeakyConvNet, LeakyMLP, StandardizedMeanSquaredError
+from leaky_zoo.networks import TASKS, LeakyConvNet, LeakyMLP, StandardizedMeanSquaredError
 
-TASKS = ["classification", "regression", "autoencoding"]
-FAMILIES = [LeakyMLP, LeakyConvNet]
 random = np.random.default_rng(0)
 
 
-def network(family, task, **changes):
-    size = {"classification": 4, "regression": 2, "autoencoding": None}[task]
-    arguments = {"width": 5, "depth": 4, "effective_depth": 2.0, "weight_decay": 1e-2, "input_mean": 1.0, **changes}
-    if family is LeakyConvNet:
-        arguments.setdefault("data_format", "channels_last")
-    if task == "regression":
-        arguments |= {"output_mean": [1.0, -1.0], "output_variance": [4.0, 0.25]}
-    return family((6, 6, 1), size, task=task, **arguments)
-
-
-def samples(task, count=8):
-    x = random.normal(size=(count, 6, 6, 1)).astype("float32")
-    y = {
-        "classification": random.integers(0, 4, count),
-        "regression": random.normal(size=(count, 2)),
-        "autoencoding": x,
-    }
-    return x, y[task]
+def network(kind, task="classification", **changes):
+    arguments = {"depth": 4, "weight_decay": 1e-2, "input_mean": 1.0, **changes}
+    return EXAMPLES[kind].make(task, **arguments)
 
 
 @pytest.mark.parametrize("task", TASKS)
-@pytest.mark.parametrize("family", FAMILIES)
-def test_save_and_load_is_bit_identical(family, task, tmp_path):
-    net = network(family, task, schedule={"name": "irregular", "amplitude": 1.0})
-    x, _ = samples(task)
+@pytest.mark.parametrize("kind", KINDS)
+def test_save_and_load_is_bit_identical(kind, task, tmp_path):
+    net = network(kind, task, schedule={"name": "irregular", "amplitude": 1.0})
+    x, _ = samples(net)
     net.save(tmp_path / "net.keras")
     loaded = keras.models.load_model(tmp_path / "net.keras", safe_mode=True)
-    assert type(loaded) is family and loaded.config == net.config
+    assert type(loaded) is EXAMPLES[kind].cls and loaded.config == net.config
     np.testing.assert_array_equal(loaded.predict(x, verbose=0), net.predict(x, verbose=0))
     json.dumps(net.get_config())
 
 
 @pytest.mark.parametrize("task", TASKS)
-@pytest.mark.parametrize("family", FAMILIES)
-def test_representations_and_head_compose(family, task):
-    net = network(family, task)
-    x, _ = samples(task)
+@pytest.mark.parametrize("kind", KINDS)
+def test_representations_and_head_compose(kind, task):
+    net = network(kind, task)
+    x, _ = samples(net)
     path = net.representations(x)
     assert len(path) == 5 and len(net.blocks) == 4
     for row, block in enumerate(net.blocks):
@@ -65,28 +50,30 @@ def test_representations_and_head_compose(family, task):
 
 
 @pytest.mark.parametrize("task", TASKS)
-@pytest.mark.parametrize("family", FAMILIES)
-def test_the_objective_is_loss_plus_penalty(family, task):
-    net = network(family, task, io_weight_decay=0.03)
-    x, y = samples(task)
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_objective_is_loss_plus_penalty(kind, task):
+    net = network(kind, task, io_weight_decay=0.03)
+    x, y = samples(net)
     loss = float(net.loss_function()(y, net(x)))
     norms = sum(rho * np.linalg.norm(block.weight_matrix) ** 2 for block, rho in net.paths[0].steps)
-    ends = sum(np.sum(np.square(w)) for name in ("stem", "head", "head_conv") for w in ends_of(net, name))
+    ends = sum(np.sum(np.square(w)) for layer in ends_of(net) for w in layer.get_weights())
     expected = 1e-2 / 2 * norms + 0.03 / 2 * ends
     assert float(net.penalty()) == pytest.approx(expected, rel=1e-5)
     net.compile("sgd", net.loss_function(), jit_compile=False)
     assert net.evaluate(x, y, verbose=0) == pytest.approx(loss + expected, rel=1e-5)
 
 
-def ends_of(net, name):
-    return net.get_layer(name).get_weights() if name in [layer.name for layer in net.layers] else []
+def ends_of(net):
+    """The layers of stem and head that have weights of their own."""
+    inside = {"normalize", "denormalize", "step_sizes", *(block.name for block in net.blocks)}
+    return [layer for layer in net.layers if layer.weights and layer.name not in inside]
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-def test_training_lowers_the_objective(family):
+@pytest.mark.parametrize("kind", KINDS)
+def test_training_lowers_the_objective(kind):
     keras.utils.set_random_seed(0)
-    net = network(family, "classification", schedule="learnable")
-    x, y = samples("classification", 32)
+    net = network(kind, "classification", schedule="learnable")
+    x, y = samples(net, 32)
     net.compile(keras.optimizers.Adam(0.01), net.loss_function(), jit_compile=False)
     before, rho = net.evaluate(x, y, verbose=0), net.paths[0].step_sizes
     net.fit(x, y, epochs=5, verbose=0)
@@ -96,15 +83,15 @@ def test_training_lowers_the_objective(family):
 
 
 @pytest.mark.parametrize("frozen", [True, False])
-@pytest.mark.parametrize("family", FAMILIES)
-def test_a_new_head_keeps_the_path(family, frozen):
-    net = network(family, "autoencoding")
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_new_head_keeps_the_path(kind, frozen):
+    net = network(kind, "autoencoding")
     tuned = net.with_new_head(3, class_names=["a", "b", "c"], freeze_path=frozen)
     assert tuned.task.name == "classification" and tuned.output_shape == (None, 3)
     before = [block.weight_matrix for block in tuned.blocks]
     for old, new in zip(net.blocks, before, strict=True):
         np.testing.assert_array_equal(old.weight_matrix, new)
-    x, _ = samples("autoencoding")
+    x, _ = samples(net)
     tuned.compile("sgd", tuned.loss_function(), jit_compile=False)
     tuned.fit(x, random.integers(0, 3, len(x)), verbose=0)
     moved = [not np.array_equal(b.weight_matrix, old) for b, old in zip(tuned.blocks, before, strict=True)]
@@ -124,16 +111,16 @@ def test_raw_units_in_and_out():
 
 
 def test_mixed_precision_keeps_raw_inputs_and_logits_exact():
-    net = network(LeakyMLP, "classification", dtype="mixed_bfloat16")
-    assert keras.backend.standardize_dtype(net(samples("classification")[0]).dtype) == "float32"
+    net = network("mlp", dtype="mixed_bfloat16")
+    assert keras.backend.standardize_dtype(net(samples(net)[0]).dtype) == "float32"
     assert net.get_layer("normalize").compute_dtype == "float32"
     assert net.blocks[0].compute_dtype == "bfloat16" and net.paths[0].step_sizes.sum() == pytest.approx(1.0, abs=1e-6)
 
 
 @pytest.mark.tensorflow_only
 def test_astype_keeps_the_function():
-    net = network(LeakyMLP, "regression")
-    x, y = samples("regression")
+    net = network("mlp", "regression")
+    x, y = samples(net)
     twin = net.astype("float64")
     np.testing.assert_allclose(twin.predict(x, verbose=0), net.predict(x, verbose=0), rtol=1e-4, atol=1e-4)
     twin.compile("adam", twin.loss_function(), jit_compile=False)
@@ -141,18 +128,19 @@ def test_astype_keeps_the_function():
 
 
 def test_summary_names_the_blocks(capsys):
-    network(LeakyMLP, "classification").summary(line_length=100)
+    network("mlp", "classification").summary(line_length=100)
     text = capsys.readouterr().out
     assert "block_4 (LeakyDense)" in text and "step_sizes (StepSizes)" in text
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-def test_golden_order_of_weights(family):
-    names = [weight.path for weight in network(family, "classification").weights]
+@pytest.mark.parametrize("kind", KINDS)
+def test_golden_order_of_weights(kind):
+    net = network(kind)
+    names = [weight.path for weight in net.weights]
     blocks = [f"block_{n}/{w}" for n in range(1, 5) for w in ("kernel", "bias", "penalty_factor")]
-    ends = ["head_conv/kernel", "head_conv/bias"] if family is LeakyConvNet else []
-    expected = {"stem/kernel", "stem/bias", "step_sizes/values", *blocks, *ends, "head/kernel", "head/bias"}
-    assert {name for name in names if not name.startswith("normalize")} == expected
+    ends = {weight.path for layer in ends_of(net) for weight in layer.weights}
+    assert {"stem/kernel", "stem/bias", "head/kernel", "head/bias"} <= ends
+    assert {name for name in names if not name.startswith("normalize")} == {"step_sizes/values", *blocks, *ends}
     order = [name for name in names if name in blocks]
     assert order == blocks
 
@@ -165,6 +153,15 @@ def test_golden_order_of_weights(family):
         ({"output_size": 0}, "output_size=0"),
         ({"task": "autoencoding", "output_size": 5}, "output_size=5"),
         ({"width": 0}, "width=0"),
+        ({"width": "64"}, "`width` must be a whole number. Received: width='64'"),
+        ({"depth": 12.5}, "`depth` must be a whole number. Received: depth=12.5"),
+        ({"input_shape": (4.5,)}, "input_shape"),
+        ({"effective_depth": float("nan")}, "effective_depth=nan"),
+        ({"effective_depth": "3"}, "effective_depth='3'"),
+        ({"use_bias": "no"}, "use_bias='no'"),
+        ({"input_mean": "much"}, "input_mean='much'"),
+        ({"input_variance": [1.0, 2.0]}, "`input_variance` is a number, or 4"),
+        ({"output_mean": 3.0}, "Logits have no units"),
         ({"weight_decay": -1.0}, "weight_decay=-1.0"),
         ({"depth": 3, "effective_depth": 7.0}, "depth >= 8"),
         ({"class_names": ["one"]}, "class_names"),
@@ -174,6 +171,34 @@ def test_golden_order_of_weights(family):
 def test_bad_arguments_are_named(arguments, message):
     with pytest.raises(InvalidInputError, match=message):
         LeakyMLP(**{"input_shape": (4,), "output_size": 3, "width": 4, "depth": 6, "effective_depth": 1.0, **arguments})
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda: LeakyMLP((4,), 3, widht=256),
+        lambda: LeakyMLP((4,), 3, kernel_size=3),
+        lambda: LeakyConvNet((6, 6, 1), 3, stem_sise=3),
+        lambda: LeakyMLP((4,), 3).with_new_head(5, freze_path=True),
+        lambda: LeakyMLP.from_config({**LeakyMLP((4,), 3).get_config(), "dept": 3}),
+    ],
+)
+def test_arguments_that_do_not_exist_are_refused(wrong):
+    with pytest.raises(TypeError, match=r"takes no argument '(widht|kernel_size|stem_sise|freze_path|dept)'"):
+        wrong()
+
+
+def test_the_nearest_argument_is_named_and_all_are_in_the_signature():
+    with pytest.raises(TypeError, match="did you mean 'width'"):
+        LeakyMLP((4,), 3, widht=256)
+    with pytest.raises(TypeError, match="did you mean 'freeze_path'"):
+        LeakyMLP((4,), 3).with_new_head(5, freze_path=True)
+    assert {"stem_size", "width", "task", "dtype"} <= set(inspect.signature(LeakyConvNet).parameters)
+
+
+def test_numbers_of_numpy_are_numbers():
+    net = LeakyMLP((np.int64(4),), np.int32(3), width=np.int64(5), effective_depth=np.float32(2), input_mean=np.ones(4))
+    assert json.loads(json.dumps(net.get_config()))["width"] == 5 and net.config.input_shape == (4,)
 
 
 @pytest.mark.parametrize(
@@ -189,11 +214,11 @@ def test_bad_images_are_named(arguments, message):
         LeakyConvNet(**{"input_shape": (6, 6, 1), "output_size": 3, "data_format": "channels_last", **arguments})
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-def test_weights_files_are_byte_stable(family, tmp_path):
-    net = network(family, "classification")
+@pytest.mark.parametrize("kind", KINDS)
+def test_weights_files_are_byte_stable(kind, tmp_path):
+    net = network(kind, "classification")
     net.save_weights(tmp_path / "a.weights.h5")
-    twin = family.from_config(net.get_config())
+    twin = EXAMPLES[kind].cls.from_config(net.get_config())
     twin.load_weights(tmp_path / "a.weights.h5")
     twin.save_weights(tmp_path / "b.weights.h5")
     assert (tmp_path / "a.weights.h5").read_bytes() == (tmp_path / "b.weights.h5").read_bytes()

@@ -3,19 +3,17 @@
 import keras
 import numpy as np
 import pytest
+from families import EXAMPLES, KINDS
 from hypothesis import given
 from hypothesis import strategies as st
 
 from leaky_zoo.errors import InvalidInputError
-from leaky_zoo.networks import LeakyConvNet, LeakyMLP, overlaps, resample
+from leaky_zoo.networks import overlaps, resample
 
 
-def net(family=LeakyMLP, **changes):
-    keras.utils.set_random_seed(0)
+def net(kind="mlp", **changes):
     arguments = {"width": 6, "depth": 8, "effective_depth": 2.0, "weight_decay": 1e-3, **changes}
-    if family is LeakyConvNet:
-        return LeakyConvNet((8, 8, 1), 3, **arguments)
-    return LeakyMLP((5,), 3, **arguments)
+    return EXAMPLES[kind].make(**({"input_shape": (5,)} if kind == "mlp" else {}), **arguments)
 
 
 def samples(network, count=400):
@@ -40,14 +38,14 @@ def test_overlaps_are_shares_of_each_new_step(old, new, seed):
     np.testing.assert_allclose(after @ shares, before, atol=1e-12)  # every part of every old step is used once
 
 
-@pytest.mark.parametrize("family", [LeakyMLP, LeakyConvNet])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("fitted", [False, True])
-def test_the_same_depth_is_the_same_net(family, fitted):
-    network = net(family)
+def test_the_same_depth_is_the_same_net(kind, fitted):
+    network = net(kind)
     x = samples(network, 40)
     same = resample(network, 8, x=x if fitted else None)
     assert error(network, same, x) < 1e-4
-    assert same.config.weight_decay == 1e-3 and type(same) is family
+    assert same.config.weight_decay == 1e-3 and type(same) is EXAMPLES[kind].cls
 
 
 def test_a_path_of_constant_weights_converges_with_the_steps():

@@ -6,12 +6,13 @@ import json
 import keras
 import numpy as np
 import pytest
+from families import EXAMPLES, KINDS
 
 from leaky_zoo.analysis import Audit, analyze
 from leaky_zoo.data.pipeline import training_pipeline
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.geometry import ProbePath
-from leaky_zoo.layers import Schedule
+from leaky_zoo.layers import Schedule, UpdatedSchedule
 from leaky_zoo.networks import LeakyConvNet, LeakyMLP, resample
 from leaky_zoo.training import PenaltyRamp, StepSizeUpdate, make_strategy, train
 from leaky_zoo.training.step_size_update import measure_paths
@@ -176,6 +177,27 @@ def test_a_change_above_the_tolerance_is_undone():
     assert not updates.trace[-1]["accepted"]
 
 
+def test_a_users_schedule_can_keep_the_function():
+    class Halfway(UpdatedSchedule):
+        """Towards larger first steps."""
+
+        keeps_function = True
+
+        def update(self, step_sizes, path):
+            target = np.linspace(2, 1, len(step_sizes))
+            return self.towards(step_sizes, target / target.sum(), path.effective_depth)
+
+    network, updates, x = fitted(Halfway(interval=1000))
+    assert (network.paths[0].step_size_layer.schedule.gamma_0, Halfway().tolerance) == (1e-5, 0.05)
+    before = network.predict(x, verbose=0)
+    updates.set_model(network)
+    updates.on_train_begin()
+    updates.update()
+    assert updates.trace[-1]["accepted"] and not np.allclose(network.paths[0].step_sizes, 1 / 6)
+    difference = np.linalg.norm(network.predict(x, verbose=0) - before) / np.linalg.norm(before)
+    assert difference == pytest.approx(updates.trace[-1]["output_change"], rel=1e-3) and difference < 0.05
+
+
 def test_updates_measure_the_path_of_a_convolution():
     network = LeakyConvNet((6, 6, 1), 3, width=3, depth=5, effective_depth=2.0, schedule="hamiltonian",
                            data_format="channels_last")  # fmt: skip
@@ -187,14 +209,10 @@ def test_updates_measure_the_path_of_a_convolution():
     assert steps.sum() == pytest.approx(1.0, abs=1e-6) and not np.allclose(steps, 0.2)
 
 
-@pytest.mark.parametrize("family", ["mlp", "conv"])
-def test_the_measured_path_is_the_networks(family):
-    arguments = {"width": 3, "depth": 5, "effective_depth": 2.0, "schedule": "irregular", "dtype": "float64"}
-    if family == "mlp":
-        network, x = LeakyMLP((7,), 3, **arguments), np.random.default_rng(0).normal(size=(8, 7))
-    else:
-        network = LeakyConvNet((6, 6, 1), 3, data_format="channels_last", **arguments)
-        x = np.random.default_rng(0).normal(size=(8, 6, 6, 1))
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_measured_path_is_the_networks(kind):
+    network = EXAMPLES[kind].make(width=3, schedule="irregular", dtype="float64")
+    x = np.random.default_rng(0).normal(size=(8, *network.input_shape[1:]))
     expected = [keras.ops.convert_to_numpy(a) for a in network.representations(x)]
     for ours, theirs in zip(measure_paths(network, x)[0].representations, expected, strict=True):
         np.testing.assert_allclose(ours, network.blocks[0].columns(theirs), rtol=1e-12, atol=1e-12)

@@ -30,7 +30,7 @@ def add_mlp(graph: GraphBuilder, network: LeakyMLP, representations: bool) -> No
     current = _add_stem(graph, network, "representation_0" if representations else None)
     steps = read_steps(network)
     for row, step in enumerate(steps, start=1):
-        current = _add_block(graph, step, current, f"representation_{row}" if representations else None)
+        current = add_block(graph, step, current, f"representation_{row}" if representations else None)
     _add_head(graph, network, current)
     if representations:
         for row in range(len(steps) + 1):
@@ -57,7 +57,8 @@ def _add_stem(graph: GraphBuilder, network: LeakyMLP, output: str | None) -> str
     return graph.node("Gemm", inputs, "stem", output=output)
 
 
-def _add_block(graph: GraphBuilder, step: Step, current: str, output: str | None) -> str:
+def add_block(graph: GraphBuilder, step: Step, current: str, output: str | None = None) -> str:
+    """Add one dense block; its output is called `output`, or like its last node. Any dense family can use it."""
     name = step.name
     inputs = [graph.node("Relu", [current], f"{name}/relu"), graph.constant(f"{name}/weight", step.kernel)]
     if step.leak == 0:
