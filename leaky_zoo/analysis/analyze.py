@@ -13,6 +13,7 @@ from leaky_zoo.analysis.network_audit import audit_network
 from leaky_zoo.analysis.network_sums import collect_shard
 from leaky_zoo.analysis.records import BottleneckRank
 from leaky_zoo.analysis.settings import AnalysisSettings, SettingsByName
+from leaky_zoo.data.python_objects import arrays
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.flow.description import describe_network
 from leaky_zoo.networks import LeakyNetwork
@@ -41,7 +42,8 @@ def analyze(
 
     Args:
         model: a `LeakyMLP` or `LeakyConvNet`, or any other Keras model that takes one array.
-        x: raw inputs, one sample per row.
+        x: raw inputs, one sample per row: an array, what numpy takes as one, a frame, or the streamed inputs of a
+            `Dataset`; or a `tf.data.Dataset` or `PyDataset` of (x, y).
         y: labels or targets as in training (ignored for an autoencoder: its inputs are). Default None.
         settings: how. Default None: the defaults of `AnalysisSettings`.
         data: what the samples are, as `{"name", "split"}`, to be written into the audit. Default None.
@@ -62,7 +64,7 @@ def analyze(
     >>> len(audit.layers), audit.n, audit.gamma_0
     (5, 100, 1e-05)
     """
-    x, chosen = np.asarray(x), replace(settings or AnalysisSettings(), **changes)
+    (x, y), chosen = arrays(x, y), replace(settings or AnalysisSettings(), **changes)
     if not isinstance(model, LeakyNetwork):
         return analyze_any(model, x, y, chosen, data=data, layers=layers, track=track)
     features = max(path.blocks[0].weight_matrix.shape[1] for path in model.paths)

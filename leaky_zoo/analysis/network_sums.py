@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 
 from leaky_zoo.analysis.settings import AnalysisSettings
+from leaky_zoo.data.found import part_of
+from leaky_zoo.data.python_objects import arrays
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.flow.collect import BATCH, collect
 from leaky_zoo.flow.stream import NetworkSums
@@ -43,10 +45,10 @@ def collect_shard(
     if y is not None and len(y) != len(x) and not network.task.from_inputs:
         raise InvalidInputError(f"`x` and `y` must have equally many samples. Received: {len(x)} and {len(y)}")
     first, last = (len(x) * place // shard[1] for place in (shard[0] - 1, shard[0]))
-    part = x[first:last]
+    part = part_of(x, slice(first, last))
     targets = network.task.targets(part, None if y is None else y[first:last])
     if targets is not None:
-        targets = np.asarray(targets)
+        part, targets = arrays(part, targets)
         network.check_targets(targets)
     return collect(
         network,

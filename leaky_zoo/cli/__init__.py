@@ -7,7 +7,20 @@ from typing import Annotated
 
 import typer
 
-from leaky_zoo.cli import analyze, audits, evaluate, export, inspect, listing, publish, suggest, sweep, train, verify
+from leaky_zoo.cli import (
+    analyze,
+    audits,
+    evaluate,
+    export,
+    inspect,
+    listing,
+    predict,
+    publish,
+    suggest,
+    sweep,
+    train,
+    verify,
+)
 from leaky_zoo.cli import demo as demo_command
 from leaky_zoo.cli.console import fail
 from leaky_zoo.cli.startup import quiet_start
@@ -35,6 +48,7 @@ app.command("compare")(audits.compare)
 app.command("export")(export.export)
 app.command("publish")(publish.publish)
 app.command("inspect")(inspect.inspect)
+app.command("predict")(predict.predict_command)
 app.command("verify")(verify.verify)
 app.command("demo")(demo_command.demo)
 

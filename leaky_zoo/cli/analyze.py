@@ -14,9 +14,12 @@ from leaky_zoo.cli.console import (
     Plot,
     Report,
     StrategyName,
+    Stream,
+    Task,
     err,
     out,
     print_json,
+    say_about,
     table,
 )
 from leaky_zoo.cli.startup import start_tensorflow
@@ -71,7 +74,10 @@ def audit_table(audit: "Audit", title: str) -> Table:
 def analyze_command(
     model: Model,
     data: Annotated[
-        str | None, typer.Option("--data", help="Data set or .npz file. [default: what the net was trained on]")
+        str | None,
+        typer.Option(
+            "--data", help="Name, tfds:NAME, .npz, FILE.csv:TARGET, folder. [default: what it was trained on]"
+        ),
     ] = None,
     split: Annotated[
         str | None, typer.Option(help="Split. [default: the training split; momenta belong to it]")
@@ -93,6 +99,8 @@ def analyze_command(
     report: Report = None,
     plot: Plot = None,
     save: Annotated[Path | None, typer.Option(help="Write the audit, JSON (a shard's sums: .npz).")] = None,
+    task: Task = None,
+    stream: Stream = False,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
@@ -116,7 +124,8 @@ def analyze_command(
 
         replicas = make_strategy(strategy or "auto", devices)  # before TensorFlow runs anything
     network = load_model(model)
-    samples = training_data(network, data, split, data_dir)
+    samples = training_data(network, data, split, data_dir, task=task, stream=stream)
+    say_about(samples.dataset)
     x, y = samples.arrays
     progress = None if as_json else track("analyzing")
     if shard is not None and save is not None:

@@ -5,7 +5,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -17,6 +17,9 @@ from rich.text import Text
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.io.reading import shown_text
 from leaky_zoo.processes.progress import err
+
+if TYPE_CHECKING:
+    from leaky_zoo.data import Dataset
 
 out = Console()
 
@@ -49,6 +52,14 @@ StrategyName = Annotated[
 ]
 Devices = Annotated[int | None, typer.Option("--devices", help="Replicas: GPUs, or logical CPU devices.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON alone on stdout.")]
+Task = Annotated[
+    str | None,
+    typer.Option(
+        "--task",
+        help="classification or regression, where targets could be labels or numbers. [default: what is evident]",
+    ),
+]
+Stream = Annotated[bool, typer.Option("--stream", help="Keep the inputs on the disk: for data larger than memory.")]
 DataDir = Annotated[
     Path | None, typer.Option("--data-dir", help="TFDS folder to look for data in. [default: TFDS_DATA_DIR]")
 ]
@@ -90,3 +101,13 @@ def cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:.4g}"
     return str(value)
+
+
+def say_about(dataset: "Dataset") -> None:
+    """How data were read, and what about them may not be meant; on stderr."""
+    for note in dataset.notes:
+        err.print(f"[dim]{escape(dataset.identifier)}: {escape(note)}[/]", highlight=False, soft_wrap=True)
+    for warning in dataset.warnings:
+        err.print(
+            f"[yellow]warning:[/] {escape(dataset.identifier)}: {escape(warning)}", highlight=False, soft_wrap=True
+        )

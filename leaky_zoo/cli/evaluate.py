@@ -4,16 +4,20 @@ from typing import Annotated
 
 import typer
 
-from leaky_zoo.cli.console import AsJson, DataDir, Model, out, print_json, table
+from leaky_zoo.cli.console import AsJson, DataDir, Model, Stream, out, print_json, say_about, table
 from leaky_zoo.cli.startup import start_tensorflow
 
 
 def evaluate(
     model: Model,
     data: Annotated[
-        str | None, typer.Option("--data", help="Data set or .npz file. [default: what the net was trained on]")
+        str | None,
+        typer.Option(
+            "--data", help="Name, tfds:NAME, .npz, FILE.csv:TARGET, folder. [default: what it was trained on]"
+        ),
     ] = None,
     split: Annotated[str, typer.Option(help="Split, as test or train[:90%].")] = "test",
+    stream: Stream = False,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
@@ -28,7 +32,8 @@ def evaluate(
     from leaky_zoo.zoo.training_data import training_data
 
     network = load_network(model)
-    samples = training_data(network, data, split, data_dir)
+    samples = training_data(network, data, split, data_dir, stream=stream)
+    say_about(samples.dataset)
     x, y = samples.arrays
     metrics = evaluate_network(network, x, y)
     name = samples.dataset.identifier

@@ -1,22 +1,24 @@
 """`leaky-zoo suggest`: a starting recipe for a data set."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from leaky_zoo.cli.console import AsJson, DataDir, err, out, print_json, table
+from leaky_zoo.cli.console import AsJson, DataDir, Task, err, out, print_json, say_about, table
 from leaky_zoo.cli.startup import start_tensorflow
 from leaky_zoo.errors import InvalidInputError
 
 
 def suggest_command(
-    data: Annotated[str, typer.Option("--data", help="Data set or .npz file.")],
+    data: Annotated[str, typer.Option("--data", help="Name, tfds:NAME, .npz, FILE.csv:TARGET, or a folder of images.")],
     recipe: Annotated[
         Path | None, typer.Option("--out", help="Write the recipe here, as YAML; never over a file.")
     ] = None,
     effective_depth: Annotated[float, typer.Option("--effective-depth", help="L~ of the network.")] = 7.0,
     family: Annotated[str, typer.Option(help="mlp, or conv for images.")] = "mlp",
+    task: Task = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
@@ -31,7 +33,9 @@ def suggest_command(
     from leaky_zoo.data import load_data
     from leaky_zoo.training import suggest
 
-    found = suggest(load_data(data, data_dir), effective_depth, family)
+    dataset = load_data(data, data_dir, task=task)
+    say_about(dataset)
+    found = suggest(dataset, effective_depth, family)
     if recipe is not None:
         found.recipe.write(recipe)
     if as_json:
@@ -40,6 +44,7 @@ def suggest_command(
         return
     out.print(table(found.recipe.name, ("field", "value", "why"), found.reasons))
     if recipe is not None:
-        err.print(f"Written to {recipe}: leaky-zoo train {recipe} --out runs/{found.recipe.name}", soft_wrap=True)
+        command = shlex.join(["leaky-zoo", "train", str(recipe), "--out", f"runs/{found.recipe.name}"])
+        err.print(f"Written to {recipe}: {command}", soft_wrap=True, markup=False)
     else:
         err.print("Somewhere to start from, not an optimum. --out writes it.", soft_wrap=True)

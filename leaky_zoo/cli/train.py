@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from leaky_zoo.cli.console import AsJson, DataDir, Devices, StrategyName, err, fail, out, print_json, table
+from leaky_zoo.cli.console import AsJson, DataDir, Devices, StrategyName, err, fail, out, print_json, say_about, table
 from leaky_zoo.cli.startup import start_tensorflow
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.processes.progress import bar
@@ -118,6 +118,7 @@ def _train(
         return train(
             plan, folder, data_dir=data_dir, resume=resume, callbacks=callbacks,
             on_lbfgs_iteration=watcher.on_lbfgs_iteration,
+            on_data=None if is_quiet_worker() else say_about,
         )[1]  # fmt: skip
 
 

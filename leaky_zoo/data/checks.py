@@ -37,6 +37,12 @@ def check_generated(
             )
 
 
+def changed(identifier: str, arrays: dict[str, np.ndarray]) -> list[str]:
+    """Names of the arrays of integers that are not those on record; none where there is no record."""
+    record = _record().get(identifier, {})
+    return [name for name, summary in summarize(arrays).items() if record.get(name, summary) != summary]
+
+
 def summarize(
     integers: dict[str, np.ndarray] | None = None, floats: dict[str, np.ndarray] | None = None
 ) -> dict[str, dict[str, Any]]:

@@ -1,11 +1,13 @@
 """One data set in memory: named splits of raw arrays, the task they set, and the statistics a net normalises with."""
 
+import math
 import re
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from leaky_zoo.data.found import part_of, rows_at_once
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.networks.tasks import TASKS
 
@@ -19,18 +21,28 @@ class Dataset:
     Attributes:
         name: registry name, or the path of a user's file.
         config: configuration within the data set, or None.
-        task: `"classification"` (integer labels) or `"regression"` (float targets, one row per sample).
-        splits: `{split: (x, y)}`; `x` has one raw sample per row.
+        task: `"classification"` (integer labels), `"regression"` (float targets, one row per sample), or None where
+            there are no targets: for an autoencoder, or an analysis without momenta.
+        splits: `{split: (x, y)}`; `x` has one raw sample per row, in memory or as `Rows` on the disk; `y` is None
+            without targets.
         class_names: names of the classes in label order, or None.
         normalize_features: whether each feature gets its own mean and variance (tables) or all share one (images).
+        feature_names: names of the features of a table, in order, or None.
+        notes: sentences about how it was read: what the labels are, what was left out.
+        asked: whether the task had to be said, because the targets could be labels or numbers.
+        warnings: sentences about what may not be meant: constant columns, dates as numbers, a single class.
     """
 
     name: str
     config: str | None
-    task: str
-    splits: dict[str, tuple[np.ndarray, np.ndarray]] = field(repr=False)
+    task: str | None
+    splits: dict[str, tuple[Any, Any]] = field(repr=False)
     class_names: tuple[str, ...] | None = None
     normalize_features: bool = False
+    feature_names: tuple[str, ...] | None = None
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    asked: bool = False
 
     @property
     def identifier(self) -> str:
@@ -43,13 +55,35 @@ class Dataset:
         return next(iter(self.splits.values()))[0].shape[1:]
 
     @property
-    def output_size(self) -> int:
-        """Number of classes or of regression outputs."""
-        if self.class_names:
-            return len(self.class_names)
-        return max(TASKS[self.task].size_of(y) for _, y in self.splits.values())
+    def targets_task(self) -> str:
+        """The task, where there are targets.
 
-    def select(self, split: str) -> tuple[np.ndarray, np.ndarray]:
+        Raises:
+            InvalidInputError: there are none.
+        """
+        if self.task is None:
+            raise InvalidInputError(
+                f"{self.identifier} has inputs alone: name its targets (`y` in an .npz, FILE.csv:COLUMN), or train an "
+                "autoencoder (network.task: autoencoding)."
+            )
+        return self.task
+
+    @property
+    def output_size(self) -> int:
+        """Number of classes or of regression outputs.
+
+        Raises:
+            InvalidInputError: there are no targets.
+        """
+        task = TASKS[self.targets_task]
+        return len(self.class_names) if self.class_names else max(task.size_of(y) for _, y in self.splits.values())
+
+    @property
+    def streamed(self) -> bool:
+        """Whether the inputs stay on the disk."""
+        return not isinstance(next(iter(self.splits.values()))[0], np.ndarray)
+
+    def select(self, split: str) -> tuple[Any, Any]:
         """Samples of a split, or of a slice of it in TFDS's notation.
 
         Args:
@@ -69,20 +103,17 @@ class Dataset:
             )
         x, y = self.splits[match["name"]]
         chosen = slice(_position(match["start"], 0, len(x)), _position(match["stop"], len(x), len(x)))
-        if not len(x[chosen]):
+        if not len(range(len(x))[chosen]):
             raise InvalidInputError(f"No sample of {self.identifier} is in the split. Received: split={split!r}")
-        return x[chosen], y[chosen]
+        return part_of(x, chosen), None if y is None else y[chosen]
 
     def statistics(self, split: str) -> dict[str, Any]:
         """Arguments `input_mean`, `input_variance` (and, for a regression, `output_*`) of a network for this split."""
         x, y = self.select(split)
-        x = x.astype(np.float64)
-        axis = tuple(range(x.ndim - 1)) if self.normalize_features else None
-        # A constant feature has variance zero: leave its scale alone.
-        result = dict(zip(("input_mean", "input_variance"), _moments(x, axis), strict=True))
-        if TASKS[self.task].standardizes:
-            targets = y.reshape(len(y), -1).astype(np.float64)
-            result |= dict(zip(("output_mean", "output_variance"), _moments(targets, 0), strict=True))
+        result = dict(zip(("input_mean", "input_variance"), _moments(x, self.normalize_features), strict=True))
+        if self.task is not None and TASKS[self.task].standardizes:
+            targets = y.reshape(len(y), -1)
+            result |= dict(zip(("output_mean", "output_variance"), _moments(targets, True), strict=True))
         return result
 
 
@@ -92,9 +123,18 @@ def _position(text: str | None, default: int, count: int) -> int:
     return round(int(text[:-1]) / 100 * count) if text.endswith("%") else int(text)
 
 
-def _moments(values: np.ndarray, axis: Any) -> tuple[Any, Any]:
-    """Mean and variance in the seven digits of float32; 0 and 1 where data are standardised up to rounding."""
-    mean, variance = values.mean(axis), values.var(axis)
+def _moments(values: Any, by_feature: bool) -> tuple[Any, Any]:
+    """Mean and variance in the seven digits of float32; 0 and 1 where data are standardised up to rounding.
+
+    Summed part by part, so that samples in memory and on the disk give the same.
+    """
+    axis = tuple(range(values.ndim - 1)) if by_feature else None
+    count = math.prod(values.shape[:-1] if by_feature else values.shape)
+    size = rows_at_once(values.shape)
+    parts = [slice(start, start + size) for start in range(0, len(values), size)]
+    mean = sum(np.asarray(values[part], np.float64).sum(axis) for part in parts) / count
+    squares = (np.square(np.asarray(values[part], np.float64) - mean).sum(axis) for part in parts)
+    variance = sum(squares) / count
     variance = np.where(variance > 1e-12, variance, 1.0)  # a constant feature keeps its scale
     mean = np.where(np.abs(mean) < 1e-6 * np.sqrt(variance), 0.0, mean)
     variance = np.where(np.abs(variance - 1) < 1e-6, 1.0, variance)

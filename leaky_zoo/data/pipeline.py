@@ -1,11 +1,13 @@
 """The order of the training data: a pure function of (seed, pass), so that a run can be resumed, cut and shared out."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from leaky_zoo.data.augmentation import Augmentation
+from leaky_zoo.data.found import rows_at_once
 from leaky_zoo.errors import InvalidInputError
 
 
@@ -51,10 +53,32 @@ class BatchOrder:
     def rows(self, step: int) -> np.ndarray:
         """Rows of the training split that a step (counted from 0) sees, int32; shorter at the end of a pass."""
         which, position = divmod(step, self.steps_per_pass)
-        if which not in self._passes:
+        rows = self._passes.get(which)
+        if rows is None:  # threads that read ahead may be in two passes at once
+            rows = _permutation(self.count, self.seed, which)
             self._passes.clear()  # one pass at a time is needed
-            self._passes[which] = _permutation(self.count, self.seed, which)
-        return self._passes[which][position * self.batch_size : (position + 1) * self.batch_size]
+            self._passes[which] = rows
+        return rows[position * self.batch_size : (position + 1) * self.batch_size]
+
+
+class InOrder(BatchOrder):
+    """Every sample once, as they are, without an end: the order of an evaluation.
+
+    Args:
+        count: samples, at least 1.
+        batch_size: samples at a time, 1..count.
+
+    Example:
+    >>> [InOrder(5, 2).rows(step).tolist() for step in range(4)]
+    [[0, 1], [2, 3], [4], [0, 1]]
+    """
+
+    def __init__(self, count: int, batch_size: int) -> None:
+        super().__init__(count, batch_size, 0)
+
+    def rows(self, step: int) -> np.ndarray:
+        position = step % self.steps_per_pass
+        return np.arange(position * self.batch_size, min((position + 1) * self.batch_size, self.count), dtype=np.int32)
 
 
 def _permutation(count: int, seed: int, which: int) -> np.ndarray:
@@ -70,10 +94,8 @@ def training_pipeline(
     seed: int,
     *,
     first_step: int = 0,
-    input_dropout: float = 0.0,
-    translation: int = 0,
-    fill: np.ndarray | float = 0.0,
     dtype: str = "float32",
+    **changes: Any,
 ) -> tf.data.Dataset:
     """The batches that `train` sees, as an endless `tf.data` stream for a `fit` of one's own on one device.
 
@@ -81,23 +103,27 @@ def training_pipeline(
     the samples; choose a `batch_size` that divides the data, or use `train`.
 
     Args:
-        x: raw samples, cached in memory.
+        x: raw samples, in memory.
         y: labels or targets.
         batch_size: 1..n.
         seed: integer seed.
         first_step: step to start from, for resuming. Default 0.
-        input_dropout, translation, fill: see `Augmentation`; drawn from (seed, step), not in the model. Default none.
         dtype: of the inputs. Default "float32".
+        **changes: fields of `Augmentation`; drawn from (seed, step), not in the model. Default none. `mixup` needs the
+            loss of two targets, and so `train`.
 
     Returns:
         A `tf.data.Dataset` of `(x, y)` batches, prefetched.
 
     Raises:
-        InvalidInputError: a batch that is empty or larger than the data, or what `Augmentation` refuses.
+        InvalidInputError: a batch that is empty or larger than the data, `mixup`, or what `Augmentation` refuses.
+        TypeError: a change that there is none of.
     """
     order = BatchOrder(len(x), batch_size, seed)
-    changes = Augmentation(seed, input_dropout, translation, fill)
-    changes.check(x.shape[1:])
+    augmentation = Augmentation(seed, **changes)
+    augmentation.check(x.shape[1:])
+    if augmentation.mixup:
+        raise InvalidInputError(f"`mixup` is for `train`. Received: mixup={augmentation.mixup}")
     samples, targets = tf.constant(x), tf.constant(y)
 
     def rows(which: tf.Tensor) -> tf.data.Dataset:
@@ -107,9 +133,9 @@ def training_pipeline(
 
     def batch(step: tf.Tensor, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         inputs = tf.cast(tf.gather(samples, rows), dtype)
-        draws = changes.draw(step, batch_size, x.shape[1:])
+        draws = augmentation.draw(step, batch_size, x.shape[1:])
         mine = {name: rows_of[: tf.shape(rows)[0]] for name, rows_of in draws.items()}
-        return changes.apply(inputs, mine), tf.gather(targets, rows)
+        return augmentation.apply(inputs, mine), tf.gather(targets, rows)
 
     passes = tf.data.Dataset.range(first_step // order.steps_per_pass, tf.int64.max).flat_map(rows)
     steps = tf.data.Dataset.range(first_step, tf.int64.max)
@@ -130,16 +156,44 @@ def check_finite(x: np.ndarray, y: np.ndarray, split: str, dtype: str = "float32
         InvalidInputError: naming the split, the row within it and the value.
     """
     for name, array in (("x", x), ("y", y)):
-        if np.issubdtype(array.dtype, np.integer) or array.dtype == bool:
+        if array is None or np.issubdtype(array.dtype, np.integer) or array.dtype == bool:
             continue
-        for start in range(0, len(array), 4096):  # in parts: a copy of everything might not fit
+        size = rows_at_once(array.shape)
+        for start in range(0, len(array), size):  # in parts: a copy of everything might not fit
+            taken = array[start : start + size]
             with np.errstate(over="ignore"):
-                part = array[start : start + 4096].reshape(len(array[start : start + 4096]), -1).astype(dtype)
+                part = taken.reshape(len(taken), -1).astype(dtype)
             bad = ~np.isfinite(part)
             if bad.any():
                 row = int(np.argmax(bad.any(axis=1)))
-                value = array[start + row].reshape(-1)[int(np.argmax(bad[row]))]
+                value = taken[row].reshape(-1)[int(np.argmax(bad[row]))]
                 raise InvalidInputError(
                     f"Data must be finite numbers in {dtype}: `{name}` of split {split!r} holds {value} in row "
                     f"{start + row}."
                 )
+
+
+def read_ahead(x: Any, y: Any, order: BatchOrder, first_step: int = 0, ahead: int = 2) -> tf.data.Dataset:
+    """The batches of streamed samples by step, read on other threads before they are needed.
+
+    Args:
+        x: `Rows`.
+        y: labels or targets, mapped from the disk or `Rows`.
+        order: which rows each step sees.
+        first_step: step to start from. Default 0.
+        ahead: batches held in advance. Default 2.
+
+    Returns:
+        An endless `tf.data.Dataset` of `(x, y)`, batch by batch as `order` says.
+    """
+
+    def read(step: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        rows = order.rows(int(step))
+        return x[rows], np.ascontiguousarray(y[rows])
+
+    def batch(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        inputs, targets = tf.numpy_function(read, [step], [x.dtype, y.dtype], stateful=False)
+        return tf.ensure_shape(inputs, (None, *x.shape[1:])), tf.ensure_shape(targets, (None, *y.shape[1:]))
+
+    steps = tf.data.Dataset.range(first_step, tf.int64.max)
+    return steps.map(batch, num_parallel_calls=2, deterministic=True).prefetch(ahead)

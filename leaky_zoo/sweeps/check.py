@@ -83,12 +83,12 @@ def main() -> None:
 def _problem(recipe: Any, data_dir: str | None) -> str | None:
     import keras
 
-    from leaky_zoo.data import load_data
     from leaky_zoo.training import build
+    from leaky_zoo.training.building import data_of
 
     keras.backend.clear_session()
     try:
-        data = load_data(recipe.data.name, data_dir)
+        data = data_of(recipe, data_dir)
         for split in filter(None, (recipe.data.train, recipe.data.validation, recipe.data.test)):
             data.select(split)
         samples = len(data.select(recipe.data.train)[0])

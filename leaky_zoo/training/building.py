@@ -1,9 +1,11 @@
 """From a recipe and its data to what a run starts with: arrays, network, optimiser."""
 
+import os
+
 import keras
 import numpy as np
 
-from leaky_zoo.data import Dataset
+from leaky_zoo.data import Dataset, load_data
 from leaky_zoo.data.augmentation import Augmentation
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.geometry.subsample import even_rows
@@ -16,6 +18,7 @@ from leaky_zoo.training.strategy import Strategy
 from leaky_zoo.zoo.recipe import Recipe
 
 PROBE_SAMPLES = 512
+CHANGES = ("crop_padding", "flip", "rotation", "zoom", "cutout", "noise", "mixup")  # as both name them
 
 
 def training_arrays(recipe: Recipe, data: Dataset) -> tuple[np.ndarray, np.ndarray]:
@@ -25,18 +28,42 @@ def training_arrays(recipe: Recipe, data: Dataset) -> tuple[np.ndarray, np.ndarr
 
 
 def task_of(recipe: Recipe, data: Dataset) -> Task:
-    """What the network is asked for: what the recipe says, else what the data set is for."""
-    return get_task(recipe.network.task or data.task)
+    """What the network is asked for: what the recipe says, else what the data set is for.
+
+    Raises:
+        InvalidInputError: the recipe does not say, and the data set has no targets.
+    """
+    return get_task(recipe.network.task or data.targets_task)
+
+
+def data_of(recipe: Recipe, data_dir: str | os.PathLike[str] | None = None) -> Dataset:
+    """The data set of a recipe, read as the recipe's task needs it.
+
+    Raises:
+        InvalidInputError: as `load_data`.
+    """
+    asked = recipe.network.task
+    task = asked if asked is not None and get_task(asked).from_inputs else recipe.data.task
+    return load_data(recipe.data.name, data_dir, task=task, stream=recipe.data.stream)
 
 
 def augmentation(recipe: Recipe, data: Dataset) -> Augmentation:
     """What the inputs of each step go through; dropped table cells become their feature's mean, dropped pixels 0.
 
     Raises:
-        InvalidInputError: a translation of what are no images, or further than they are large.
+        InvalidInputError: a change of images for what are none, or further than they are large.
     """
-    fill = data.statistics(recipe.data.train)["input_mean"] if data.normalize_features else 0.0
-    changes = Augmentation(recipe.seed, recipe.data.input_dropout, recipe.data.translation, fill)
+    part, mean = recipe.data, 0.0
+    if data.normalize_features or part.cutout:
+        mean = data.statistics(part.train)["input_mean"]
+    changes = Augmentation(
+        recipe.seed,
+        part.input_dropout,
+        part.translation,
+        mean if data.normalize_features else 0.0,
+        mean=mean,
+        **{name: getattr(part, name) for name in CHANGES},
+    )
     changes.check(tuple(data.input_shape))
     return changes
 

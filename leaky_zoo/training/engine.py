@@ -10,12 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from leaky_zoo.data.augmentation import Augmentation
-from leaky_zoo.data.pipeline import BatchOrder
+from leaky_zoo.data.augmentation import Augmentation, mix
+from leaky_zoo.data.pipeline import BatchOrder, InOrder
 from leaky_zoo.networks import LeakyNetwork
 from leaky_zoo.training.optimizer import LossScale
-from leaky_zoo.training.replica_sums import Measures, Samples, multiple_of, padded_rows, total
+from leaky_zoo.training.replica_sums import Measures, multiple_of, padded_rows, total
 from leaky_zoo.training.strategy import Strategy
+from leaky_zoo.training.streamed_samples import samples_of
 
 SUM = tf.distribute.ReduceOp.SUM
 
@@ -76,7 +77,7 @@ class TrainingGraph:
         self.dynamic_scale, self._scaled = loss_scale == "dynamic", loss_scale is not None
         self._micro, self._augmentation = micro_batches, augmentation or Augmentation(order.seed)
         dtype = network.inputs[0].dtype
-        self._samples = Samples(x, y, dtype, strategy.replicas)
+        self._samples = samples_of(x, y, dtype, strategy.replicas, order)
         self._sample_shape = x.shape[1:]
         self._multiple = micro_batches * strategy.replicas
         self._width = multiple_of(order.batch_size, self._multiple)
@@ -99,7 +100,9 @@ class TrainingGraph:
         Returns:
             What was measured; the weights are those after the last step taken.
         """
+        count = min(count, self._samples.most_steps)
         rows, counts = padded_rows([self.order.rows(number) for number in range(step, step + count)], self._width)
+        rows = self._samples.place(step, rows, counts)
         numbers = np.arange(step, step + count, dtype=np.int64)
         scale, good = self.loss_scale
         with self.strategy.scope():  # a cluster needs it at the call, too
@@ -118,7 +121,7 @@ class TrainingGraph:
     def batch(self, step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Inputs (as the network sees them), targets and rows of a whole step, to look at."""
         rows = self.order.rows(step)
-        inputs, targets = self._samples.take(tf.constant(rows))
+        inputs, targets = self._samples.whole(rows)
         draws = {name: values[: len(rows)] for name, values in self._draws(tf.constant(step)).items()}
         return self._augmentation.apply(inputs, draws).numpy(), targets.numpy(), rows
 
@@ -184,13 +187,17 @@ class TrainingGraph:
         self, places: tf.Tensor, rows: tf.Tensor, count: tf.Tensor, draws: dict[str, tf.Tensor], scale: tf.Tensor
     ) -> tuple[list[tf.Tensor], tf.Tensor]:
         """One replica's part of one micro-batch: its share of the gradient and of the sums."""
-        inputs, targets = self._samples.take(tf.gather(rows, places))
-        # Places that only fill up lie behind the last row of the draws; their weight is zero.
-        within = tf.minimum(places, self.order.batch_size - 1)
-        inputs = self._augmentation.apply(inputs, {name: tf.gather(values, within) for name, values in draws.items()})
+        inputs, targets, mine = self._changed(places, rows, draws)
+        if self._augmentation.mixup:
+            partners = self._augmentation.partners(places, count, mine)
+            others, other_targets, _ = self._changed(partners, rows, draws)
+            inputs = mix(inputs, others, mine["share"])
         with tf.GradientTape() as tape:
             outputs = self.network(inputs, training=True)
             values = self.measures(targets, outputs)
+            if self._augmentation.mixup:  # each target has its share in the loss
+                pairs = zip(values, self.measures(other_targets, outputs), strict=True)
+                values = [mix(own, other, mine["share"]) for own, other in pairs]
             weights = tf.cast(places < count, values[0].dtype)
             samples = tf.cast(count, values[0].dtype)
             penalty = total(self.network.losses, values[0].dtype) / self._multiple
@@ -202,6 +209,16 @@ class TrainingGraph:
         )
         exact = [tf.reduce_sum(tf.cast(weights * value, tf.float64)) for value in values]
         return gradients, tf.stack([*exact, tf.cast(penalty, tf.float64)])
+
+    def _changed(
+        self, places: tf.Tensor, rows: tf.Tensor, draws: dict[str, tf.Tensor]
+    ) -> tuple[tf.Tensor, tf.Tensor, dict[str, tf.Tensor]]:
+        """The samples at these places of a batch as the network sees them, their targets and their draws."""
+        inputs, targets = self._samples.take(tf.gather(rows, places))
+        # Places that only fill up lie behind the last row of the draws; their weight is zero.
+        within = tf.minimum(places, self.order.batch_size - 1)
+        mine = {name: tf.gather(values, within) for name, values in draws.items()}
+        return self._augmentation.apply(inputs, mine), targets, mine
 
     def _apply(self, gradients: list[tf.Tensor]) -> None:
         self.network.optimizer.apply(gradients, self._variables)
@@ -224,7 +241,8 @@ class EvaluationGraph:
     ) -> None:  # fmt: skip
         self.network, self.strategy, self.count = network, strategy, len(x)
         self.measures = Measures(network)
-        self._samples = Samples(x, y, network.inputs[0].dtype, strategy.replicas)
+        order = InOrder(len(x), min(batch_size, len(x)))
+        self._samples = samples_of(x, y, network.inputs[0].dtype, strategy.replicas, order)
         starts = range(0, len(x), batch_size)
         batches = [np.arange(start, min(start + batch_size, len(x))) for start in starts]
         self._rows, self._counts = padded_rows(batches, multiple_of(min(batch_size, len(x)), strategy.replicas))
@@ -232,13 +250,17 @@ class EvaluationGraph:
 
     def __call__(self) -> dict[str, float]:
         """`{"loss": ..., "data_loss": ..., ...}`, `loss` with the present penalty."""
+        totals = tf.zeros(len(self.measures.names), tf.float64)
         with self.strategy.scope():
-            totals, penalty = self._graph(tf.constant(self._rows), tf.constant(self._counts))
+            for start in range(0, len(self._counts), self._samples.most_steps):
+                part = slice(start, start + self._samples.most_steps)
+                rows = self._samples.place(start, self._rows[part], self._counts[part])
+                totals, penalty = self._graph(tf.constant(rows), tf.constant(self._counts[part]), totals)
         means = {name: float(total) / self.count for name, total in zip(self.measures.names, totals, strict=True)}
         return {"loss": means["data_loss"] + float(penalty), **means}
 
-    def _run(self, rows: tf.Tensor, counts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        totals, penalty = tf.zeros(len(self.measures.names), tf.float64), tf.zeros((), tf.float64)
+    def _run(self, rows: tf.Tensor, counts: tf.Tensor, totals: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        penalty = tf.zeros((), tf.float64)
         for row in tf.range(tf.shape(counts)[0]):
             summed = self.strategy.first(self.strategy.run(self._sums, rows[row], counts[row]))
             totals += summed[:-1]

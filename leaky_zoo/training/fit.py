@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from leaky_zoo.data import Dataset, load_data
+from leaky_zoo.data import Dataset
 from leaky_zoo.data.augmentation import Augmentation
 from leaky_zoo.data.pipeline import BatchOrder, check_finite
 from leaky_zoo.errors import CheckFailedError, InvalidInputError
@@ -23,6 +23,7 @@ from leaky_zoo.training.building import (
     augmentation,
     batch_size,
     compiled,
+    data_of,
     probe_samples,
     training_arrays,
     variable_dtype,
@@ -66,6 +67,7 @@ def train(
     resume: bool = False,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     on_lbfgs_iteration: Callable[[int, float], None] | None = None,
+    on_data: Callable[[Dataset], None] | None = None,
 ) -> tuple[LeakyNetwork, TrainingResult]:
     """Run a recipe from its first step, or from its last checkpoint to the same bits.
 
@@ -79,6 +81,7 @@ def train(
         callbacks: more Keras callbacks; see `StepCallback` for how often they are called and what of them survives a
             restart. Default none.
         on_lbfgs_iteration: called with (iteration, objective) in the L-BFGS phase. Default None.
+        on_data: called with the data set once it is read, as its notes and warnings may be worth showing. Default None.
 
     Returns:
         The trained network and the `TrainingResult`; in a cluster the same on all workers.
@@ -99,6 +102,8 @@ def train(
     if folder.finished:
         return read_run(folder)
     run = _prepare(recipe, folder, data_dir)
+    if on_data:
+        on_data(run.data)
     with contextlib.ExitStack() as stack:
         if run.strategy.is_chief:
             stack.enter_context(folder)
@@ -170,7 +175,7 @@ def _splits(recipe: Recipe) -> dict[str, str]:
 def _prepare(recipe: Recipe, folder: RunFolder, data_dir: str | os.PathLike[str] | None) -> _Run:
     """Strategy, data and network of a recipe; what cannot be trained is refused here."""
     strategy = make_strategy(recipe.strategy, recipe.devices)
-    data = load_data(recipe.data.name, data_dir)
+    data = data_of(recipe, data_dir)
     for split in _splits(recipe).values():  # what is not there or not a number is refused before any training
         check_finite(*data.select(split), split, variable_dtype(recipe))
     x, y = training_arrays(recipe, data)

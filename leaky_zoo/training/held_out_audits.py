@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from leaky_zoo.analysis import AuditCallback
-from leaky_zoo.data import load_data
 from leaky_zoo.geometry.subsample import even_rows
+from leaky_zoo.training.building import data_of
 from leaky_zoo.zoo.recipe import Recipe
 
 SAMPLES = 1000
@@ -49,7 +49,7 @@ class HeldOutAudits(AuditCallback):
     def on_train_begin(self, logs: Any = None) -> None:
         if not self.x.size:
             split = self._recipe.data.validation or self._recipe.data.test
-            data = load_data(self._recipe.data.name, self._data_dir)
+            data = data_of(self._recipe, self._data_dir)
             x, y = data.select(split)
             rows = even_rows(len(x), SAMPLES)
             self.x, self.y, self.data = x[rows], y[rows], {"name": data.identifier, "split": split}

@@ -37,6 +37,9 @@ class Samples:
         y: labels or targets.
         dtype: of the network's inputs.
         replicas: that share a batch.
+
+    Attributes:
+        most_steps: whose batches can be placed at once.
     """
 
     def __init__(self, x: np.ndarray, y: np.ndarray, dtype: str, replicas: int) -> None:
@@ -53,6 +56,16 @@ class Samples:
         """Inputs, cast, and targets of these rows."""
         with self._place():
             return tf.cast(tf.gather(self._x, rows), self._dtype), tf.gather(self._y, rows)
+
+    most_steps = 2**31
+
+    def place(self, step: int, rows: np.ndarray, counts: np.ndarray) -> np.ndarray:
+        """Where the samples of these rows are for `take`, from step `step` on: here, the rows themselves."""
+        return rows
+
+    def whole(self, rows: np.ndarray) -> tuple[tf.Tensor, tf.Tensor]:
+        """Inputs, cast, and targets of any rows."""
+        return self.take(tf.constant(rows))
 
     def positions(self, size: int, micro: int, replica: Any) -> tf.Tensor:
         """Places within a batch of `size` that a replica sees, shape `(micro, size / micro / replicas)`."""

@@ -58,14 +58,16 @@ def suggest(data: Dataset, effective_depth: float = 7.0, family: str = "mlp") ->
             f"`effective_depth` must be finite and not negative. Received: effective_depth={effective_depth}"
         )
     image = len(data.input_shape) == 3
-    network, task = get_family(family), TASKS[data.task]
+    network, task = get_family(family), TASKS[data.targets_task]
     if not network.takes(data.input_shape):
         raise InvalidInputError(
             f"The family {family!r} is not for samples of this shape. Received: family={family!r}, "
             f"samples of shape {data.input_shape}"
         )
-    samples = len(data.select("train")[0])
+    samples, outputs = len(data.select("train")[0]), data.output_size
     chosen: dict[str, tuple[object, str]] = {}
+    why = data.notes[-1] if data.notes else f"{outputs} classes" if data.task == "classification" else "numbers"
+    chosen["task"] = data.task, f"{why} ({outputs} output{'s' if outputs != 1 else ''})"
     chosen["network.effective_depth"] = effective_depth, "asked for" if effective_depth != 7 else "a clear bottleneck"
     depth = max(10, math.ceil(LAYERS_PER_EFFECTIVE_DEPTH * effective_depth))
     longest = effective_depth / depth
@@ -94,8 +96,11 @@ def suggest(data: Dataset, effective_depth: float = 7.0, family: str = "mlp") ->
         steps = epochs * -(-samples // _batch(samples))
         chosen["optimizer.epochs"], rate = (epochs, f"{steps:,} steps"), 1.5e-3
     chosen["optimizer.learning_rate"] = rate, "peak of the cosine, Adam"
+    asked = chosen.pop("task")
     recipe = Recipe.from_dict(_nested(_name(data, family, effective_depth, chosen), data, family, chosen))
-    return Suggestion(recipe, tuple((field, str(value), why) for field, (value, why) in chosen.items()))
+    return Suggestion(
+        recipe, tuple((field, str(value), why) for field, (value, why) in ({"task": asked} | chosen).items())
+    )
 
 
 def _batch(samples: int) -> int:
@@ -108,7 +113,8 @@ def _epochs(samples: int) -> int:
 
 
 def _name(data: Dataset, family: str, effective_depth: float, chosen: dict) -> str:
-    known = re.sub(r"[^a-z0-9]+", "_", data.name.rsplit("/", 1)[-1].removesuffix(".npz").lower()).strip("_") or "data"
+    stem = re.sub(r"\.(npz|(csv|tsv)(\.gz)?|parquet|pq)(:|$)", "_", data.name.rsplit("/", 1)[-1].lower())
+    known = re.sub(r"[^a-z0-9]+", "_", stem).strip("_") or "data"
     schedule = get_schedule(chosen["network.schedule"][0])
     return f"leaky_{family}_{known}_l{effective_depth:g}_{schedule.name}"
 
@@ -117,6 +123,8 @@ def _nested(name: str, data: Dataset, family: str, chosen: dict) -> dict:
     """The chosen fields as a recipe's mapping."""
     test = "test" if "test" in data.splits else "train"
     recipe: dict = {"name": name, "data": {"name": data.identifier, "test": test}, "network": {"family": family}}
+    if data.asked:
+        recipe["data"]["task"] = data.task
     for field, (value, _) in chosen.items():
         part, _, key = field.rpartition(".")
         (recipe.setdefault(part, {}) if part else recipe)[key] = value

@@ -10,6 +10,7 @@ from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.io.files import write_text
 from leaky_zoo.io.reading import read_yaml, validation_words
 from leaky_zoo.networks.tasks import TASKS
+from leaky_zoo.zoo.data_part import DataPart
 from leaky_zoo.zoo.network_part import NetworkPart
 from leaky_zoo.zoo.publish_part import PublishPart
 
@@ -21,29 +22,6 @@ MOST_ITERATIONS = 20_000
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class DataPart(_Part):
-    """What the net is trained on.
-
-    Attributes:
-        name: registry name with its config (`optical_digits/fold_0`), or the path of an `.npz`.
-        train: training split. Default "train".
-        validation: split watched during training, or None. Default None.
-        test: split of the published metrics. Default "test".
-        batch_size: samples of one optimiser step, over all replicas and micro-batches together, or "full". The last
-            batch of a pass is shorter where it does not divide the samples. Default 256.
-        input_dropout: fraction of the inputs dropped at each training step, in [0, 1). Default 0.
-        translation: images move by up to so many pixels along each axis at each training step, at least 0. Default 0.
-    """
-
-    name: str
-    train: str = "train"
-    validation: str | None = None
-    test: str = "test"
-    batch_size: Annotated[int, Field(ge=1)] | Literal["full"] = 256
-    input_dropout: float = Field(0.0, ge=0, lt=1)
-    translation: int = Field(0, ge=0)
 
 
 class ObjectivePart(_Part):
@@ -231,8 +209,16 @@ class Recipe(_Part):
 
     @model_validator(mode="after")
     def _reconstructions_stay_in_place(self) -> "Recipe":
-        if self.data.translation and self.network.task is not None and TASKS[self.network.task].from_inputs:
-            raise ValueError("data.translation: an autoencoder's targets would not move with its inputs")
+        if self.data.moves and self.network.task is not None and TASKS[self.network.task].from_inputs:
+            raise ValueError(f"data.{self.data.moves[0]}: an autoencoder's targets would not move with its inputs")
+        return self
+
+    @model_validator(mode="after")
+    def _streams_are_never_whole(self) -> "Recipe":
+        if self.data.stream and self.lbfgs_phase is not None:
+            raise ValueError(
+                "data.stream: L-BFGS computes on all samples at once; leave out `stream`, or `lbfgs`/`converge`"
+            )
         return self
 
     @classmethod

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
-import numpy as np
 
 from leaky_zoo.data import Dataset, load_data
 from leaky_zoo.errors import InvalidInputError
@@ -30,8 +29,8 @@ class TrainingData:
         return {"name": self.dataset.identifier, "split": self.split}
 
     @property
-    def arrays(self) -> tuple[np.ndarray, np.ndarray]:
-        """`(x, y)` of the split."""
+    def arrays(self) -> tuple[Any, Any]:
+        """`(x, y)` of the split; `y` is None where there are no targets, and `x` on the disk where it is streamed."""
         return self.dataset.select(self.split)
 
 
@@ -45,16 +44,22 @@ def training_data(
     data: str | None = None,
     split: str | None = None,
     data_dir: str | os.PathLike[str] | None = None,
+    *,
+    task: str | None = None,
+    stream: bool = False,
 ) -> TrainingData:
     """Load what a network was trained on, or another data set for it.
 
     Args:
         network: one of our networks, which carries the name and split of its training data; for any other model, `data`
             is needed.
-        data: data set or `.npz` file. Default None: what the network was trained on.
+        data: data set, as `load_data` takes it; labels are read as the network's classes, by name where it has names.
+            Default None: what the network was trained on.
         split: split, as `test`. Default None: the split the network was trained on, if the data set is the same one;
             else `train`.
         data_dir: TFDS folder. Default None: as `load_data`.
+        task: as `load_data`, for a model that does not say its own. Default None.
+        stream: as `load_data`. Default False.
 
     Raises:
         InvalidInputError: no `data` is given and the network does not say what it was trained on; or as `load_data` and
@@ -70,7 +75,12 @@ def training_data(
     name = data or trained.get("name")
     if name is None:
         raise InvalidInputError(f"{network.name} does not say what it was trained on: give --data (`data`).")
-    dataset = load_data(name, data_dir)
+    classes = None
+    if isinstance(network, LeakyNetwork):
+        task = network.task.name
+        if network.task.labels:
+            classes = network.config.class_names or network.config.output_size
+    dataset = load_data(name, data_dir, task=task, classes=classes, stream=stream)
     if split is None:
         split = trained["split"] if trained.get("name") == dataset.identifier else "train"
     dataset.select(split)  # what is not there is refused now, not when it is used
