@@ -7,7 +7,22 @@ from typing import Annotated
 
 import typer
 
-from leaky_zoo.cli import analyze, audits, evaluate, export, inspect, listing, publish, suggest, sweep, train, verify
+from leaky_zoo.cli import (
+    analyze,
+    attach,
+    audits,
+    evaluate,
+    export,
+    inspect,
+    listing,
+    monitor,
+    predict,
+    publish,
+    suggest,
+    sweep,
+    train,
+    verify,
+)
 from leaky_zoo.cli import demo as demo_command
 from leaky_zoo.cli.console import fail
 from leaky_zoo.cli.startup import quiet_start
@@ -36,6 +51,9 @@ app.command("export")(export.export)
 app.command("publish")(publish.publish)
 app.command("inspect")(inspect.inspect)
 app.command("verify")(verify.verify)
+app.command("attach")(attach.attach)
+app.command("predict")(predict.predict)
+app.command("monitor")(monitor.monitor)
 app.command("demo")(demo_command.demo)
 
 
