@@ -1,7 +1,7 @@
 """What the drift monitor of an exported file finds and what it cries wolf at, on MNIST.
 
-    python benchmarks/science/drift_monitor.py train      one net without the nines; TFDS_DATA_DIR names MNIST's folder
-    python benchmarks/science/drift_monitor.py measure    writes drift_monitor.csv
+    python -m benchmarks.science.drift_monitor train      one net without the nines; TFDS_DATA_DIR names MNIST's folder
+    python -m benchmarks.science.drift_monitor measure    writes drift_monitor.csv
 
 The net (MLP of width 256, 12 layers, L~ = 7, 15 epochs) is trained on the first 40,000 images of the training split
 without their nines. Of the last 20,000, without theirs, a random half makes the monitor's reference, and the other half
@@ -13,24 +13,32 @@ clean batches of 32 against 1,000 drifted ones, all from the test split: nines a
 deviation 0.3 of the pixels' range, a rotation by 45 degrees; the same with a quarter and an eighth of drifted images.
 """
 
-import argparse
 from pathlib import Path
+from typing import Any
 
-from runs import BUILD, write_rows
+import numpy as np
+from onnx import ModelProto
+from scipy.ndimage import rotate
+from sklearn.metrics import roc_auc_score
+
+from benchmarks.common import BUILD, options, write_table
+from leaky_zoo.data import load_data
+from leaky_zoo.deploy import build_onnx
+from leaky_zoo.deploy.reference import add_reference
+from leaky_zoo.runtime.drift import BatchMoments, Reference
+from leaky_zoo.runtime.session import open_session
+from leaky_zoo.training import Recipe, train
+from leaky_zoo.zoo import load_model
 
 PLACE = BUILD / "drift_monitor"
 TABLE = Path(__file__).with_suffix(".csv")
 LEFT_OUT, HELD_OUT, DRAWS, FALSE_ALARM_BATCHES, BATCHES = 9, 40_000, 10, 2000, 1000
 LAYERS = (2, 4, 8, 11)  # measured beside the chosen one
-FIELDS = ("measured", "drift", "share", "batch", "batches", "draw", "chosen", "layer", "directions", "value")
+KEYS = ("measured", "drift", "share", "layer", "draw", "chosen")
 
 
-def images():
+def images() -> dict[str, Any]:
     """MNIST: training images for the net, held-out ones for the reference, test images, the last without nines."""
-    import numpy as np
-
-    from leaky_zoo.data import load_data
-
     data = load_data("mnist")
     (x, y), (x_test, y_test) = data.select("train"), data.select("test")
     known = y != LEFT_OUT
@@ -45,10 +53,6 @@ def images():
 
 def train_net() -> None:
     """Train the net that never saw a nine."""
-    import numpy as np
-
-    from leaky_zoo.training import Recipe, train
-
     found = images()
     PLACE.mkdir(parents=True, exist_ok=True)
     np.savez(PLACE / "data.npz", x=found["train"][0], y=found["train"][1], x_test=found["test"][0],
@@ -65,11 +69,8 @@ def train_net() -> None:
     print(f"test accuracy {result.metrics['test']['accuracy']:.4f} in {result.seconds:.0f} s")
 
 
-def drifted(found) -> dict:
+def drifted(found: dict[str, Any]) -> dict[str, np.ndarray]:
     """Test images that are not what the reference knows."""
-    import numpy as np
-    from scipy.ndimage import rotate
-
     clean = found["test"][0].astype(np.float32)
     noise = 0.3 * 255 * np.random.default_rng(0).standard_normal(clean.shape)
     return {
@@ -83,47 +84,30 @@ class Watched:
     """A graph with a reference; p-values of batches drawn from a pool of images."""
 
     def __init__(self, graph, held_out, seed: int, tensors) -> None:
-        from leaky_zoo.deploy.reference import add_reference
-        from leaky_zoo.runtime.drift import Reference
-        from leaky_zoo.runtime.session import open_session
-
         self.value = add_reference(graph, held_out, seed=seed, tensors=tensors)
         self.reference = Reference.from_dict(self.value)
         self.session = open_session(graph.SerializeToString())
 
     def rows(self, x):
         """Coordinates and energy of images."""
-        import numpy as np
-
         parts = [self.session.run(["bottleneck"], {"inputs": x[at : at + 256]})[0] for at in range(0, len(x), 256)]
         return np.concatenate(parts)
 
     def p_values(self, clean, batch: int, count: int, random, strange=None, share: float = 0.0):
         """`p_value` of so many batches, a share of each from the strange pool."""
-        import numpy as np
-
-        from leaky_zoo.runtime.drift import BatchMoments
-
-        found = []
+        found, calibration = [], self.reference.at(batch)
         for _ in range(count):
             odd = round(share * batch)
             rows = clean[random.integers(0, len(clean), batch - odd)]
             if odd:
                 rows = np.concatenate([rows, strange[random.integers(0, len(strange), odd)]])
             moments = BatchMoments.of(rows, self.reference.scale.floor)
-            found.append(self.reference.p_values(moments)["p_value"])
+            found.append(calibration.p_values(self.reference.statistics(moments))["p_value"])
         return np.array(found)
 
 
 def measure() -> None:
     """False alarms over draws of the reference, detection with the first; at the chosen layer and at others."""
-    import numpy as np
-    from onnx import ModelProto
-    from sklearn.metrics import roc_auc_score
-
-    from leaky_zoo.deploy.build import build_onnx
-    from leaky_zoo.zoo import load_model
-
     found = images()
     graph = build_onnx(load_model(PLACE / "run" / "model.keras"))
     held_out, test, strange = found["held_out"].astype(np.float32), found["test"][0].astype(np.float32), drifted(found)
@@ -152,11 +136,8 @@ def measure() -> None:
                     area = roc_auc_score(np.repeat([0, 1], BATCHES), scores)
                     rows.append({**about, "measured": "AUROC", "drift": name, "share": share, "batch": 32,
                                  "batches": BATCHES, "value": float(area)})  # fmt: skip
-        print(tensors or "chosen", [row for row in rows if row["draw"] == 0][-11:], flush=True)
-    write_rows(TABLE, FIELDS, rows, ("measured", "drift", "share", "layer", "draw", "chosen"))
+    write_table(TABLE, rows, KEYS, clean_batches=FALSE_ALARM_BATCHES, level=0.05)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("step", choices=("train", "measure"))
-    {"train": train_net, "measure": measure}[parser.parse_args().step]()
+    {"train": train_net, "measure": measure}[options(__doc__, "train", "measure").step]()

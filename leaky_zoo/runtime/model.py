@@ -158,7 +158,9 @@ class OnnxModel:
             raise InvalidInputError("This file carries no reference for monitoring: export it with monitor_data.")
         outputs, rows = self._run([self._outputs[0][0], self._watched], x, batch_size)
         if rows.shape[:-1] != (len(outputs),) or rows.shape[-1] < 2:
-            raise InvalidInputError(f"The file's output {self._watched} must have shape (n, k + 1). Received: {rows.shape}")
+            raise InvalidInputError(
+                f"The file's output {self._watched} must have shape (n, k + 1). Received: {rows.shape}"
+            )
         return outputs, rows
 
     def predict_labels(self, x: Any, batch_size: int = 256) -> list[Any]:
@@ -246,7 +248,9 @@ class OnnxModel:
             raise InvalidInputError(f"`batch_size` must be at least 1. Received: batch_size={batch_size}")
         x = as_float32(x, self.input_shape, "x")
         try:
-            parts = [self._session.run(names, {self._source: x[at : at + batch_size]}) for at in range(0, len(x), batch_size)]
+            parts = [
+                self._session.run(names, {self._source: x[at : at + batch_size]}) for at in range(0, len(x), batch_size)
+            ]
             return parts[0] if len(parts) == 1 else [np.concatenate(column) for column in zip(*parts, strict=True)]
         except (*RUNTIME_ERRORS, ValueError) as error:
             raise InvalidInputError(f"{self._path} cannot be run on these samples: {first_line(error)}") from error
