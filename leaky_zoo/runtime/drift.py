@@ -115,7 +115,8 @@ class Reference:
     Attributes:
         output: the graph output that gives coordinates and energy, shape `(batch, k + 1)`.
         directions: `k`.
-        scale: mean and covariance of the coordinates, and the usual energy outside.
+        scale: mean and covariance of the coordinates, and moments of the logarithm of the energy outside.
+        usual_energy: mean energy outside, above 0.
         sizes: calibrated batch sizes, ascending.
         quantiles: `{statistic: (sizes, probabilities)}`, and of the combined one.
     """
@@ -123,6 +124,7 @@ class Reference:
     output: str
     directions: int
     scale: Scale
+    usual_energy: float
     sizes: np.ndarray
     quantiles: Mapping[str, np.ndarray]
 
@@ -238,16 +240,17 @@ def _read(value: Any) -> Reference:
     }
     if any((np.diff(table, axis=1) < 0).any() for table in quantiles.values()):
         raise ValueError("quantiles must not descend")
-    numbers = _numbers([energy["log_mean"], energy["log_deviation"], energy["floor"]], (3,))
-    if numbers[1] <= 0 or numbers[2] < 0:
-        raise ValueError("log_deviation must be above 0 and floor at least 0")
+    numbers = _numbers([energy["log_mean"], energy["log_deviation"], energy["floor"], energy["mean"]], (4,))
+    if numbers[1] <= 0 or min(numbers[2:]) < 0:
+        raise ValueError("log_deviation must be above 0, floor and mean at least 0")
     covariance = _numbers(value["covariance"], (directions, directions))
     return Reference(
         output=value["output"],
         directions=directions,
         scale=Scale(
-            _numbers(value["mean"], (directions,)), np.linalg.inv(np.linalg.cholesky(covariance)), *numbers.tolist()
+            _numbers(value["mean"], (directions,)), np.linalg.inv(np.linalg.cholesky(covariance)), *numbers[:3].tolist()
         ),
+        usual_energy=max(*numbers[2:].tolist(), 1e-300),
         sizes=sizes,
         quantiles=quantiles,
     )

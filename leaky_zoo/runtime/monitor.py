@@ -83,7 +83,6 @@ class DriftMonitor:
         if value is None:
             raise InvalidInputError("This file carries no reference for monitoring: export it with monitor_data.")
         self._model, self._reference = model, Reference.from_dict(value)
-        self._usual_energy = max(float(value["energy"].get("mean") or 0.0), self._reference.scale.floor, 1e-300)
         self._batch, self._level = batch, float(level)
         self._calibration = self._reference.at(batch)
         self._lock = threading.Lock()
@@ -157,7 +156,7 @@ class DriftMonitor:
             batch=self._batches,
             samples=moments.count,
             distance=self._reference.distance(moments),
-            energy=moments.energy / moments.count / self._usual_energy,
+            energy=moments.energy / moments.count / self._reference.usual_energy,
             p_value=p_value,
             p_values=found,
             drift=p_value < self._level,

@@ -151,6 +151,7 @@ def test_what_cannot_be_a_reference_is_refused(network, samples):
         lambda value: value.update(covariance=[[-1.0] * len(value["mean"])] * len(value["mean"])),
         lambda value: value.update(output=3),
         lambda value: value["energy"].update(log_deviation=0),
+        lambda value: value["energy"].update(mean=[1.0]),
         lambda value: value["calibration"].update(batches=[3, 2]),
         lambda value: value["calibration"].update(batches=[]),
         lambda value: value["calibration"]["quantiles"].pop("shift"),
