@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 import pytest
 
+from leaky_zoo.deploy import export_onnx
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.runtime import OnnxModel, fit_temperature, load, softmax
 
@@ -93,3 +94,10 @@ def test_loading_predicting_and_watching_import_little(watching_file):
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code, str(watching_file)], check=True)
+
+
+@pytest.mark.parametrize("temperature", [0, -1.0, "warm", True])
+def test_a_temperature_that_is_none_is_not_exported(temperature, network, tmp_path):
+    with pytest.raises(InvalidInputError, match="temperature="):
+        export_onnx(network, tmp_path / "net.onnx", metadata={"temperature": temperature})
+    assert not (tmp_path / "net.onnx").exists()
