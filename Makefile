@@ -12,7 +12,7 @@ API := leaky_zoo.geometry leaky_zoo.layers leaky_zoo.networks leaky_zoo.data lea
   leaky_zoo.zoo.index leaky_zoo.zoo.preset leaky_zoo.zoo.saving leaky_zoo.zoo.training_data leaky_zoo.publishing.publish leaky_zoo.deploy.export leaky_zoo.runtime.inspect leaky_zoo.runtime.model \
   leaky_zoo.deploy.zoo_models leaky_zoo.runtime.verify
 
-.PHONY: demo test lint bench soak docs lock clean
+.PHONY: demo test lint bench soak docs web lock clean
 
 demo: $(READY)
 	$(BIN)/leaky-zoo demo --out demo
@@ -49,6 +49,14 @@ docs: $(READY)
 	$(BIN)/python docs/rooms.py
 	$(BIN)/python docs/render.py
 	$(BIN)/python docs/api.py $(API)
+
+# The zoo in a browser, on this machine alone: http://127.0.0.1:8000/web/. Needs npm for onnxruntime-web.
+PORT ?= 8000
+web: $(READY)
+	cd export/web && npm ci
+	$(BIN)/python export/web/manifest.py
+	@echo "open http://127.0.0.1:$(PORT)/web/ and end with Ctrl-C"
+	$(BIN)/python -m http.server --bind 127.0.0.1 --directory export $(PORT)
 
 # Resolve the pinned versions again from pyproject.toml.
 lock: $(READY)

@@ -36,7 +36,7 @@ def test_bad_inputs_are_refused_clearly(tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-1000:]
     *readers, whole = csv.DictReader(table.read_text().splitlines())
-    assert len(readers) == 17 and int(whole["inputs"]) > 230
+    assert len(readers) == 20 and int(whole["inputs"]) > 230
     assert int(whole["refused"]) > 165 and all(int(row["refused"]) for row in readers)
 
 

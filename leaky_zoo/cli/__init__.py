@@ -9,11 +9,13 @@ import typer
 
 from leaky_zoo.cli import (
     analyze,
+    attach,
     audits,
     evaluate,
     export,
     inspect,
     listing,
+    monitor,
     predict,
     publish,
     suggest,
@@ -50,6 +52,8 @@ app.command("publish")(publish.publish)
 app.command("inspect")(inspect.inspect)
 app.command("predict")(predict.predict_command)
 app.command("verify")(verify.verify)
+app.command("attach")(attach.attach)
+app.command("monitor")(monitor.monitor)
 app.command("demo")(demo_command.demo)
 
 

@@ -19,6 +19,14 @@ def export(
     data: Annotated[
         str | None, typer.Option("--data", help="Data to compare on. [default: a preset's golden inputs]")
     ] = None,
+    monitor_data: Annotated[
+        Path | None,
+        typer.Option(
+            "--monitor-data",
+            help="An .npz file: raw samples as `inputs` or `x` that the network was not trained on. The file can then "
+            "watch for drift (leaky-zoo monitor).",
+        ),
+    ] = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
@@ -31,7 +39,9 @@ def export(
     start_tensorflow()
     from leaky_zoo.deploy import export_model
 
-    report = export_model(model, file, data=data, data_dir=data_dir, representations=representations)
+    report = export_model(
+        model, file, data=data, data_dir=data_dir, representations=representations, monitor_data=monitor_data
+    )
     if as_json:
         print_json(report)
         return

@@ -10,6 +10,7 @@ import typer
 
 from leaky_zoo.cli.console import AsJson, err, out, print_json, table
 from leaky_zoo.errors import InvalidInputError
+from leaky_zoo.runtime.probabilities import softmax
 
 SHOWN = 20  # rows of the table on a terminal
 
@@ -34,10 +35,10 @@ def predict_command(
 
     if path is not None and path.suffix.lower() not in (".csv", ".json"):
         raise InvalidInputError(f"--out writes .csv or .json. Received: {path}")
-    shape, task, classes, compute = _opened(model)
+    shape, task, classes, temperature, compute = _opened(model)
     names, x = read_inputs(data, shape, resize)
     names, x = names[:first], x[:first]
-    rows = rows_of(names, compute(x), task, classes)
+    rows = rows_of(names, compute(x), task, classes, temperature)
     if path is not None:
         from leaky_zoo.io.files import write_json, write_text
 
@@ -58,7 +59,9 @@ def predict_command(
         err.print(f"written: {path}", soft_wrap=True)
 
 
-def rows_of(names: list[str], outputs: np.ndarray, task: str | None, classes: list[str] | None) -> list[dict[str, Any]]:
+def rows_of(
+    names: list[str], outputs: np.ndarray, task: str | None, classes: list[str] | None, temperature: float = 1.0
+) -> list[dict[str, Any]]:
     """One row for each sample: `sample`, `outputs`, and of a classifier `label`, `probability`, `probabilities`.
 
     Example:
@@ -74,9 +77,7 @@ def rows_of(names: list[str], outputs: np.ndarray, task: str | None, classes: li
     labels = classes or [str(label) for label in range(flat.shape[1])]
     if len(labels) != flat.shape[1]:
         raise InvalidInputError(f"The model names {len(labels)} classes and has {flat.shape[1]} outputs.")
-    chances = np.exp(flat - flat.max(axis=1, keepdims=True))
-    chances /= chances.sum(axis=1, keepdims=True)
-    for row, chance in zip(rows, chances, strict=True):
+    for row, chance in zip(rows, softmax(flat, temperature), strict=True):
         best = int(chance.argmax())
         row |= {"label": labels[best], "probability": float(chance[best])}
         row["probabilities"] = dict(zip(labels, chance.tolist(), strict=True))
@@ -98,13 +99,13 @@ def as_csv(rows: list[dict[str, Any]]) -> str:
     return text.getvalue()
 
 
-def _opened(model: str) -> tuple[Any, str | None, list[str] | None, Any]:
-    """Shape of a sample, task, names of the classes, and a function from samples to outputs."""
+def _opened(model: str) -> tuple[Any, str | None, list[str] | None, float, Any]:
+    """Shape of a sample, task, names of the classes, temperature, and a function from samples to outputs."""
     if model.lower().endswith(".onnx"):
         from leaky_zoo.runtime.model import OnnxModel
 
         exported = OnnxModel(model)
-        return exported.input_shape, exported.task, exported.class_names, exported.predict
+        return exported.input_shape, exported.task, exported.class_names, exported.temperature, exported.predict
     from leaky_zoo.cli.startup import start_tensorflow
 
     start_tensorflow()
@@ -113,12 +114,12 @@ def _opened(model: str) -> tuple[Any, str | None, list[str] | None, Any]:
 
     network = load_model(model)
     if not isinstance(network, LeakyNetwork):
-        return network.input_shape[1:], None, None, lambda x: network.predict(x, verbose=0)
+        return network.input_shape[1:], None, None, 1.0, lambda x: network.predict(x, verbose=0)
 
     def compute(x: np.ndarray) -> np.ndarray:
         return network.predict(x.astype(network.inputs[0].dtype), verbose=0)
 
-    return network.config.input_shape, network.task.name, network.config.class_names, compute
+    return network.config.input_shape, network.task.name, network.config.class_names, 1.0, compute
 
 
 def _shown(value: Any) -> Any:

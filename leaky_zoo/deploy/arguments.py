@@ -67,6 +67,11 @@ def checked_metadata(metadata: Any) -> dict[str, Any]:
         raise InvalidInputError(
             f"The metadata's task must be one of {', '.join(TASKS)}. Received: task={metadata['task']!r}"
         )
+    temperature = metadata.get("temperature", 1.0)
+    if isinstance(temperature, bool) or not isinstance(temperature, int | float) or not 1e-6 <= temperature <= 1e6:
+        raise InvalidInputError(
+            f"The metadata's temperature must be a number in [1e-6, 1e6]. Received: temperature={temperature!r}"
+        )
     if not isinstance(metadata.get("sha256") or {}, Mapping):
         raise InvalidInputError(f"The metadata's sha256 must be a dict. Received: sha256={metadata['sha256']!r}")
     return metadata

@@ -7,10 +7,9 @@ import keras
 
 from leaky_zoo.deploy.graph import BATCH, INPUT_NAME
 from leaky_zoo.networks import TASKS, LeakyNetwork, Task
-from leaky_zoo.runtime.metadata import SCHEMA_VERSION
 
 # What has a key of its own is not repeated under `leaky_zoo.preset`.
-_OWN_KEYS = ("citation", "class_names", "metrics", "weights_sha256")
+_OWN_KEYS = ("citation", "class_names", "metrics", "temperature", "weights_sha256")
 
 UNKNOWN = Task()  # what is said of a foreign model whose task nobody has told
 
@@ -51,8 +50,8 @@ def describe_model(
             "class": type(model).__name__,
             **{key: value for key, value in metadata.items() if key not in _OWN_KEYS},
         },
-        "schema_version": SCHEMA_VERSION,
         "task": task.name or None,
+        "temperature": metadata.get("temperature"),
         "weights_sha256": weights_sha256,
     }
     if isinstance(model, LeakyNetwork):

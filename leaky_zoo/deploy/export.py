@@ -23,6 +23,7 @@ from leaky_zoo.deploy.arguments import (
 from leaky_zoo.deploy.build import build_onnx, can_build
 from leaky_zoo.deploy.compare import Comparison, as_recorded, compare, load_checked
 from leaky_zoo.deploy.describe import describe_model, sentence, task_of
+from leaky_zoo.deploy.reference import add_reference
 from leaky_zoo.errors import CheckFailedError, InvalidInputError
 from leaky_zoo.flow import weights_sha256
 from leaky_zoo.io.files import replacing
@@ -77,6 +78,7 @@ def export_onnx(
     check_inputs: Any = None,
     golden: tuple[Any, Any] | None = None,
     representations: bool = False,
+    monitor_data: Any = None,
     tolerance: float = 1e-5,
     model_version: int = 1,
 ) -> ExportReport:
@@ -99,6 +101,8 @@ def export_onnx(
             ones with the net's own input mean and variance (standard normal for a foreign model).
         golden: raw inputs and the outputs they must give. Default None.
         representations: also output `A_0..A_L` as `representation_0`..; a slower file, for analysis. Default False.
+        monitor_data: raw samples that the network was not trained on, to watch for drift with: the file gets the
+            output `bottleneck` and `leaky_zoo.reference` (`leaky_zoo.deploy.reference`). Default None: neither.
         tolerance: largest `max |d| / max |ref|`, in (0, 1). Default 1e-5.
         model_version: a whole number, at least 1. Default 1.
 
@@ -127,6 +131,7 @@ def export_onnx(
             f"`model_version` must be a whole number >= 1. Received: model_version={model_version!r}"
         )
     inputs, inputs_from = _check_inputs(model, check_inputs)
+    monitored = None if monitor_data is None else _finite(monitor_data, model, "monitor_data")
     pairs = checked_golden(golden, model)
     digest = weights_sha256(model)
     audit = checked_audit(audit, digest, metadata)
@@ -134,9 +139,11 @@ def export_onnx(
     reference, reference_words = _reference(model)
     route = "direct" if can_build(model) else "tf2onnx"
     graph = _build(reference, route, task_of(model, metadata), representations)
+    watch = None if monitored is None else add_reference(graph, monitored)
     measured = _measure(graph, model, reference, inputs, pairs, tolerance, task_of(model, metadata))
     values = describe_model(model, metadata, audit, digest)
     values["check"] = {**as_recorded(tolerance), "inputs": inputs_from, "reference": reference_words}
+    values["reference"] = watch
     values["golden"] = _kept_golden(model, reference, inputs, pairs)
     _sign(graph, values, sentence(model, route, task_of(model, metadata)), model_version)
     with replacing(path) as aside:
@@ -157,11 +164,7 @@ def export_onnx(
 def _check_inputs(model: keras.Model, given: Any) -> tuple[np.ndarray, str]:
     shape = tuple(model.inputs[0].shape[1:])
     if given is not None:
-        inputs = as_float32(given, shape, "check_inputs")
-        if not np.isfinite(inputs).all():
-            raise InvalidInputError(
-                "`check_inputs` must be finite in float32. Received: check_inputs with NaN or infinity"
-            )
+        inputs = _finite(given, model, "check_inputs")
         return inputs, f"{len(inputs)} given samples"
     noise = np.random.default_rng(0).standard_normal((max(CHECK_BATCHES), *shape))
     if not isinstance(model, LeakyNetwork):
@@ -170,6 +173,13 @@ def _check_inputs(model: keras.Model, given: Any) -> tuple[np.ndarray, str]:
     return (mean + np.sqrt(variance) * noise).astype(
         np.float32
     ), "random: normal with the net's input mean and variance"
+
+
+def _finite(given: Any, model: keras.Model, what: str) -> np.ndarray:
+    inputs = as_float32(given, tuple(model.inputs[0].shape[1:]), what)
+    if not np.isfinite(inputs).all():
+        raise InvalidInputError(f"`{what}` must be finite in float32. Received: {what} with NaN or infinity")
+    return inputs
 
 
 def _reference(model: keras.Model) -> tuple[keras.Model, str]:

@@ -7,6 +7,7 @@ from typing import Any
 from leaky_zoo.analysis import analyze
 from leaky_zoo.deploy.export import export_onnx
 from leaky_zoo.networks import LeakyNetwork
+from leaky_zoo.runtime.samples import read_samples
 from leaky_zoo.zoo import Preset, load_model
 from leaky_zoo.zoo.training_data import trained_on, training_data
 
@@ -18,6 +19,7 @@ def export_model(
     data: str | None = None,
     data_dir: str | os.PathLike[str] | None = None,
     representations: bool = False,
+    monitor_data: str | os.PathLike[str] | None = None,
 ) -> dict[str, Any]:
     """Export a preset or a `.keras` file, with its audit and on its own data.
 
@@ -30,6 +32,8 @@ def export_model(
         data: data set or `.npz` to compare on. Default None.
         data_dir: TFDS folder. Default None.
         representations: also output `A_0..A_L`. Default False.
+        monitor_data: an `.npz` file with raw samples (`inputs` or `x`) that the network was not trained on, to watch
+            for drift with. Default None: the file will not.
 
     Returns:
         `{"path", "bytes", "checks"}`.
@@ -61,5 +65,6 @@ def export_model(
         check_inputs=inputs,
         golden=golden,
         representations=representations,
+        monitor_data=None if monitor_data is None else read_samples(monitor_data),
     )
     return {"path": str(path), "bytes": Path(path).stat().st_size, "checks": report.to_dict()}

@@ -7,13 +7,43 @@ from typing import Any
 import numpy as np
 
 from leaky_zoo.errors import InvalidInputError
+from leaky_zoo.io.reading import shown
 from leaky_zoo.runtime.metadata import PREFIX, parse_properties
 from leaky_zoo.runtime.onnx_file import existing_file, first_line
+from leaky_zoo.runtime.probabilities import softmax
 from leaky_zoo.runtime.session import RUNTIME_ERRORS, open_session
+
+
+def load(
+    path: str | os.PathLike[str],
+    *,
+    threads: int | None = None,
+    providers: Sequence[Any] = ("CPUExecutionProvider",),
+) -> "OnnxModel":
+    """Open an exported file.
+
+    Args:
+        path: as `OnnxModel`.
+        threads: as `OnnxModel`.
+        providers: as `OnnxModel`.
+
+    Returns:
+        The model.
+
+    Raises:
+        InvalidInputError: as `OnnxModel`.
+
+    Example:
+    >>> load("digits.onnx").predict_probabilities(images).shape  # doctest: +SKIP
+    (3, 10)
+    """
+    return OnnxModel(path, threads=threads, providers=providers)
 
 
 class OnnxModel:
     """An exported network: raw inputs in, outputs and labels out, and what the file says about itself.
+
+    Several threads may use one model at once: nothing changes after it is made.
 
     Args:
         path: an `.onnx` file that `export_onnx` wrote.
@@ -23,9 +53,14 @@ class OnnxModel:
     Attributes:
         metadata: as `inspect_onnx`: `{full key: value}`, JSON parsed.
         audit: the bottleneck analysis the file carries, as `Audit.to_dict` gives it; None if it carries none.
+        audit_summary: a summary of the audit (`leaky_zoo.runtime.summary`), which small files carry in its place; None
+            if it carries none.
         class_names: names of the classes, in order; None if it carries none.
         task: `"classification"`, `"regression"`, `"autoencoding"`, or None for a foreign model.
+        temperature: what logits are divided by for probabilities; 1 if the file does not say.
         input_shape: shape of one raw sample.
+        input_description: `{"name", "shape", "dtype", "words"}` of what goes in.
+        output_description: the same of what comes out.
 
     Raises:
         InvalidInputError: no such file, one that ONNX Runtime cannot load, or one of several inputs.
@@ -49,16 +84,30 @@ class OnnxModel:
         try:
             self._session = open_session(str(path), threads, providers)
             inputs = [(value.name, tuple(value.shape)) for value in self._session.get_inputs()]
+            self._outputs = [(value.name, list(value.shape), value.type) for value in self._session.get_outputs()]
             properties = self._session.get_modelmeta().custom_metadata_map
         except RUNTIME_ERRORS as error:
             raise InvalidInputError(f"{path} cannot be loaded: {first_line(error)}") from error
         if len(inputs) != 1 or not inputs[0][1]:
             raise InvalidInputError(f"{path} must have one input with a batch axis. Received: {inputs}")
+        self._source = inputs[0][0]
         self.metadata = parse_properties(properties)
         self.audit: dict[str, Any] | None = self._carried("audit", dict)
+        self.audit_summary: dict[str, Any] | None = self._carried("audit_summary", dict)
         self.class_names: list[str] | None = self._carried("class_names", list)
         self.task: str | None = self._carried("task", str)
+        reference = self._carried("reference", dict) or {}
+        names = [name for name, _, _ in self._outputs]
+        self._watched: str | None = reference["output"] if reference.get("output") in names else None
+        self.temperature = self._temperature()
         self.input_shape = inputs[0][1][1:]
+        self.input_description = self._description("input", inputs[0][0], list(inputs[0][1]))
+        self.output_description = self._description("output", *self._outputs[0][:2])
+
+    @property
+    def providers(self) -> list[str]:
+        """ONNX Runtime's execution providers in use, in order of preference."""
+        return self._session.get_providers()
 
     def predict(self, x: Any, batch_size: int = 256) -> np.ndarray:
         """Compute the outputs for raw inputs.
@@ -73,7 +122,46 @@ class OnnxModel:
         Raises:
             InvalidInputError: the shape does not fit, or the values are no real numbers.
         """
-        return self._run([self._session.get_outputs()[0].name], x, batch_size)[0]
+        return self._run([self._outputs[0][0]], x, batch_size)[0]
+
+    def predict_probabilities(self, x: Any, batch_size: int = 256) -> np.ndarray:
+        """Compute the probability of each class: softmax of the logits over the file's temperature.
+
+        Args:
+            x: as `predict`.
+            batch_size: as `predict`.
+
+        Returns:
+            float32, shape `(n, classes)`, rows summing to one.
+
+        Raises:
+            InvalidInputError: as `predict`, or the file is no classifier.
+        """
+        self._require_classifier("probabilities")
+        return softmax(self.predict(x, batch_size), self.temperature)
+
+    def predict_with_bottleneck(self, x: Any, batch_size: int = 256) -> tuple[np.ndarray, np.ndarray]:
+        """Compute outputs and, in the same run, what a drift monitor looks at.
+
+        Args:
+            x: as `predict`.
+            batch_size: as `predict`.
+
+        Returns:
+            As `predict`, and float32 of shape `(n, k + 1)`: coordinates along the bottleneck's directions, then the
+            energy outside them.
+
+        Raises:
+            InvalidInputError: as `predict`, or the file has no such output: export it with `monitor_data`.
+        """
+        if self._watched is None:
+            raise InvalidInputError("This file carries no reference for monitoring: export it with monitor_data.")
+        outputs, rows = self._run([self._outputs[0][0], self._watched], x, batch_size)
+        if rows.shape[:-1] != (len(outputs),) or rows.shape[-1] < 2:
+            raise InvalidInputError(
+                f"The file's output {self._watched} must have shape (n, k + 1). Received: {rows.shape}"
+            )
+        return outputs, rows
 
     def predict_labels(self, x: Any, batch_size: int = 256) -> list[Any]:
         """Give the class of each sample: its name, or its number where the file carries no names.
@@ -88,9 +176,21 @@ class OnnxModel:
         Raises:
             InvalidInputError: as `predict`, or the file is no classifier, or names more or fewer classes than it has.
         """
-        if self.task != "classification":
-            raise InvalidInputError(f"Only a classifier has labels. Received: a file with task={self.task!r}")
-        outputs = self.predict(x, batch_size)
+        self._require_classifier("labels")
+        return self.labels_of(self.predict(x, batch_size))
+
+    def labels_of(self, outputs: np.ndarray) -> list[Any]:
+        """Give the classes that outputs already computed stand for.
+
+        Args:
+            outputs: shape `(n, classes)`, as `predict` gives them.
+
+        Returns:
+            As `predict_labels`.
+
+        Raises:
+            InvalidInputError: the file names more or fewer classes than it has.
+        """
         places = outputs.argmax(axis=-1).tolist()
         if self.class_names is None:
             return places
@@ -113,16 +213,33 @@ class OnnxModel:
         Raises:
             InvalidInputError: as `predict`, or the file does not output them.
         """
-        names = [value.name for value in self._session.get_outputs() if value.name.startswith("representation_")]
+        names = [output[0] for output in self._outputs if output[0].startswith("representation_")]
         if not names:
             raise InvalidInputError("This file outputs no representations: export it with representations=True.")
         return self._run(names, x, batch_size)
+
+    def _require_classifier(self, what: str) -> None:
+        if self.task != "classification":
+            raise InvalidInputError(f"Only a classifier has {what}. Received: a file with task={self.task!r}")
+
+    def _temperature(self) -> float:
+        value = self.metadata.get(PREFIX + "temperature", 1.0)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 1e-6 <= value <= 1e6:
+            raise InvalidInputError(
+                f"The file's metadata is damaged: {PREFIX}temperature must be a number in [1e-6, 1e6]. "
+                f"Received: {shown(value)}"
+            )
+        return float(value)
+
+    def _description(self, key: str, name: str, shape: list[Any]) -> dict[str, Any]:
+        """What the file says of its input or output; of a foreign file, what its graph says."""
+        return {"name": name, "shape": shape, "dtype": "float32", "words": "", **(self._carried(key, dict) or {})}
 
     def _carried(self, key: str, kind: type) -> Any:
         value = self.metadata.get(PREFIX + key)
         if value is not None and not isinstance(value, kind):
             raise InvalidInputError(
-                f"The file's metadata is damaged: {PREFIX}{key} must be a {kind.__name__}. Received: {value!r}"
+                f"The file's metadata is damaged: {PREFIX}{key} must be a {kind.__name__}. Received: {shown(value)}"
             )
         return value
 
@@ -130,10 +247,11 @@ class OnnxModel:
         if batch_size < 1:
             raise InvalidInputError(f"`batch_size` must be at least 1. Received: batch_size={batch_size}")
         x = as_float32(x, self.input_shape, "x")
-        source = self._session.get_inputs()[0].name
         try:
-            parts = [self._session.run(names, {source: x[at : at + batch_size]}) for at in range(0, len(x), batch_size)]
-            return [np.concatenate(column) for column in zip(*parts, strict=True)]
+            parts = [
+                self._session.run(names, {self._source: x[at : at + batch_size]}) for at in range(0, len(x), batch_size)
+            ]
+            return parts[0] if len(parts) == 1 else [np.concatenate(column) for column in zip(*parts, strict=True)]
         except (*RUNTIME_ERRORS, ValueError) as error:
             raise InvalidInputError(f"{self._path} cannot be run on these samples: {first_line(error)}") from error
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from leaky_zoo.errors import InvalidInputError
-from leaky_zoo.runtime.metadata import PREFIX, REQUIRED_KEYS, SCHEMA_VERSION, parse_properties, unpack_golden
+from leaky_zoo.runtime.metadata import PREFIX, REQUIRED_KEYS, SCHEMA_VERSIONS, parse_properties, unpack_golden
 from leaky_zoo.runtime.onnx_file import external_locations, first_line, properties, read_model
 
 if TYPE_CHECKING:
@@ -143,8 +143,8 @@ class _File:
         if missing:
             raise _FailedError(f"Missing: {', '.join(missing)}.")
         version = self.metadata[PREFIX + "schema_version"]
-        if version != SCHEMA_VERSION:
-            raise _FailedError(f"Schema {version!r} is not known; this version reads {SCHEMA_VERSION}.")
+        if version not in SCHEMA_VERSIONS:
+            raise _FailedError(f"Schema {version!r} is not known; this version reads {', '.join(SCHEMA_VERSIONS)}.")
         return f"{len(self.metadata)} properties of schema {version}."
 
     def check_loads(self) -> str:
@@ -180,16 +180,21 @@ class _File:
         return self._within(relative_error(self._run(inputs), outputs), f"{len(inputs)} golden pairs")
 
     def check_audit(self) -> str:
-        if PREFIX + "audit" not in self.metadata:
+        key = "audit" if PREFIX + "audit" in self.metadata else "audit_summary"
+        if PREFIX + key not in self.metadata:
             raise _FailedError("The file carries no audit.")
-        about = self._part("audit").get("model")
+        about = self._part(key).get("model")
         audited = about.get("weights_sha256") if isinstance(about, dict) else None
-        named = self.metadata.get(PREFIX + "weights_sha256")
+        # A compressed net carries the audit of the net it was made from.
+        source = self._part("compression").get("source")
+        named = source.get("weights_sha256") if isinstance(source, dict) else None
+        named = named or self.metadata.get(PREFIX + "weights_sha256")
         if audited is None:
             raise _FailedError("The audit does not say of which weights it is.")
         if audited != named:
             raise _FailedError(f"The audit is of other weights ({audited}) than the file names ({named}).")
-        return f"Of the file's weights, sha256 {named[:12]}..."
+        words = "Of the file's weights" if source is None else "Of the weights before compression"
+        return f"{words}, sha256 {named[:12]}..." + (" (summary)" if key == "audit_summary" else "")
 
     def _part(self, key: str) -> dict[str, Any]:
         value = self.metadata.get(PREFIX + key)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.robustness.fuzz import commands, networks, presets
+from benchmarks.robustness.fuzz import commands, networks, presets, runtime
 from benchmarks.robustness.fuzz.archives import spoil_h5, spoil_npz
 from benchmarks.robustness.fuzz.text import write
 from leaky_zoo.analysis import analyze
@@ -66,6 +66,7 @@ def make_readers(good: Good) -> dict[str, Reader]:
     """All readers by name."""
     files = {path.name: path.read_bytes() for path in good.preset.iterdir()}
     keras_file, onnx_file, part_file = (path.read_bytes() for path in (good.keras, good.onnx, good.part))
+    watching = runtime.make_watching(good.onnx.parent)
 
     def file(name: str, content: bytes, spoil: presets.Spoil) -> Callable[[Path, random.Random], Path]:
         return lambda path, chance: write(path / name, spoil(content, chance))
@@ -108,5 +109,12 @@ def make_readers(good: Good) -> dict[str, Reader]:
         "onnx describe": Reader(onnx, networks.read_describe, ("net.onnx",)),
         "onnx verify": Reader(onnx, networks.read_verify, ("net.onnx", "leaky_zoo.", "golden")),
         "onnx runtime": Reader(onnx, networks.read_runtime, ("net.onnx", "leaky_zoo.", "class", "x")),
+        "onnx metadata": Reader(
+            file("net.onnx", watching, runtime.spoil_metadata), runtime.read_everything, runtime.WORDS
+        ),
+        "onnx monitor": Reader(file("net.onnx", watching, runtime.spoil_watched), runtime.read_monitor, runtime.WORDS),
+        "onnx attach": Reader(
+            lambda path, chance: runtime.spoil_pair(path, watching, chance), runtime.read_attach, runtime.WORDS
+        ),
         "command line": Reader(command, commands.read_command, ()),
     }
