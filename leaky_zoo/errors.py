@@ -12,7 +12,8 @@ EXTRAS = {
     ),
     "jax": ("jax", "jaxlib"),
     "sweeps": ("dask", "distributed"),
-    "pandas": ("pandas",),
+    "pandas": ("pandas", "pyarrow"),
+    "serving": ("fastapi", "uvicorn"),
     "tensorboard": ("tensorboard",),
 }  # fmt: skip
 

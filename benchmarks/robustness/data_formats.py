@@ -18,7 +18,7 @@ import pandas as pd
 import tensorflow as tf
 from PIL import Image
 
-from benchmarks.common import write_table
+from benchmarks.common import options, write_table
 from leaky_zoo.data import load_data
 from leaky_zoo.errors import InvalidInputError
 
@@ -286,6 +286,7 @@ def ways() -> Iterator[Way]:
 
 def main() -> None:
     """Try all ways."""
+    options(__doc__)
     rows = []
     for way in ways():
         with tempfile.TemporaryDirectory() as folder:

@@ -18,7 +18,7 @@ def softmax(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
         temperature: what logits are divided by first, above 0. Default 1.
 
     Returns:
-        float32, of the same shape, each row summing to one.
+        float64, of the same shape, each row summing to one.
 
     Example:
     >>> softmax(np.array([[0.0, 0.0]])).tolist()
@@ -26,7 +26,7 @@ def softmax(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
     """
     scaled = np.asarray(logits, dtype=np.float64) / temperature
     powers = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
-    return (powers / powers.sum(axis=-1, keepdims=True)).astype(np.float32)
+    return powers / powers.sum(axis=-1, keepdims=True)
 
 
 def fit_temperature(logits: Any, labels: Any) -> float:
