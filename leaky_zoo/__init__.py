@@ -4,13 +4,12 @@ The names below are loaded when first used: `import leaky_zoo` starts neither Ke
 bare `keras.models.load_model` does not know our classes until something of ours is used; `leaky_zoo.load_model` does.
 """
 
-import contextlib
 import os
 import sys
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from leaky_zoo.errors import MissingExtraError, naming_extras
+from leaky_zoo.lazy import lazy_names
 
 if TYPE_CHECKING:
     from leaky_zoo.analysis import Audit, analyze
@@ -34,7 +33,6 @@ _HOMES = {
     "training": ("train",),
     "zoo": ("Preset", "Recipe", "from_preset", "list_presets", "load_model", "save_to_preset"),
 }
-_HOME = {name: f"leaky_zoo.{room}" for room, names in _HOMES.items() for name in names}
 
 __all__ = [
     "Audit",
@@ -61,18 +59,8 @@ __all__ = [
 ]
 
 if "keras" in sys.modules:  # Keras is there already: let it know our classes
-    with contextlib.suppress(MissingExtraError):  # Keras alone is enough for none of them
-        import_module("leaky_zoo.networks.families").all_families()
+    import_module("leaky_zoo.networks")
 elif "tensorflow" not in sys.modules:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        with naming_extras():
-            return getattr(import_module(_HOME[name]), name)
-    raise AttributeError(f"module 'leaky_zoo' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return [*globals(), *__all__]
+__getattr__, __dir__ = lazy_names(__name__, _HOMES)

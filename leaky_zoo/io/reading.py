@@ -4,12 +4,14 @@ import json
 import math
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from leaky_zoo.errors import InvalidInputError
 
 if TYPE_CHECKING:
-    from pydantic import ValidationError
+    from pydantic import BaseModel, ValidationError
+
+Model = TypeVar("Model", bound="BaseModel")
 
 MAX_YAML_BYTES = 256 * 1024
 MAX_JSON_BYTES = 64 * 1024**2
@@ -157,6 +159,28 @@ def check_plain(value: Any, source: str, place: str = "", depth: int = 0) -> Non
     elif isinstance(value, list):
         for row, item in enumerate(value):
             check_plain(item, source, f"{place}[{row}]", depth + 1)
+
+
+def read_fields(model: type[Model], value: Any, source: str, kind: str) -> Model:
+    """A pydantic model from plain data.
+
+    Args:
+        model: its class.
+        value: a mapping of its fields.
+        source: what errors call it, as its path.
+        kind: what it is, as "recipe".
+
+    Raises:
+        InvalidInputError: no mapping, or a field that is wrong; the message names `source` and the field.
+    """
+    from pydantic import ValidationError
+
+    if not isinstance(value, dict):
+        raise InvalidInputError(f"{source} must be a mapping of {kind} fields. Received: {type(value).__name__}")
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        raise InvalidInputError(f"{source}: {validation_words(error, kind)}") from error
 
 
 def validation_words(error: "ValidationError", whole: str, most: int = 5) -> str:

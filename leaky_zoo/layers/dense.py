@@ -49,6 +49,6 @@ class LeakyDense(LeakyBlock):
         weights: np.ndarray | None = None,
         out: np.ndarray | None = None,
     ) -> np.ndarray:
-        weights = self.weight_matrix if weights is None else weights
-        back = np.matmul(gradient, weights[:, : gradient.shape[-1]], out=out)
+        kernel = (self.weight_matrix if weights is None else weights)[:, : gradient.shape[-1]]
+        back = np.matmul(gradient, kernel, out=out)
         return np.multiply(back, self.columns(representation, back.dtype) > 0, out=back)

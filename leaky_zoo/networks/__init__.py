@@ -6,9 +6,10 @@ The names below are loaded when first used: recipes know families and tasks with
 import contextlib
 import sys
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from leaky_zoo.errors import MissingExtraError, naming_extras
+from leaky_zoo.errors import MissingExtraError
+from leaky_zoo.lazy import lazy_names
 
 if TYPE_CHECKING:
     from leaky_zoo.networks.config import NetworkConfig
@@ -32,7 +33,6 @@ _HOMES = {
     "resampling": ("overlaps", "resample"),
     "tasks": ("TASKS", "Task"),
 }
-_HOME = {name: f"leaky_zoo.networks.{module}" for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "TASKS",
@@ -50,18 +50,7 @@ __all__ = [
     "resample",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        with naming_extras():
-            globals()[name] = getattr(import_module(_HOME[name]), name)
-        return globals()[name]
-    raise AttributeError(f"module 'leaky_zoo.networks' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return [*globals(), *__all__]
-
+__getattr__, __dir__ = lazy_names(__name__, _HOMES)
 
 if "keras" in sys.modules:  # Keras is there already: let it know our classes
     with contextlib.suppress(MissingExtraError):  # Keras alone is enough for none of them

@@ -4,8 +4,9 @@ The names below are loaded when first used: `load`, `OnnxModel` and `DriftMonito
 others also `onnx`.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from leaky_zoo.lazy import lazy_names
 
 if TYPE_CHECKING:
     from leaky_zoo.runtime.attach import attach_metadata
@@ -27,7 +28,6 @@ _HOMES = {
     "summary": ("summarise_audit",),
     "verify": ("Check", "VerifyReport", "verify_onnx"),
 }
-_HOME = {name: f"leaky_zoo.runtime.{module}" for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "BatchVerdict",
@@ -47,12 +47,4 @@ __all__ = [
     "verify_onnx",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        return getattr(import_module(_HOME[name]), name)
-    raise AttributeError(f"module 'leaky_zoo.runtime' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return [*globals(), *__all__]
+__getattr__, __dir__ = lazy_names(__name__, _HOMES)

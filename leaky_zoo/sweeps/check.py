@@ -83,18 +83,14 @@ def main() -> None:
 def _problem(recipe: Any, data_dir: str | None) -> str | None:
     import keras
 
-    from leaky_zoo.training import build
-    from leaky_zoo.training.building import data_of
+    from leaky_zoo.training.building import batch_size, build, data_of
 
     keras.backend.clear_session()
     try:
         data = data_of(recipe, data_dir)
         for split in filter(None, (recipe.data.train, recipe.data.validation, recipe.data.test)):
             data.select(split)
-        samples = len(data.select(recipe.data.train)[0])
-        size = samples if recipe.data.batch_size == "full" else recipe.data.batch_size
-        if size > samples:
-            return f"data.batch_size must be at most {samples}, the training samples. Received: {size}"
+        batch_size(recipe, len(data.select(recipe.data.train)[0]))
         build(recipe, data)
     except LeakyZooError as error:
         return one_line(error)

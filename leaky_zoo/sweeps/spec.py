@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 from leaky_zoo.errors import InvalidInputError
-from leaky_zoo.io.reading import read_yaml, shown, validation_words
+from leaky_zoo.io.reading import read_fields, read_yaml, shown
 from leaky_zoo.zoo.recipe import Recipe
 
 MAX_RUNS = 10_000
@@ -118,12 +118,7 @@ class Sweep(BaseModel):
     @classmethod
     def from_dict(cls, value: Any, source: str = "sweep") -> "Sweep":
         """A sweep from plain data, with errors that name `source` and the field."""
-        if not isinstance(value, dict):
-            raise InvalidInputError(f"{source} must be a mapping of sweep fields. Received: {type(value).__name__}")
-        try:
-            return cls.model_validate(value)
-        except ValidationError as error:
-            raise InvalidInputError(f"{source}: {validation_words(error, 'sweep')}") from error
+        return read_fields(cls, value, source, "sweep")
 
     def cells(self) -> list[Cell]:
         """Every run, with its recipe or the reason why it has none.

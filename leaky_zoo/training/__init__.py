@@ -3,10 +3,9 @@
 The names below are loaded when first used: a `Recipe` needs neither Keras nor TensorFlow, and sweeps run without them.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from leaky_zoo.errors import naming_extras
+from leaky_zoo.lazy import lazy_names
 
 if TYPE_CHECKING:
     from leaky_zoo.training.building import build
@@ -24,9 +23,8 @@ _HOMES = {
     "step_size_update": ("StepSizeUpdate",),
     "strategy": ("Strategy", "make_strategy"),
     "suggest": ("Suggestion", "suggest"),
+    ".zoo.recipe": ("Recipe",),
 }
-_HOME = {name: f"leaky_zoo.training.{module}" for module, names in _HOMES.items() for name in names}
-_HOME["Recipe"] = "leaky_zoo.zoo.recipe"
 
 __all__ = [
     "EarlyStopping",
@@ -43,14 +41,4 @@ __all__ = [
     "train",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        with naming_extras():
-            globals()[name] = getattr(import_module(_HOME[name]), name)
-        return globals()[name]
-    raise AttributeError(f"module 'leaky_zoo.training' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return [*globals(), *__all__]
+__getattr__, __dir__ = lazy_names(__name__, _HOMES)

@@ -3,10 +3,15 @@
 The names below are loaded when first used: listing and opening presets needs neither Keras nor TensorFlow.
 """
 
-from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING
 
-from leaky_zoo.errors import naming_extras
+from leaky_zoo.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from leaky_zoo.zoo.index import MissingFileError, UnknownPresetError, list_presets, models_dir, preset_folder
+    from leaky_zoo.zoo.preset import ChangedFileError, Preset, WrongClassError, from_preset, load_model, load_network
+    from leaky_zoo.zoo.recipe import Recipe
+    from leaky_zoo.zoo.saving import save_to_preset
 
 _HOMES = {
     "index": ("MissingFileError", "UnknownPresetError", "list_presets", "models_dir", "preset_folder"),
@@ -14,7 +19,6 @@ _HOMES = {
     "recipe": ("Recipe",),
     "saving": ("save_to_preset",),
 }
-_HOME = {name: f"leaky_zoo.zoo.{module}" for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "ChangedFileError",
@@ -32,9 +36,4 @@ __all__ = [
     "save_to_preset",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        with naming_extras():
-            return getattr(import_module(_HOME[name]), name)
-    raise AttributeError(f"module 'leaky_zoo.zoo' has no attribute {name!r}")
+__getattr__, __dir__ = lazy_names(__name__, _HOMES)

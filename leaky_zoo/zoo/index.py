@@ -7,10 +7,10 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from leaky_zoo.errors import InvalidInputError
-from leaky_zoo.io.reading import existing_file, read_json, shown, shown_text, validation_words
+from leaky_zoo.io.reading import existing_file, read_fields, read_json, shown, shown_text
 
 NAME = re.compile(r"^[a-z0-9][a-z0-9_.\-]*$")
 FILES = ("config.json", "model.weights.h5", "metadata.json", "recipe.yaml", "audit.json", "golden.npz", "README.md")
@@ -137,8 +137,5 @@ def checked_metadata(value: Any, source: str) -> dict[str, Any]:
     lacking = [key for key in REQUIRED if key not in value]
     if lacking:
         raise InvalidInputError(f"{source} lacks {', '.join(lacking)}.")
-    try:
-        Metadata.model_validate(value)
-    except ValidationError as error:
-        raise InvalidInputError(f"{source}: {validation_words(error, 'metadata')}") from error
+    read_fields(Metadata, value, source, "metadata")
     return value

@@ -4,11 +4,10 @@ import os
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.io.files import write_text
-from leaky_zoo.io.reading import read_yaml, validation_words
+from leaky_zoo.io.reading import read_fields, read_yaml
 from leaky_zoo.networks.tasks import TASKS
 from leaky_zoo.zoo.data_part import DataPart
 from leaky_zoo.zoo.network_part import NetworkPart
@@ -233,12 +232,7 @@ class Recipe(_Part):
     @classmethod
     def from_dict(cls, value: Any, source: str = "recipe") -> "Recipe":
         """A recipe from plain data, with errors that name `source` and the field."""
-        if not isinstance(value, dict):
-            raise InvalidInputError(f"{source} must be a mapping of recipe fields. Received: {type(value).__name__}")
-        try:
-            return cls.model_validate(value)
-        except ValidationError as error:
-            raise InvalidInputError(f"{source}: {validation_words(error, 'recipe')}") from error
+        return read_fields(cls, value, source, "recipe")
 
     def write(self, path: str | os.PathLike[str]) -> None:
         """Write the recipe as YAML, atomically; fields at their default are left out."""

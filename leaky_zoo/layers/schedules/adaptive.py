@@ -14,11 +14,7 @@ class Adaptive(UpdatedSchedule):
     gives neither damping nor guard; without them one slow layer takes the whole path.
 
     Args:
-        interval: training steps between updates. Default 200.
-        damping: fraction of the way to the target, in (0, 1]. Default 0.2.
-        floor: least step as a fraction of `1 / L`, in (0, 1). Default 0.1.
-        freeze_at: fraction of training after which the steps stay, in (0, 1]. Default 0.85.
-        cap: see `Schedule`. Default 0.9.
+        interval, damping, floor, freeze_at, cap: see `UpdatedSchedule`.
 
     Raises:
         InvalidInputError: an argument is out of its range.
