@@ -16,7 +16,9 @@ def _standard(values: np.ndarray) -> np.ndarray:
 
 def _random_net(random: np.random.Generator, x: np.ndarray, size: int, activation: Callable, gain: float) -> np.ndarray:
     """One hidden layer with random weights and biases, its outputs standardised."""
-    hidden = activation(x @ random.normal(0, gain / np.sqrt(x.shape[1]), (x.shape[1], HIDDEN)) + random.normal(0, 0.5, HIDDEN))
+    hidden = activation(
+        x @ random.normal(0, gain / np.sqrt(x.shape[1]), (x.shape[1], HIDDEN)) + random.normal(0, 0.5, HIDDEN)
+    )
     return _standard(hidden @ random.normal(0, 1 / np.sqrt(HIDDEN), (HIDDEN, size)))
 
 
@@ -56,7 +58,9 @@ def polynomial(random, size, k):
 def low_rank_inputs(random, size, rank, k):
     """Inputs in a subspace of a few dimensions, a ReLU teacher with a wider code."""
     basis = random.normal(size=(rank, INPUTS))
-    return _through_a_code(random, size, k, lambda z: np.maximum(z, 0), draw=lambda r, n, d: r.normal(size=(n, rank)) @ basis)
+    return _through_a_code(
+        random, size, k, lambda z: np.maximum(z, 0), draw=lambda r, n, d: r.normal(size=(n, rank)) @ basis
+    )
 
 
 def noisy_labels(random, size, k, share):
@@ -76,7 +80,9 @@ def signals(random, size, classes):
     label, time = random.integers(0, classes, size), np.linspace(0, 1, 40)
     first, second = 2 + label % 5, 7 + 2 * (label // 5)
     phases = random.uniform(0, 1, (2, size, 1))
-    waves = np.sin(2 * np.pi * (first[:, None] * time + phases[0])) + np.sin(2 * np.pi * (second[:, None] * time + phases[1]))
+    waves = np.sin(2 * np.pi * (first[:, None] * time + phases[0])) + np.sin(
+        2 * np.pi * (second[:, None] * time + phases[1])
+    )
     return random.uniform(0.5, 1.5, (size, 1)) * waves + 0.1 * random.normal(size=(size, 40)), label
 
 
