@@ -18,7 +18,7 @@ class KinkFinder:
     """Finds the Clarke residual of a network at its present weights, again and again.
 
     Args:
-        network: of dense blocks, with `mu > 0`; float64, or what is within `threshold` of a kink is rounding.
+        network: of one path of dense blocks, with `mu > 0`; float64, or what is within `threshold` of a kink is rounding.
         x: raw inputs of the training split.
         y: labels or targets.
 
@@ -35,13 +35,13 @@ class KinkFinder:
 
     def __call__(self, **settings: Any) -> Kinks:
         """The `Kinks` at the present weights; `settings` as `clarke_residuals` takes them."""
-        network = self._network
+        network, path = self._network, self._network.paths[0]
         representations, _ = PathStream(network, with_momenta=False).path(self._x)
         slope = self._slope(representations[-1], self._y)[1]
         momentum = -slope / (network.settings["weight_decay"] * len(self._x))
-        weights = [block.weight_matrix for block in network.blocks]
+        weights = [block.weight_matrix for block in path.blocks]
         return clarke_residuals(
-            representations[:-1], weights, network.step_sizes, network.effective_depth, momentum, **settings
+            representations[:-1], weights, path.step_sizes, path.effective_depth, momentum, **settings
         )
 
 
@@ -52,11 +52,14 @@ def why_not(network: LeakyNetwork, samples: int) -> str | None:
     >>> why_not(LeakyMLP((4,), 2, width=6, depth=5), 100)
     'it needs mu > 0: without weight decay there are no momenta'
     """
-    if not isinstance(network.blocks[0], LeakyDense):
+    if len(network.paths) > 1:
+        return "it is found for nets of one path"
+    path = network.paths[0]
+    if not isinstance(path.blocks[0], LeakyDense):
         return "it is found for dense blocks, not for convolutions"
     if not network.settings["weight_decay"] > 0:
         return "it needs mu > 0: without weight decay there are no momenta"
-    numbers = samples * (len(network.blocks) + 1) * network.settings["width"]
+    numbers = samples * (path.depth + 1) * path.width
     if numbers > LARGEST:
         return f"it needs all representations in memory, {numbers:,} numbers; {LARGEST:,} at most"
     return None
