@@ -18,7 +18,7 @@ class KinkFinder:
     """Finds the Clarke residual of a network at its present weights, again and again.
 
     Args:
-        network: of one path of dense blocks, with `mu > 0`; float64, or what is within `threshold` of a kink is rounding.
+        network: one path of dense blocks, `mu > 0`; float64, or what is within `threshold` of a kink is rounding.
         x: raw inputs of the training split.
         y: labels or targets.
 

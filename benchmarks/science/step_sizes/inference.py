@@ -1,6 +1,6 @@
 """What the study's pairs can say: clusters of task and seed, intervals between tasks, p-values corrected by Holm.
 
-    python -m benchmarks.science.step_sizes.inference        writes inference.csv and the table of docs/step_sizes.md
+    python -m benchmarks.science.step_sizes.inference        writes inference.csv, shows the tables of the page
 
 The two `mu` of a task and seed share data and draws: their mean is one observation (a cluster). Families of tests are
 corrected together. `planned`: the schedules that the study set out to compare. `found`: schedules read off nets of the
@@ -60,7 +60,8 @@ def holm(p_values: list[float]) -> list[float]:
 def rows() -> Iterator[dict]:
     """One for each schedule, quantity, phase and task; then all clusters together, and the tasks as observations."""
     for schedule, origin in [*((name, "planned") for name in PLANNED), *((name, "found") for name in FOUND)]:
-        for quantity, from_seed in product(("objective_%", "test_error"), (0, PICKED_ON) if origin == "found" else (0,)):
+        seeds = (0, PICKED_ON) if origin == "found" else (0,)
+        for quantity, from_seed in product(("objective_%", "test_error"), seeds):
             family = []
             for phase, task in product(PHASES, TASKS):
                 values = clusters(schedule, phase, task, quantity, from_seed)
@@ -84,16 +85,16 @@ def _row(schedule: str, origin: str, quantity: str, phase: str, task: str, from_
 
 
 def table(origin: str) -> str:
-    """Planned or found comparisons, in words."""
-    columns = ("schedule", "quantity", "after", "task", "seeds from", "clusters", "change", "p", "p, Holm")
-    lines = []
+    """Planned or found comparisons, in words; found ones without the seeds that served the choice."""
+    columns = ("schedule", "quantity", "after", "task", "clusters", "change", "p", "p, Holm")
+    lines, first = [], str(PICKED_ON if origin == "found" else 0)
     for row in read_table(TABLE):
-        if row["origin"] == origin:
+        if (row["origin"], row["from_seed"]) == (origin, first):
             digits, unit = (2, "%") if row["quantity"].endswith("%") else (4, "")
             half = f" ± {float(row['half']):.{digits}f}" if row["half"] else ""
             lines.append((
                 row["schedule"], row["quantity"].removesuffix("_%").replace("_", " "), row["after"], row["task"],
-                row["from_seed"], row["clusters"], f"{float(row['mean']):+.{digits}f}{unit}{half}",
+                row["clusters"], f"{float(row['mean']):+.{digits}f}{unit}{half}",
                 *(f"{float(row[key]):.2g}" if row[key] else "-" for key in ("p", "p_holm")),
             ))  # fmt: skip
     return markdown(columns, lines)
