@@ -26,6 +26,7 @@ from leaky_zoo.flow.description import NetworkDescription, PathDescription
 from leaky_zoo.flow.stream import NetworkSums, PathSums
 from leaky_zoo.geometry import (
     HamiltonianBounds,
+    Kinks,
     MomentumMoments,
     cost_of_identity,
     cross_to_next,
@@ -43,6 +44,7 @@ def audit_network(
     settings: AnalysisSettings,
     data: dict[str, Any] | None,
     has_targets: bool,
+    kinks: Kinks | None = None,
 ) -> Audit:
     """The audit of a network from its sums.
 
@@ -50,8 +52,9 @@ def audit_network(
         network: weights, steps and what the net was trained with.
         sums: over all samples.
         settings: what the sums were made with.
-        data: `name` and `split`, or None.
+        data: `name`, `split` and, where it is known, `sha256`; or None.
         has_targets: whether the samples came with targets, for the reasons of what is undefined.
+        kinks: of the one path on the same samples: its momenta are used. Default None: sign masks.
 
     Returns:
         The `Audit`.
@@ -59,9 +62,9 @@ def audit_network(
     with_momenta = sums.loss is not None
     momenta: Sequence[Sequence[MomentumMoments | None]] = [[None] * len(path.weights) for path in network.paths]
     if with_momenta:
-        momenta = sums.momenta(network.weight_decay)
+        momenta = sums.momenta(network.weight_decay) if kinks is None else [kinks.momenta]
     about = {"name": None, "split": None, **(data or {})}
-    about["is_training_split"] = is_training(network.dataset, about)
+    about["is_training_split"], about["recognised_by"] = is_training(network.dataset, about)
     labels = sums.sample_labels if has_targets else None
     layers: list[LayerAudit] = []
     paths: list[PathAudit] = []
@@ -69,6 +72,7 @@ def audit_network(
     with threadpool_limits(1), ThreadPoolExecutor(MAX_THREADS) as pool:
         for each in zip(network.paths, sums.paths, momenta, strict=True):
             found, gammas, first = _path_layers(*each, len(layers), settings.gamma_0, pool)
+            found = found if kinks is None else _with_kinks(found, kinks)
             paths.append(_path_audit(each[0], each[1], found, gammas, first, about["is_training_split"], labels))
             layers += found
     whole = paths[0]
@@ -99,6 +103,16 @@ def audit_network(
         warnings=warn(layers, about, with_momenta, [path.bounds for path in paths]),
         versions=versions(),
     )
+
+
+def _with_kinks(layers: list[LayerAudit], kinks: Kinks) -> list[LayerAudit]:
+    """The layers with both residuals, how many entries of `A_l` were free, and the control."""
+    assert kinks.control is not None
+    columns = (kinks.sign_residuals.tolist(), kinks.residuals.tolist(), kinks.free.tolist(), kinks.control.tolist())
+    return [
+        replace(layer, criticality_residual=sign, clarke_residual=least, free_kinks=free, clarke_control=control)
+        for layer, sign, least, free, control in zip(layers, *columns, strict=True)
+    ]
 
 
 def _path_layers(

@@ -38,11 +38,12 @@ class LayerAudit:
         hamiltonian: momentum form; None without momenta.
         rank_from_hamiltonian: `-2 H / L~`, momentum form; None at `L~ = 0` or without momenta.
         criticality_residual: `||W_l - P_l s^T|| / ||W_l||`; 0 at a critical point; None without momenta.
-        clarke_residual: the residual with the ReLU's slope in [0, 1] chosen freely on entries of `A_{l-1}` that are
-            zero to rounding: 0 at a critical point in Clarke's sense. None where it was not asked for.
-        free_kinks: how many entries were free. None likewise.
-        clarke_control: the same residual with as many free entries elsewhere, drawn at random: what freedom alone buys.
-            None likewise.
+        clarke_residual: the residual with the slopes in [0, 1] of all ReLUs on a kink (entries of `A_1..A_{L-1}` under
+            1e-5 of their layer's root mean square) chosen so that the sum of the squared residuals is least: 0 at a
+            critical point in Clarke's sense. None where it was not asked for.
+        free_kinks: how many entries of `A_l` were free; 0 for `A_L`, which no ReLU follows. None likewise.
+        clarke_control: the same residual with as many free entries of each layer drawn at random from the others: what
+            freedom alone buys. None likewise.
         momentum_norm: `||P_l||_F`; None without momenta.
         speed: `||dA/dp||_K`, in the stabilised norm.
         distance: `||A_l - A_{l-1}||_F / ||A_l||_F`, relative to 0 = the layer does nothing.

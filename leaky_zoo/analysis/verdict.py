@@ -220,11 +220,21 @@ def explain_undefined(network: NetworkDescription, has_targets: bool) -> dict[st
     return reasons
 
 
-def is_training(trained: dict[str, Any] | None, about: dict[str, Any]) -> bool | None:
-    """Whether these samples are what the net was trained on; None where one of the two is not known."""
+def is_training(trained: dict[str, Any] | None, about: dict[str, Any]) -> tuple[bool | None, str | None]:
+    """Whether these samples are what the net was trained on, and by what that is known: "content" or "name".
+
+    By the hash of the content where both have one, whatever they are called; nets that store none are recognised by the
+    names of data set and split. (None, None) where neither is known.
+
+    Example:
+    >>> is_training({"name": "a", "split": "train", "sha256": "5f"}, {"name": "b", "split": "all", "sha256": "5f"})
+    (True, 'content')
+    """
+    if trained and trained.get("sha256") and about.get("sha256"):
+        return trained["sha256"] == about["sha256"], "content"
     if not trained or about["name"] is None or about["split"] is None:
-        return None
-    return trained["name"] == about["name"] and trained["split"] == about["split"]
+        return None, None
+    return trained["name"] == about["name"] and trained["split"] == about["split"], "name"
 
 
 def warn(

@@ -1,5 +1,6 @@
 """One data set in memory: named splits of raw arrays, the task they set, and the statistics a net normalises with."""
 
+import hashlib
 import re
 from dataclasses import dataclass, field
 from typing import Any
@@ -84,6 +85,32 @@ class Dataset:
             targets = y.reshape(len(y), -1).astype(np.float64)
             result |= dict(zip(("output_mean", "output_variance"), _moments(targets, 0), strict=True))
         return result
+
+
+def content_sha256(x: np.ndarray, y: np.ndarray) -> str:
+    """Hash of samples and targets, whatever they are called and whatever dtype they are stored in.
+
+    Args:
+        x: samples; hashed as float32, which is what a network sees.
+        y: integer labels, hashed as int64, or targets, as float32; one for each sample.
+
+    Returns:
+        SHA-256, hexadecimal, of shapes and values in order.
+
+    Example:
+    >>> x, y = np.arange(6.0).reshape(3, 2), np.array([0, 1, 1])
+    >>> content_sha256(x, y) == content_sha256(x.astype("float32"), y.astype("uint8"))
+    True
+    >>> content_sha256(x[::-1], y) == content_sha256(x, y)
+    False
+    """
+    digest = hashlib.sha256()
+    for values in (np.asarray(x), np.asarray(y)):
+        labels = values is not x and np.issubdtype(values.dtype, np.integer) and values.ndim == 1
+        digest.update(f"{values.shape}".encode())
+        for start in range(0, len(values), 4096):
+            digest.update(np.ascontiguousarray(values[start : start + 4096], "<i8" if labels else "<f4").tobytes())
+    return digest.hexdigest()
 
 
 def _position(text: str | None, default: int, count: int) -> int:

@@ -2,11 +2,12 @@
 
 from typing import Any
 
+import keras
 import numpy as np
 
 from leaky_zoo.errors import InvalidInputError
-from leaky_zoo.flow.head_gradient import head_gradient
-from leaky_zoo.flow.stream import PathStream
+from leaky_zoo.flow.gradients import head_gradient
+from leaky_zoo.flow.steps import PathSteps
 from leaky_zoo.geometry.kinks import Kinks, clarke_residuals
 from leaky_zoo.layers import LeakyDense
 from leaky_zoo.networks import LeakyNetwork
@@ -31,18 +32,18 @@ class KinkFinder:
         if reason:
             raise InvalidInputError(f"No Clarke residual: {reason}.")
         self._network, self._x, self._y = network, x, y
+        self._entry = network.paths[0].entry
         self._slope = head_gradient(network.head, network.loss_function())
 
     def __call__(self, **settings: Any) -> Kinks:
         """The `Kinks` at the present weights; `settings` as `clarke_residuals` takes them."""
         network, path = self._network, self._network.paths[0]
-        representations, _ = PathStream(network, with_momenta=False).path(self._x)
-        slope = self._slope(representations[-1], self._y)[1]
+        first = keras.ops.convert_to_numpy(self._entry(self._x, training=False)).astype(np.float64)
+        steps = list(PathSteps(path, np.float64).walk(first))
+        slope = self._slope(steps[-1][2], self._y)[1]
         momentum = -slope / (network.settings["weight_decay"] * len(self._x))
-        weights = [block.weight_matrix for block in path.blocks]
-        return clarke_residuals(
-            representations[:-1], weights, path.step_sizes, path.effective_depth, momentum, **settings
-        )
+        before, weights = [each for each, _, _ in steps], [block.weight_matrix for block in path.blocks]
+        return clarke_residuals(before, weights, path.step_sizes, path.effective_depth, momentum, **settings)
 
 
 def why_not(network: LeakyNetwork, samples: int) -> str | None:
