@@ -10,6 +10,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from leaky_zoo.analysis.audit import Audit
+from leaky_zoo.analysis.bottleneck import judge, judge_together
 from leaky_zoo.analysis.dimensions import project_path
 from leaky_zoo.analysis.records import LayerAudit, PathAudit
 from leaky_zoo.analysis.settings import AnalysisSettings
@@ -20,7 +21,7 @@ from leaky_zoo.analysis.statistics import (
     representation_statistics,
     versions,
 )
-from leaky_zoo.analysis.verdict import explain_undefined, is_training, judge, judge_together, summarize, warn
+from leaky_zoo.analysis.verdict import explain_undefined, is_training, summarize, warn
 from leaky_zoo.flow.collect import MAX_THREADS
 from leaky_zoo.flow.description import NetworkDescription, PathDescription
 from leaky_zoo.flow.stream import NetworkSums, PathSums
@@ -34,6 +35,7 @@ from leaky_zoo.geometry import (
     hamiltonian_bounds,
     largest_gap,
     linear_cka,
+    singular_values,
     squared_length,
 )
 
@@ -172,6 +174,7 @@ def _step(
     energy = energies(before, identity, weights, path.effective_depth, momentum)
     spectrum = np.linalg.svd(weights, compute_uv=False)
     directions, gap = largest_gap(spectrum)
+    written, written_gap = largest_gap(singular_values(weights @ before.gram @ weights.T))
     mean_before, mean_after = before.total / before.count, after.total / after.count
     cross = cross_to_next(before, weights, leak, step) / before.count - np.outer(mean_before, mean_after)
     moved = squared_length(before, weights, path.effective_depth, step)
@@ -194,6 +197,8 @@ def _step(
         "weight_directions": directions,
         "weight_gap": gap,
         "weight_singular_values": digits(spectrum),
+        "written_directions": written,
+        "written_gap": written_gap,
     }, identity.gamma
 
 

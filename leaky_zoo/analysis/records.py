@@ -55,6 +55,9 @@ class LayerAudit:
             where no gap reaches 2.
         weight_gap: ratio of the two singular values at the largest gap.
         weight_singular_values: of `W_l`, descending.
+        written_directions: as `weight_directions`, of what the step writes: `W_l s(A_{l-1})`, which representations
+            alone give, as `(A_l - (1 - rho L~) A_{l-1}) / rho`. None in audits of schema 2.0.
+        written_gap: ratio of the two singular values at its largest gap. None likewise.
         negative_share: `||min(A_l, 0)||_F^2 / ||A_l||_F^2`, in [0, 1], to rounding of the sums (1e-15, or 1e-7 with
             float32 products): near 0 the next ReLU does nothing.
         relu_effect: relative change of the net's output when the ReLU of this step is left out. None where it was not
@@ -107,6 +110,8 @@ class LayerAudit:
     weight_directions: int | None = None
     weight_gap: float | None = None
     weight_singular_values: list[float] | None = None
+    written_directions: int | None = None
+    written_gap: float | None = None
     negative_share: float | None = None
     relu_effect: float | None = None
     stable_rank: float | None = None
@@ -125,14 +130,16 @@ class BottleneckRank:
     """How many directions the bottleneck has, as an interval with a verdict in words.
 
     Attributes:
-        low: at least so many, from `-2H/L~`, which approaches the rank from below; None where no rank is reported.
-        high: at most so many, from the plateaus of `COI`, which approach it from above.
-        estimate: the plateau of `COI` rounded up, where the representations' spectrum has as many directions.
-        verdict: one sentence: the rank and the layers, or why there is none.
+        low: at least so many: the stationary directions, or, where they are not known, `-2H/L~` rounded up, which
+            approaches them from below, but at most two under the estimate. None where no rank is reported.
+        high: at most so many: what the layers around the narrowest write, one more than there at most.
+        estimate: the directions that the narrowest layer writes; in audits of schema 2.0 the stationary ones.
+        verdict: one sentence: the rank and the layers, or why there is none and what was measured all the same.
         layers: the layers that it is about.
-        stationary_directions: directions of `A` that stand still along these layers, which the cost of identity counts.
-            None where it was not asked for.
-        weight_directions: directions of the weights along these layers, those that grow slowly included. None likewise.
+        stationary_directions: directions of `A` that stand still along these layers: the plateau of `COI` rounded up,
+            where the representations' spectrum has as many directions. None where there is no plateau.
+        weight_directions: directions that the weights of the narrowest layer have, those that grow slowly included, as
+            seen in what it writes. None where nothing that is written has a gap.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
