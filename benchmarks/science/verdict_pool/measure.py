@@ -37,7 +37,7 @@ def audit_of(case: Case) -> Audit | None:
 def net_row(case: Case, audit: Audit) -> dict:
     """What a net is, how critical it is, and what its weights have."""
     result = read_json(case.folder / "result.json")
-    phase, layers = result["lbfgs"], audit.layers
+    phase, layers, rank = result["lbfgs"], audit.layers, audit.bottleneck_rank
     sharp = [layer for layer in layers[:-1] if layer.weight_directions and layer.weight_gap >= GAP]
     sharpest = max(sharp, key=lambda layer: layer.weight_gap, default=None)
     return {
@@ -52,7 +52,8 @@ def net_row(case: Case, audit: Audit) -> dict:
         "fewest_directions": min((layer.weight_directions for layer in sharp), default=None),
         "most_directions": max((layer.weight_directions for layer in sharp), default=None),
         "directions_at_sharpest": sharpest and sharpest.weight_directions,
-        "train_loss": float(audit.loss), "test_loss": float(result["metrics"]["test"]["loss"]),
+        "estimate": rank.estimate, "low": rank.low, "high": rank.high, "stationary": rank.stationary_directions,
+        "verdict": rank.verdict, "train_loss": float(audit.loss), "test_loss": float(result["metrics"]["test"]["loss"]),
         "seconds": float(result["seconds"]),
     }  # fmt: skip
 
@@ -67,7 +68,8 @@ def layer_rows(case: Case, audit: Audit) -> list[dict]:
         plateau = layer.plateau or {}
         rows.append({
             "net": case.name, "part": case.part, "layer": layer.layer, "weight_directions": layer.weight_directions,
-            "weight_gap": layer.weight_gap, "spectrum_directions": int(np.argmax(ratios)) + 1,
+            "weight_gap": layer.weight_gap, "written_directions": layer.written_directions,
+            "written_gap": layer.written_gap, "spectrum_directions": int(np.argmax(ratios)) + 1,
             "spectrum_gap": float(ratios.max()), "plateau_rank": plateau.get("rank"),
             "plateau_high": plateau.get("high"), "plateau_change": plateau.get("change"),
             "plateau_gamma_0": plateau.get("gamma_0"), "rank_from_hamiltonian": layer.rank_from_hamiltonian,
