@@ -1,1 +1,1 @@
-"""About a hundred small nets at critical points: thresholds of the verdict are chosen on some and confirmed on others."""
+"""About a hundred small nets at critical points: to choose thresholds of the verdict on some, confirm them on others."""
