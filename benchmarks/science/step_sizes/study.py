@@ -22,7 +22,7 @@ from benchmarks.science.step_sizes.compare import DETAILS, RESULTS
 from benchmarks.science.step_sizes.tasks import MUS, SCHEDULES, TASKS, recipe_of
 from leaky_zoo.io.files import write_json
 from leaky_zoo.io.reading import read_json
-from leaky_zoo.sweeps.folder import shard_of
+from leaky_zoo.processes.shards import shard_of
 
 KEYS = ("task", "schedule", "seed", "mu", "phase")
 FIELDS = ("objective", "test_error")
