@@ -1,1 +1,1 @@
-"""About a hundred small nets at critical points: to choose thresholds of the verdict on some, confirm them on others."""
+"""A pool of small nets at critical points: thresholds of the verdict are chosen on some, confirmed on the others."""

@@ -18,11 +18,11 @@ NETS, LAYERS = (Path(__file__).with_name(f"{name}.csv") for name in ("nets", "la
 GAP = 10.0  # of the weights: "these directions, and no more"
 
 
-def audit_of(case: Case) -> Audit | None:
-    """The audit of a finished net; None where it is not there yet."""
+def audit_of(case: Case, clarke: bool = True) -> Audit | None:
+    """The audit of a finished net, with the best slopes on kinks or with sign masks; None where the net is not there."""
     if not (case.folder / "result.json").exists():
         return None
-    stored = case.folder / "audit.json"
+    stored = case.folder / ("audit.json" if clarke else "audit_signs.json")
     if not stored.exists():
         from leaky_zoo.analysis import analyze
         from leaky_zoo.zoo import load_model
@@ -30,11 +30,17 @@ def audit_of(case: Case) -> Audit | None:
 
         network = load_model(case.folder / "model.keras")
         samples = training_data(network)
-        analyze(network, *samples.arrays, data=samples.about, clarke=True).save(stored)
+        analyze(network, *samples.arrays, data=samples.about, clarke=clarke).save(stored)
     return Audit.load(stored)
 
 
-def net_row(case: Case, audit: Audit) -> dict:
+def spread_of_h(audit: Audit) -> float | None:
+    """Standard deviation of `-2H/L~` over the layers with a written gap, of its mean; None for fewer than two."""
+    found = [x.rank_from_hamiltonian for x in audit.layers[:-1] if x.written_gap and x.written_gap >= GAP]
+    return float(np.std(found) / abs(np.mean(found))) if len(found) > 1 else None
+
+
+def net_row(case: Case, audit: Audit, signs: Audit) -> dict:
     """What a net is, how critical it is, and what its weights have."""
     result = read_json(case.folder / "result.json")
     phase, layers, rank = result["lbfgs"], audit.layers, audit.bottleneck_rank
@@ -47,6 +53,7 @@ def net_row(case: Case, audit: Audit) -> dict:
         "worst_clarke_residual": max(layer.clarke_residual for layer in layers),
         "worst_control": max(layer.clarke_control for layer in layers),
         "free_kinks": sum(layer.free_kinks for layer in layers),
+        "spread_of_h": spread_of_h(audit), "spread_of_h_signs": spread_of_h(signs),
         "entries": audit.n * layers[0].width * (len(layers) - 1),
         "sharpest_gap": sharpest and round(sharpest.weight_gap, 1),
         "fewest_directions": min((layer.weight_directions for layer in sharp), default=None),
@@ -84,7 +91,8 @@ def main(part: str) -> None:
     """Measure what is finished."""
     found = [(case, audit) for case in cases(part or None) if (audit := audit_of(case)) is not None]
     about = {"samples": "up to 300", "gamma_0": 1e-5}
-    write_table(NETS, [net_row(*each) for each in found], ("net",), **about)
+    rows = [net_row(case, audit, signs) for case, audit in found if (signs := audit_of(case, clarke=False))]
+    write_table(NETS, rows, ("net",), **about)
     write_table(LAYERS, [row for each in found for row in layer_rows(*each)], ("net", "layer"), **about)
     print(f"{len(found)} nets")
 
