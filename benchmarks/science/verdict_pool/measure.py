@@ -19,7 +19,7 @@ GAP = 10.0  # of the weights: "these directions, and no more"
 
 
 def audit_of(case: Case, clarke: bool = True) -> Audit | None:
-    """The audit of a finished net, with the best slopes on kinks or with sign masks; None where the net is not there."""
+    """The audit of a finished net, with the best slopes on kinks or with sign masks; None where it is not trained."""
     if not (case.folder / "result.json").exists():
         return None
     stored = case.folder / ("audit.json" if clarke else "audit_signs.json")
