@@ -27,7 +27,7 @@ FIELDS = (
 def both(name):
     """The audit of a preset in float64, the independent one, and their samples."""
     network = from_preset(name)
-    about = network.settings["dataset"]
+    about = network.config.dataset
     x, y = load_data(about["name"]).select(about["split"])
     audit = analyze(network.astype("float64"), x, y, data=about)
     return audit, IndependentAudit(preset_folder(name), x, y), y

@@ -83,7 +83,7 @@ def analyze(
         if targets is None or not chosen.with_momenta:
             raise InvalidInputError("`clarke` needs momenta, and they need targets `y`. Received: clarke=True")
         kinks = KinkFinder(model, x, np.asarray(targets))(control=True)
-    if y is not None and (model.settings["dataset"] or {}).get("sha256"):
+    if y is not None and (model.config.dataset or {}).get("sha256"):
         data = {"sha256": content_sha256(x, np.asarray(y)), **(data or {})}
     sums = collect_shard(model, x, y, settings=chosen, track=track)
     return audit_network(describe_network(model), sums, chosen, data, targets is not None, kinks)

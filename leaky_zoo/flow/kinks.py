@@ -41,7 +41,7 @@ class KinkFinder:
         first = keras.ops.convert_to_numpy(self._entry(self._x, training=False)).astype(np.float64)
         steps = list(PathSteps(path, np.float64).walk(first))
         slope = self._slope(steps[-1][2], self._y)[1]
-        momentum = -slope / (network.settings["weight_decay"] * len(self._x))
+        momentum = -slope / (network.config.weight_decay * len(self._x))
         before, weights = [each for each, _, _ in steps], [block.weight_matrix for block in path.blocks]
         return clarke_residuals(before, weights, path.step_sizes, path.effective_depth, momentum, **settings)
 
@@ -58,7 +58,7 @@ def why_not(network: LeakyNetwork, samples: int) -> str | None:
     path = network.paths[0]
     if not isinstance(path.blocks[0], LeakyDense):
         return "it is found for dense blocks, not for convolutions"
-    if not network.settings["weight_decay"] > 0:
+    if not network.config.weight_decay > 0:
         return "it needs mu > 0: without weight decay there are no momenta"
     numbers = samples * (path.depth + 1) * path.width
     if numbers > LARGEST:

@@ -3,8 +3,8 @@
     python -m benchmarks.science.verdict_pool.evaluate --part confirmation        reads nets.csv; writes verdict.csv
 
 The thresholds are those of `leaky_zoo.analysis.bottleneck`. Eligible are nets with a Clarke residual of at most 0.05
-and a layer whose weights have a gap of at least 10: they ought to be named. *Right* is that the named number is the weights'
-own at their narrowest layer, *contained* that the interval holds it and the stationary count.
+and a layer whose weights have a gap of at least 10: they ought to be named. *Right* is that the named number is the
+weights' own at their narrowest layer, *contained* that the interval holds it and the stationary count.
 """
 
 from pathlib import Path
