@@ -12,7 +12,7 @@ from pathlib import Path
 from benchmarks.common import ROOT, options, save
 from benchmarks.science import bottleneck_rank, convergence_time, mnist_rank, schedule_selection
 from benchmarks.science.paper import figure1, figure2
-from benchmarks.science.step_sizes import ablations, compare
+from benchmarks.science.step_sizes import ablations, compare, inference
 from leaky_zoo.analysis import Audit
 from leaky_zoo.io.files import write_text
 from leaky_zoo.publishing.tables import presets_table
@@ -51,6 +51,8 @@ def tables() -> Iterator[tuple[str, str, str]]:
     yield steps, "depths", compare.depth_table("teacher_k3", 12)
     yield steps, "depths_resnet", compare.depth_table("teacher_resnet", 8)
     yield steps, "ablations", ablations.table()
+    for origin in ("planned", "found"):
+        yield steps, origin, inference.table(origin)
 
 
 def csv_table(path: Path) -> str:

@@ -13,9 +13,11 @@ from leaky_zoo.analysis.network_audit import audit_network
 from leaky_zoo.analysis.network_sums import collect_shard
 from leaky_zoo.analysis.records import BottleneckRank
 from leaky_zoo.analysis.settings import AnalysisSettings, SettingsByName
+from leaky_zoo.data import content_sha256
 from leaky_zoo.data.python_objects import arrays
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.flow.description import describe_network
+from leaky_zoo.flow.kinks import KinkFinder
 from leaky_zoo.networks import LeakyNetwork
 
 # Rows of s(A): a patch matrix of 3 x 3 x 455 channels and the ones; its second moment takes 134 MB a layer.
@@ -46,7 +48,8 @@ def analyze(
             `Dataset`; or a `tf.data.Dataset` or `PyDataset` of (x, y).
         y: labels or targets as in training (ignored for an autoencoder: its inputs are). Default None.
         settings: how. Default None: the defaults of `AnalysisSettings`.
-        data: what the samples are, as `{"name", "split"}`, to be written into the audit. Default None.
+        data: what the samples are, as `{"name", "split"}`, to be written into the audit. Default None. Whether they are
+            the training split is known by their content, where the net stores its hash, else by these names.
         layers: names of the layers of a model that is not ours; None takes every layer. Default None.
         track: wraps the iterable of batches, to draw a progress bar. Default None.
         **changes: fields of `AnalysisSettings` by name, as `gamma_0=1e-4`.
@@ -55,7 +58,8 @@ def analyze(
         The `Audit`.
 
     Raises:
-        InvalidInputError: samples of another shape, no sample, values not finite, or an argument out of its range.
+        InvalidInputError: samples of another shape, no sample, values not finite, an argument out of its range, or
+            `clarke` for a net or data that have no Clarke residual.
 
     Example:
     >>> from leaky_zoo.networks import LeakyMLP
@@ -75,8 +79,17 @@ def analyze(
             f"`layers` is for models that are not ours; a {type(model).__name__} is analysed whole. "
             f"Received: layers={list(layers)}"
         )
+    has_targets = y is not None or model.task.from_inputs
+    kinks = None
+    if chosen.clarke:
+        if not has_targets or not chosen.with_momenta:
+            raise InvalidInputError("`clarke` needs momenta, and they need targets `y`. Received: clarke=True")
+        targets = model.task.targets(x, y)
+        kinks = KinkFinder(model, x, np.asarray(targets))(control=True)
+    if y is not None and (model.config.dataset or {}).get("sha256"):
+        data = {"sha256": content_sha256(x, y), **(data or {})}
     sums = collect_shard(model, x, y, settings=chosen, track=track)
-    return audit_network(describe_network(model), sums, chosen, data, y is not None or model.task.from_inputs)
+    return audit_network(describe_network(model), sums, chosen, data, has_targets, kinks)
 
 
 def _channels_only(

@@ -43,6 +43,7 @@ def analyze_any(
     if not len(x):
         raise InvalidInputError("There is no sample to analyse. Received: x of length 0")
     labels, classes = _labels(y, len(x))
+    settings.refuse_clarke("a model that is not ours")
     chosen = _named_layers(model, layers)
     recorder = Recorder(list(chosen), classes, Subsample.of(len(x), settings.subsample), settings.products)
     batch_size = settings.batch_size or BATCH

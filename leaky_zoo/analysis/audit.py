@@ -31,7 +31,8 @@ class Audit:
         model: `name`, `class`, `effective_depth`, `depth`, `width`, `task`, `schedule`, `weights_sha256`; what a model
             that is not ours does not have is None. With `step_size_trace`, as `LeakyNetwork` has it, where training
             moved the steps.
-        data: `name`, `split` and whether it is the training split (`is_training_split`).
+        data: `name`, `split` and whether it is the training split (`is_training_split`), known by
+            `recognised_by`: "content", by the hash of the samples, or "name"; `sha256`, where it was computed.
         n: number of samples `N`.
         columns: columns of the paper's `A`: `N`, times the positions of a convolution.
         gamma_0: relative regulariser behind every energy and `COI`.

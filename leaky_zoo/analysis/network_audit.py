@@ -10,6 +10,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from leaky_zoo.analysis.audit import Audit
+from leaky_zoo.analysis.bottleneck import judge, judge_together
 from leaky_zoo.analysis.dimensions import project_path
 from leaky_zoo.analysis.records import LayerAudit, PathAudit
 from leaky_zoo.analysis.settings import AnalysisSettings
@@ -20,12 +21,13 @@ from leaky_zoo.analysis.statistics import (
     representation_statistics,
     versions,
 )
-from leaky_zoo.analysis.verdict import explain_undefined, is_training, judge, judge_together, summarize, warn
+from leaky_zoo.analysis.verdict import explain_undefined, is_training, summarize, warn
 from leaky_zoo.flow.collect import MAX_THREADS
 from leaky_zoo.flow.description import NetworkDescription, PathDescription
 from leaky_zoo.flow.stream import NetworkSums, PathSums
 from leaky_zoo.geometry import (
     HamiltonianBounds,
+    Kinks,
     MomentumMoments,
     cost_of_identity,
     cross_to_next,
@@ -33,6 +35,7 @@ from leaky_zoo.geometry import (
     hamiltonian_bounds,
     largest_gap,
     linear_cka,
+    singular_values,
     squared_length,
 )
 
@@ -43,6 +46,7 @@ def audit_network(
     settings: AnalysisSettings,
     data: dict[str, Any] | None,
     has_targets: bool,
+    kinks: Kinks | None = None,
 ) -> Audit:
     """The audit of a network from its sums.
 
@@ -50,8 +54,9 @@ def audit_network(
         network: weights, steps and what the net was trained with.
         sums: over all samples.
         settings: what the sums were made with.
-        data: `name` and `split`, or None.
+        data: `name`, `split` and, where it is known, `sha256`; or None.
         has_targets: whether the samples came with targets, for the reasons of what is undefined.
+        kinks: of the one path on the same samples: its momenta are used. Default None: sign masks.
 
     Returns:
         The `Audit`.
@@ -59,9 +64,9 @@ def audit_network(
     with_momenta = sums.loss is not None
     momenta: Sequence[Sequence[MomentumMoments | None]] = [[None] * len(path.weights) for path in network.paths]
     if with_momenta:
-        momenta = sums.momenta(network.weight_decay)
+        momenta = sums.momenta(network.weight_decay) if kinks is None else [kinks.momenta]
     about = {"name": None, "split": None, **(data or {})}
-    about["is_training_split"] = is_training(network.dataset, about)
+    about["is_training_split"], about["recognised_by"] = is_training(network.dataset, about)
     labels = sums.sample_labels if has_targets else None
     layers: list[LayerAudit] = []
     paths: list[PathAudit] = []
@@ -69,6 +74,7 @@ def audit_network(
     with threadpool_limits(1), ThreadPoolExecutor(MAX_THREADS) as pool:
         for each in zip(network.paths, sums.paths, momenta, strict=True):
             found, gammas, first = _path_layers(*each, len(layers), settings.gamma_0, pool)
+            found = found if kinks is None else _with_kinks(found, kinks)
             paths.append(_path_audit(each[0], each[1], found, gammas, first, about["is_training_split"], labels))
             layers += found
     whole = paths[0]
@@ -99,6 +105,16 @@ def audit_network(
         warnings=warn(layers, about, with_momenta, [path.bounds for path in paths]),
         versions=versions(),
     )
+
+
+def _with_kinks(layers: list[LayerAudit], kinks: Kinks) -> list[LayerAudit]:
+    """The layers with both residuals, how many entries of `A_l` were free, and the control."""
+    assert kinks.control is not None
+    columns = (kinks.sign_residuals.tolist(), kinks.residuals.tolist(), kinks.free.tolist(), kinks.control.tolist())
+    return [
+        replace(layer, criticality_residual=sign, clarke_residual=least, free_kinks=free, clarke_control=control)
+        for layer, sign, least, free, control in zip(layers, *columns, strict=True)
+    ]
 
 
 def _path_layers(
@@ -158,6 +174,7 @@ def _step(
     energy = energies(before, identity, weights, path.effective_depth, momentum)
     spectrum = np.linalg.svd(weights, compute_uv=False)
     directions, gap = largest_gap(spectrum)
+    written, written_gap = largest_gap(singular_values(weights @ before.gram @ weights.T))
     mean_before, mean_after = before.total / before.count, after.total / after.count
     cross = cross_to_next(before, weights, leak, step) / before.count - np.outer(mean_before, mean_after)
     moved = squared_length(before, weights, path.effective_depth, step)
@@ -180,6 +197,8 @@ def _step(
         "weight_directions": directions,
         "weight_gap": gap,
         "weight_singular_values": digits(spectrum),
+        "written_directions": written,
+        "written_gap": written_gap,
     }, identity.gamma
 
 

@@ -38,11 +38,12 @@ class LayerAudit:
         hamiltonian: momentum form; None without momenta.
         rank_from_hamiltonian: `-2 H / L~`, momentum form; None at `L~ = 0` or without momenta.
         criticality_residual: `||W_l - P_l s^T|| / ||W_l||`; 0 at a critical point; None without momenta.
-        clarke_residual: the residual with the ReLU's slope in [0, 1] chosen freely on entries of `A_{l-1}` that are
-            zero to rounding: 0 at a critical point in Clarke's sense. None where it was not asked for.
-        free_kinks: how many entries were free. None likewise.
-        clarke_control: the same residual with as many free entries elsewhere, drawn at random: what freedom alone buys.
-            None likewise.
+        clarke_residual: the residual with the slopes in [0, 1] of all ReLUs on a kink (entries of `A_1..A_{L-1}` under
+            1e-5 of their layer's root mean square) chosen so that the sum of the squared residuals is least: 0 at a
+            critical point in Clarke's sense. None where it was not asked for.
+        free_kinks: how many entries of `A_l` were free; 0 for `A_L`, which no ReLU follows. None likewise.
+        clarke_control: the same residual with as many free entries of each layer drawn at random from the others: what
+            freedom alone buys. None likewise.
         momentum_norm: `||P_l||_F`; None without momenta.
         speed: `||dA/dp||_K`, in the stabilised norm.
         distance: `||A_l - A_{l-1}||_F / ||A_l||_F`, relative to 0 = the layer does nothing.
@@ -54,6 +55,9 @@ class LayerAudit:
             where no gap reaches 2.
         weight_gap: ratio of the two singular values at the largest gap.
         weight_singular_values: of `W_l`, descending.
+        written_directions: as `weight_directions`, of what the step writes: `W_l s(A_{l-1})`, which representations
+            alone give, as `(A_l - (1 - rho L~) A_{l-1}) / rho`. None in audits of schema 2.0.
+        written_gap: ratio of the two singular values at its largest gap. None likewise.
         negative_share: `||min(A_l, 0)||_F^2 / ||A_l||_F^2`, in [0, 1], to rounding of the sums (1e-15, or 1e-7 with
             float32 products): near 0 the next ReLU does nothing.
         relu_effect: relative change of the net's output when the ReLU of this step is left out. None where it was not
@@ -106,6 +110,8 @@ class LayerAudit:
     weight_directions: int | None = None
     weight_gap: float | None = None
     weight_singular_values: list[float] | None = None
+    written_directions: int | None = None
+    written_gap: float | None = None
     negative_share: float | None = None
     relu_effect: float | None = None
     stable_rank: float | None = None
@@ -124,14 +130,16 @@ class BottleneckRank:
     """How many directions the bottleneck has, as an interval with a verdict in words.
 
     Attributes:
-        low: at least so many, from `-2H/L~`, which approaches the rank from below; None where no rank is reported.
-        high: at most so many, from the plateaus of `COI`, which approach it from above.
-        estimate: the plateau of `COI` rounded up, where the representations' spectrum has as many directions.
-        verdict: one sentence: the rank and the layers, or why there is none.
+        low: at least so many: the stationary directions, or, where they are not known, `-2H/L~` rounded up, which
+            approaches them from below, but at most two under the estimate. None where no rank is reported.
+        high: at most so many: what the layers around the narrowest write, one more than there at most.
+        estimate: the directions that the narrowest layer writes; in audits of schema 2.0 the stationary ones.
+        verdict: one sentence: the rank and the layers, or why there is none and what was measured all the same.
         layers: the layers that it is about.
-        stationary_directions: directions of `A` that stand still along these layers, which the cost of identity counts.
-            None where it was not asked for.
-        weight_directions: directions of the weights along these layers, those that grow slowly included. None likewise.
+        stationary_directions: directions of `A` that stand still along these layers: the plateau of `COI` rounded up,
+            where the representations' spectrum has as many directions. None where there is no plateau.
+        weight_directions: directions that the weights of the narrowest layer have, those that grow slowly included, as
+            seen in what it writes. None where nothing that is written has a gap.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")

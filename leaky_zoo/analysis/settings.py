@@ -19,6 +19,9 @@ class AnalysisSettings:
         with_momenta: False leaves the momenta out, for a third to a half of the time. Default True.
         products: "float64", or "float32": products of a batch in float32, their sums in float64; faster, and singular
             values below about 3e-4 of the largest are then rounding. Default "float64".
+        clarke: whether to choose the slopes of ReLUs on a kink so that the criticality residuals are least
+            (`geometry.kinks`), with a control; momenta and energies then have the chosen slopes. For a net of one path
+            of dense blocks whose representations fit in memory. Default False.
 
     Raises:
         InvalidInputError: a setting is out of its range.
@@ -33,6 +36,16 @@ class AnalysisSettings:
     subsample: int = SUBSAMPLE
     with_momenta: bool = True
     products: str = "float64"
+    clarke: bool = False
+
+    def refuse_clarke(self, where: str) -> None:
+        """Refuse `clarke` where it cannot be found.
+
+        Raises:
+            InvalidInputError: it is asked for.
+        """
+        if self.clarke:
+            raise InvalidInputError(f"`clarke` is not there for {where}. Received: clarke=True")
 
     def __post_init__(self) -> None:
         if not 1e-12 <= self.gamma_0 <= 1:
@@ -53,3 +66,4 @@ class SettingsByName(TypedDict, total=False):
     subsample: int
     with_momenta: bool
     products: str
+    clarke: bool

@@ -147,6 +147,7 @@ def analyze_part(
             f"`shard` is (i, n) with 1 <= i <= n <= {len(x)}, the samples. Received: shard={number}/{count}"
         )
     chosen = settings or AnalysisSettings()
+    chosen.refuse_clarke("shards: it needs all samples at once")
     return AuditPart(
         describe_network(network),
         collect_shard(network, x, y, shard, chosen, track=track),

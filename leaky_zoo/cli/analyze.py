@@ -90,6 +90,9 @@ def analyze_command(
     products: Annotated[
         str, typer.Option(help="float64, or float32: faster, small singular values are rounding then.")
     ] = "float64",
+    clarke: Annotated[
+        bool, typer.Option("--clarke", help="Choose the slopes of ReLUs on a kink: the residual in Clarke's sense.")
+    ] = False,
     batch_size: Annotated[int | None, typer.Option(help="Samples at a time. [default: 1024; 32 for others]")] = None,
     shard: Annotated[
         str | None, typer.Option(help="I/N: only the I-th of N shards; --save writes its sums for merge-audits.")
@@ -117,7 +120,7 @@ def analyze_command(
     from leaky_zoo.zoo import load_model
     from leaky_zoo.zoo.training_data import training_data
 
-    settings = AnalysisSettings(gamma_0, batch_size, with_momenta=momenta, products=products)
+    settings = AnalysisSettings(gamma_0, batch_size, with_momenta=momenta, products=products, clarke=clarke)
     replicas = None
     if strategy is not None or devices is not None:
         from leaky_zoo.training.strategy import make_strategy
@@ -165,6 +168,8 @@ def show_audit(audit: "Audit", *, report: Path | None, plot: Path | None, save: 
     if as_json:
         print_json(audit.to_dict())
         return
+    if audit.data.get("recognised_by") == "name":
+        err.print("The training split is recognised by its name: this net stores no hash of its content.", style="dim")
     title = f"{audit.model['name']} on {audit.data['name']} {audit.data['split']}, N = {audit.n}, "
     title += f"gamma_0 = {audit.gamma_0:g}"
     if audit.weight_decay is not None:

@@ -127,7 +127,8 @@ def _show(plan: "Recipe", folder: Path, result: "TrainingResult", as_json: bool)
     converged = (result.lbfgs or {}).get("converged")
     phase = plan.lbfgs_phase
     if plan.converge and phase and result.lbfgs and not converged:
-        worst, done = max(result.lbfgs["criticality_residuals"]), result.lbfgs["iterations"]
+        judged = result.lbfgs.get("clarke_residuals") or result.lbfgs["criticality_residuals"]
+        worst, done = max(judged), result.lbfgs["iterations"]
         stalled = done < phase.iterations
         advice = "it found no lower objective" if stalled else "more of them, or a larger mu, bring it down"
         err.print(

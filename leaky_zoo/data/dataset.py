@@ -1,5 +1,6 @@
 """One data set in memory: named splits of raw arrays, the task they set, and the statistics a net normalises with."""
 
+import hashlib
 import math
 import re
 from dataclasses import dataclass, field
@@ -115,6 +116,35 @@ class Dataset:
             targets = y.reshape(len(y), -1)
             result |= dict(zip(("output_mean", "output_variance"), _moments(targets, True), strict=True))
         return result
+
+
+def content_sha256(x: Any, y: Any) -> str:
+    """Hash of samples and targets, whatever they are called and whatever dtype they are stored in.
+
+    Args:
+        x: samples, in memory or on the disk; hashed as float32, which is what a network sees.
+        y: integer labels, hashed as int64, or targets, as float32; one for each sample. None where there are none.
+
+    Returns:
+        SHA-256, hexadecimal, of shapes and values in order.
+
+    Example:
+    >>> x, y = np.arange(6.0).reshape(3, 2), np.array([0, 1, 1])
+    >>> content_sha256(x, y) == content_sha256(x.astype("float32"), y.astype("uint8"))
+    True
+    >>> content_sha256(x[::-1], y) == content_sha256(x, y)
+    False
+    """
+    digest = hashlib.sha256()
+    for values in (x, y):
+        if values is None:
+            continue
+        labels = values is y and np.issubdtype(values.dtype, np.integer) and values.ndim == 1
+        digest.update(f"{tuple(values.shape)}".encode())
+        size = rows_at_once(values.shape)
+        for start in range(0, len(values), size):
+            digest.update(np.ascontiguousarray(values[start : start + size], "<i8" if labels else "<f4").tobytes())
+    return digest.hexdigest()
 
 
 def _position(text: str | None, default: int, count: int) -> int:

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from leaky_zoo.analysis.audit import Audit
-from leaky_zoo.analysis.verdict import CRITICAL
+from leaky_zoo.analysis.bottleneck import CRITICAL
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.figures.panels import starts_of
 from leaky_zoo.figures.theme import LIGHT, Theme

@@ -7,8 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from leaky_zoo.analysis.audit import Audit
+from leaky_zoo.analysis.bottleneck import CRITICAL
 from leaky_zoo.analysis.records import LayerAudit
-from leaky_zoo.analysis.verdict import CRITICAL
 from leaky_zoo.figures.theme import Theme
 
 PATH_AXIS = "p, position along the path"

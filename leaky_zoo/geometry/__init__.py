@@ -7,6 +7,7 @@ with naming_extras():
     from leaky_zoo.geometry.energies import Energies, energies
     from leaky_zoo.geometry.euler import euler_adjoint, euler_step, leak, velocity
     from leaky_zoo.geometry.identity import Identity, cost_of_identity, cost_of_identity_sweep, k_norms_squared
+    from leaky_zoo.geometry.kinks import Kinks, clarke_residuals
     from leaky_zoo.geometry.moments import Moments, MomentumMoments, moments
     from leaky_zoo.geometry.next_moments import cross_to_next, outer_after_step, squared_length
     from leaky_zoo.geometry.plateau import Plateau, find_plateau
@@ -26,12 +27,14 @@ __all__ = [
     "Energies",
     "HamiltonianBounds",
     "Identity",
+    "Kinks",
     "MomentSums",
     "Moments",
     "MomentumMoments",
     "MomentumSums",
     "Plateau",
     "ProbePath",
+    "clarke_residuals",
     "cost_of_identity",
     "cost_of_identity_sweep",
     "cross_to_next",

@@ -74,7 +74,8 @@ class NetworkConfig(BaseModel):
         output_mean: added to outputs (regression). Default 0.0.
         output_variance: outputs are multiplied by its square root, the loss divided by it. Default 1.0.
         class_names: names of the classes, in order. Default None.
-        dataset: what the net was trained on, as `{"name", "split"}`. Default None.
+        dataset: what the net was trained on, as `{"name", "split"}`, and the split's `sha256` (`data.content_sha256`).
+            Default None.
         step_size_trace: how training moved the step sizes: one dict for each update, with `step`, `step_sizes`,
             `output_change` and `accepted`, as `leaky_zoo.training.StepSizeUpdate` records it. Default None: nothing.
 

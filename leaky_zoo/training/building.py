@@ -5,7 +5,7 @@ import os
 import keras
 import numpy as np
 
-from leaky_zoo.data import Dataset, load_data
+from leaky_zoo.data import Dataset, content_sha256, load_data
 from leaky_zoo.data.augmentation import Augmentation
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.geometry.subsample import even_rows
@@ -86,7 +86,11 @@ def build(recipe: Recipe, data: Dataset) -> LeakyNetwork:
         io_weight_decay=recipe.objective.io_weight_decay,
         use_bias=part.use_bias,
         class_names=list(data.class_names) if data.class_names and task.labels else None,
-        dataset={"name": data.identifier, "split": recipe.data.train},
+        dataset={
+            "name": data.identifier,
+            "split": recipe.data.train,
+            "sha256": content_sha256(*data.select(recipe.data.train)),
+        },
         dtype=part.dtype,
         name=recipe.name,
         **statistics,

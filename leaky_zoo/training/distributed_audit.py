@@ -49,6 +49,7 @@ def analyze_distributed(
     40
     """
     chosen, count = settings or AnalysisSettings(), strategy.replicas
+    chosen.refuse_clarke("replicas: it needs all samples at once")
     if len(x) < count:
         raise InvalidInputError(f"Each of the {count} replicas needs a sample. Received: {len(x)} samples")
     kept: list[NetworkSums] = []

@@ -10,9 +10,16 @@ from scipy.optimize import minimize
 from threadpoolctl import threadpool_limits
 
 from leaky_zoo.errors import CheckFailedError
+from leaky_zoo.flow.kinks import KinkFinder, why_not
+from leaky_zoo.geometry.kinks import Kinks
 from leaky_zoo.networks import LeakyNetwork
 from leaky_zoo.training.curvature import KroneckerCoordinates
 from leaky_zoo.zoo.recipe import LBFGSPart
+
+# A look at the Clarke residual costs about as much as this many iterations, or less.
+LOOK_EVERY = 50
+# It is several times less than the residual of the sign masks, not more: from there on it is worth a look.
+WORTH_A_LOOK = 10
 
 
 class Objective:
@@ -84,6 +91,8 @@ class LBFGSProgress:
         iterations, evaluations: so far.
         objective: at the present weights; None before the first round.
         criticality_residuals: one for each layer.
+        clarke_residuals: one for each layer; None where they were not looked at, or cannot be.
+        free_kinks: entries of `A_1..A_L` that were free; None likewise.
         ended: whether it has stopped before all iterations.
     """
 
@@ -91,6 +100,8 @@ class LBFGSProgress:
     evaluations: int = 0
     objective: float | None = None
     criticality_residuals: list[float] = field(default_factory=list)
+    clarke_residuals: list[float] | None = None
+    free_kinks: list[int] | None = None
     ended: bool = False
 
 
@@ -121,15 +132,17 @@ def minimize_objective(
         on_round: called with the `LBFGSProgress` after each round. Default None.
 
     Returns:
-        `{"objective", "iterations", "evaluations", "criticality_residuals", "converged"}`: one residual for each layer;
-        `converged` None where `settings.criticality` is. The residual is that of the blocks: stem, head and learnable
-        step sizes have none.
+        `{"objective", "iterations", "evaluations", "criticality_residuals", "clarke_residuals", "free_kinks",
+        "converged"}`: one residual for each layer; `converged` None where `settings.criticality` is. Judged is the
+        Clarke residual (`geometry.kinks`), where the net has one. The residual is that of the blocks: stem, head and
+        learnable step sizes have none.
 
     Raises:
         CheckFailedError: the objective is not finite.
     """
     objective = Objective(network, x, y)
     progress = progress or LBFGSProgress()
+    judge = _Judge(network, x, y, settings.criticality)
     by_rounds = settings.preconditioner == "kronecker" or settings.criticality is not None
     rounds = settings.round if by_rounds else settings.iterations
     while progress.iterations < settings.iterations and not progress.ended:
@@ -137,10 +150,13 @@ def minimize_objective(
         coordinates = KroneckerCoordinates(network, x, before) if settings.preconditioner == "kronecker" else None
         iterations = min(rounds, settings.iterations - before)
         with threadpool_limits(1):  # small matrices: BLAS threads would only get into the way of TensorFlow's
-            point, done, evaluations = _round(objective, coordinates, settings, iterations, before, on_iteration)
+            point, done, evaluations = _round(objective, judge, coordinates, settings, iterations, before, on_iteration)
         progress.iterations, progress.evaluations = done, progress.evaluations + evaluations
         progress.objective, progress.criticality_residuals = point.objective, point.residuals
-        progress.ended = done == before or bool(_critical(point.residuals, settings.criticality))
+        kinks = point.kinks
+        progress.clarke_residuals = None if kinks is None else kinks.residuals.tolist()
+        progress.free_kinks = None if kinks is None else kinks.free.tolist()
+        progress.ended = done == before or bool(judge.critical(point))
         if on_round:
             on_round(progress)
     return {
@@ -148,21 +164,51 @@ def minimize_objective(
         "iterations": progress.iterations,
         "evaluations": progress.evaluations,
         "criticality_residuals": progress.criticality_residuals,
-        "converged": _critical(progress.criticality_residuals, settings.criticality),
+        "clarke_residuals": progress.clarke_residuals,
+        "free_kinks": progress.free_kinks,
+        "converged": _small(progress.clarke_residuals or progress.criticality_residuals, settings.criticality),
     }
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Point:
-    """Weights, and how good they are."""
+    """Weights, and how good they are; `kinks` once the judge has looked."""
 
     weights: np.ndarray
     objective: float
     residuals: list[float]
+    kinks: Kinks | None = None
+
+
+class _Judge:
+    """Whether points are critical: in Clarke's sense for nets of dense blocks, by the sign masks for others."""
+
+    def __init__(self, network: LeakyNetwork, x: np.ndarray, y: np.ndarray, wanted: float | None) -> None:
+        asked = wanted is not None and why_not(network, len(x)) is None
+        self._find = KinkFinder(network, x, y) if asked else None
+        self._wanted, self._last = wanted, 0
+
+    def critical(self, point: _Point) -> bool | None:
+        """None where nothing is wanted; what was looked at, if it was, decides."""
+        return _small(point.residuals if point.kinks is None else point.kinks.residuals.tolist(), self._wanted)
+
+    def look(self, point: _Point) -> None:
+        """Find the Clarke residual of a point that the network is at."""
+        if self._find is not None and point.kinks is None:
+            point.kinks = self._find()
+
+    def passing(self, point: _Point, iteration: int) -> bool:
+        """Whether a point that the network is at is critical, with a look at its kinks now and then."""
+        worth = self._wanted is not None and _small(point.residuals, WORTH_A_LOOK * self._wanted)
+        if self._find is not None and worth and iteration - self._last >= LOOK_EVERY:
+            self._last = iteration
+            self.look(point)
+        return bool(self.critical(point))
 
 
 def _round(
     objective: Objective,
+    judge: _Judge,
     coordinates: KroneckerCoordinates | None,
     settings: LBFGSPart,
     iterations: int,
@@ -193,7 +239,7 @@ def _round(
         if (done - start) % averaged == 0:
             mean = at(total / averaged)
             total.fill(0)
-            if _critical(mean.residuals, settings.criticality):
+            if judge.passing(mean, done):
                 raise StopIteration
 
     limits = {"maxiter": iterations, "maxfun": 2 * iterations, "ftol": 0.0, "gtol": 0.0}
@@ -208,13 +254,14 @@ def _round(
     if not np.isfinite(result.fun):
         raise CheckFailedError(f"The objective became {result.fun} in L-BFGS iteration {done}.")
     point = at(result.x)
-    if mean is not None and max(mean.residuals) < max(point.residuals):
+    if mean is not None and (judge.critical(mean) or max(mean.residuals) < max(point.residuals)):
         point = mean
     objective.set(point.weights)
+    judge.look(point)
     return point, done, evaluations + int(result.nfev)
 
 
-def _critical(residuals: list[float], wanted: float | None) -> bool | None:
+def _small(residuals: list[float], wanted: float | None) -> bool | None:
     return None if wanted is None else bool(residuals) and max(residuals) <= wanted
 
 

@@ -95,7 +95,8 @@ class LBFGSPart(_Part):
         preconditioner: "kronecker" works in coordinates scaled by the Kronecker-factored curvature, renewed every
             `round` iterations; "none" is plain L-BFGS. Default "kronecker".
         round: iterations between two renewals, and between two looks at `criticality`, at least 1. Default 200.
-        criticality: stop once `||W_l - P_l s^T|| / ||W_l||` is at most this on every layer; None: use all iterations.
+        criticality: stop once `||W_l - P_l s^T|| / ||W_l||` is at most this on every layer, for dense blocks with the
+            best slopes of ReLUs that sit on a kink (`geometry.kinks`: the Clarke residual); None: use all iterations.
             Default None.
         average: with `criticality`, look at the mean of so many successive iterates as well, each time that so many
             have passed; a round ends at it where its worst residual is the lower. In 1..200, at most `round`; 1: at

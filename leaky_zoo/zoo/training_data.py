@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from leaky_zoo.data import Dataset, load_data
+from leaky_zoo.data import Dataset, content_sha256, load_data
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.networks import LeakyNetwork
 
@@ -25,8 +25,9 @@ class TrainingData:
 
     @property
     def about(self) -> dict[str, str]:
-        """`{"name", "split"}`, as an audit states its data."""
-        return {"name": self.dataset.identifier, "split": self.split}
+        """`{"name", "split", "sha256"}`, as an audit states its data; the hash is of the split's content."""
+        name, arrays = self.dataset.identifier, self.arrays
+        return {"name": name, "split": self.split, "sha256": content_sha256(*arrays)}
 
     @property
     def arrays(self) -> tuple[Any, Any]:
@@ -35,7 +36,7 @@ class TrainingData:
 
 
 def trained_on(network: keras.Model) -> dict[str, Any] | None:
-    """`{"name", "split"}` of what a network was trained on; None where it does not say."""
+    """`{"name", "split"}` of what a network was trained on, and the split's `sha256`; None where it says nothing."""
     return network.get_config()["dataset"] if isinstance(network, LeakyNetwork) else None
 
 
@@ -55,8 +56,8 @@ def training_data(
             is needed.
         data: data set, as `load_data` takes it; labels are read as the network's classes, by name where it has names.
             Default None: what the network was trained on.
-        split: split, as `test`. Default None: the split the network was trained on, if the data set is the same one;
-            else `train`.
+        split: split, as `test`. Default None: the split the network was trained on, if the data set is the same one
+            by its name or has that very split under another name; else `train`.
         data_dir: TFDS folder. Default None: as `load_data`.
         task: as `load_data`, for a model that does not say its own. Default None.
         stream: as `load_data`. Default False.
@@ -82,6 +83,17 @@ def training_data(
             classes = network.config.class_names or network.config.output_size
     dataset = load_data(name, data_dir, task=task, classes=classes, stream=stream)
     if split is None:
-        split = trained["split"] if trained.get("name") == dataset.identifier else "train"
+        same = trained.get("name") == dataset.identifier or _holds(dataset, trained)
+        split = trained["split"] if same else "train"
     dataset.select(split)  # what is not there is refused now, not when it is used
     return TrainingData(dataset, split)
+
+
+def _holds(dataset: Dataset, trained: dict[str, Any]) -> bool:
+    """Whether the training split is in this data set, by its content."""
+    if not trained.get("sha256"):
+        return False
+    try:
+        return content_sha256(*dataset.select(trained["split"])) == trained["sha256"]
+    except InvalidInputError:  # no such split
+        return False

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from leaky_zoo.analysis import LayerAudit, analyze
-from leaky_zoo.analysis.verdict import is_critical, judge, warn
+from leaky_zoo.analysis.bottleneck import is_critical, judge
+from leaky_zoo.analysis.verdict import warn
 from leaky_zoo.networks import LeakyMLP
 from leaky_zoo.zoo import from_preset
 
@@ -99,13 +100,57 @@ def row(layer, rank, change=0.02, residual=0.01, energy=3.4, high=None):
 SPECTRUM = [1.0, 0.5, 0.4, 0.3, 1e-4, 1e-5]
 
 
-def test_the_interval_has_the_hamiltonian_below_and_the_plateaus_above():
+def written(layer, directions, gap=50.0, **changes):
+    """A layer without a plateau that writes so many directions."""
+    return replace(row(layer, 4), plateau=None, written_directions=directions, written_gap=gap, **changes)
+
+
+END = written(9, 20, gap=1.5)
+
+
+def test_both_counts_are_named_where_they_differ_and_the_interval_holds_them():
+    layers = [written(1, 5), replace(row(2, 4), written_directions=5, written_gap=70.0), written(3, 6), END]
+    rank = judge(layers, SPECTRUM, 7.0, True)
+    assert (rank.estimate, rank.stationary_directions, rank.weight_directions) == (5, 4, 5)
+    assert (rank.low, rank.high, rank.layers) == (4, 6, [1, 2, 3])
+    assert rank.verdict == (
+        "bottleneck of rank 5 in layers 1-2, of rank 6 in 3; 4 stand still in layer 2, at gamma_0 = 1.0e-04"
+    )
+
+
+def test_a_bottleneck_without_a_plateau_says_so_and_the_hamiltonian_gives_the_lower_end():
+    rank = judge([written(1, 5), written(2, 5), END], SPECTRUM, 7.0, True)
+    assert (rank.low, rank.high, rank.estimate, rank.stationary_directions) == (4, 5, 5, None)
+    assert rank.verdict.startswith("bottleneck of rank 5 in layers 1-2; no plateau of the cost of identity")
+    # Far below it says nothing; above the rank it is rounding.
+    assert judge([written(1, 5, rank_from_hamiltonian=-3.0), END], SPECTRUM, 7.0, True).low == 3
+    assert judge([written(1, 5, rank_from_hamiltonian=5.2), END], SPECTRUM, 7.0, True).low == 5
+
+
+def test_a_plateau_alone_names_a_rank():
     rank = judge([row(1, 4), row(2, 4, high=5)], SPECTRUM, 7.0, True)
-    assert (rank.low, rank.high, rank.estimate, rank.layers) == (4, 5, 4, [1, 2])
-    assert rank.verdict == "bottleneck of rank 4 in layers 1-2"
-    assert judge([row(1, 4, energy=1.2)], SPECTRUM, 7.0, True).low == 2
-    assert judge([row(1, 4, energy=-3.0)], SPECTRUM, 7.0, True).low == 1
-    assert judge([row(1, 4)], SPECTRUM, 7.0, True).verdict == "bottleneck of rank 4 in layer 1"
+    assert (rank.low, rank.high, rank.estimate, rank.layers) == (4, 4, 4, [1, 2])
+    words = "bottleneck of rank 4 in layers 1-2; 4 stand still in layers 1-2, at gamma_0 = 1.0e-04, 1.0e-04"
+    assert rank.verdict == words
+    assert (rank.stationary_directions, rank.weight_directions) == (4, None)
+
+
+def test_the_clarke_residual_decides_where_it_was_asked_for():
+    layers = [written(1, 5, criticality_residual=0.2, clarke_residual=0.03), END]
+    assert judge(layers, SPECTRUM, 7.0, True).estimate == 5
+    layers = [written(1, 5, criticality_residual=0.2, clarke_residual=0.15), END]
+    assert judge(layers, SPECTRUM, 7.0, True).estimate is None
+
+
+def test_what_holds_away_from_a_critical_point_is_said():
+    layers = [written(1, 5, criticality_residual=2.0, negative_share=0.001, stable_rank=1.5),
+              written(2, 5, gap=90.0, criticality_residual=0.7, negative_share=0.3, stable_rank=2.5), END]  # fmt: skip
+    rank = judge(layers, SPECTRUM, 7.0, True)
+    assert rank.estimate is None and rank.verdict == (
+        "not at a critical point: energies are not conserved, rank not reported (least criticality residual there 0.7, "
+        "0.1 would do); what was measured: 5 directions before a gap of 90 in layer 2, under 1% of the representations "
+        "negative after layer 1, stable ranks of 1.5 to 2.5"
+    )
 
 
 @pytest.mark.parametrize(
@@ -139,5 +184,5 @@ def test_layers_that_disagree_are_named():
     second = replace(row(2, 5, change=0.05), singular_values=[1.0, 0.5, 0.4, 0.3, 0.2, 1e-4])
     spectra = [replace(row(1, 4), singular_values=[1.0, 0.5, 0.4, 0.3, 0.2, 1e-4]), second]
     rank = judge(spectra, SPECTRUM, 7.0, True)
-    assert rank.verdict == "bottleneck of rank 4 in layer 1, of rank 5 in 2"
+    assert rank.verdict.startswith("bottleneck of rank 4 in layer 1, of rank 5 in 2; 4 stand still in layer 1")
     assert (rank.low, rank.estimate, rank.high) == (4, 4, 5)

@@ -101,7 +101,7 @@ def summary_of(run: Net, net, data, audit) -> dict:
 def table() -> str:
     """A line for each effective depth, means over seeds; residuals and spread are the worst of them."""
     columns = ("L~", "nets", "-2H/L~, median over layers", "least COI", "directions", "nets with a plateau",
-               "worst residual there", "worst elsewhere", "worst spread of -2H/L~ there",
+               "worst residual there", "worst elsewhere", "largest deviation of -2H/L~ there, of its mean",
                "median difference of the forms of H", "test error")  # fmt: skip
     rows, lines = read_table(TABLE), []
     for depth in sorted({float(row["effective_depth"]) for row in rows}):

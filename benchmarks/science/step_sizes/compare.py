@@ -37,22 +37,29 @@ def change_of(values: np.ndarray, digits: int, unit: str = "") -> str:
 
 
 def comparison(schedule: str, baseline: str = EQUAL, tasks: tuple[str, ...] | None = None) -> str:
-    """A table with one row for each task, mu and phase that both have, and one for all of them together."""
+    """A table with one row for each task, mu and phase that both have, and one for all clusters together.
+
+    The two `mu` of a task and seed share data and draws: their mean is one observation, a cluster.
+    """
     columns = ("task", "mu", "after", "pairs", "objective, change", "lower in", "test error", baseline, "change")
     lines: list[tuple] = []
-    together: dict[str, list[np.ndarray]] = {phase: [] for phase in PHASES}
+    together: dict[str, dict[tuple[str, int], list[np.ndarray]]] = {phase: defaultdict(list) for phase in PHASES}
+    cells = 0
     for (task, mu, phase), rows in sorted(read_results().items()):
         change, new, old = pairs(rows, schedule, baseline)
         if len(change) and (not tasks or task in tasks):
-            together[phase].append(np.stack([change, 100 * (new / old - 1)]))
+            cells += 1
+            seeds = sorted(set(rows[schedule]) & set(rows[baseline]))
+            for seed, *both in zip(seeds, change, 100 * (new / old - 1), strict=True):
+                together[phase][task, seed].append(np.array(both))
             lines.append((
                 task, f"{mu:g}", PHASES[phase], len(change), change_of(change, 2, "%"), f"{np.mean(change < 0):.0%}",
                 f"{new.mean():.4f}", f"{old.mean():.4f}", change_of(new - old, 4),
             ))  # fmt: skip
-    for phase, parts in together.items():
-        if len(parts) > 1:
-            change, error = np.concatenate(parts, axis=1)
-            lines.append(("all", "", PHASES[phase], len(change), change_of(change, 2, "%"),
+    for phase, clusters in together.items():
+        if cells > len(PHASES):
+            change, error = np.array([np.mean(values, axis=0) for values in clusters.values()]).T
+            lines.append(("all", "", PHASES[phase], f"{len(change)} clusters", change_of(change, 2, "%"),
                           f"{np.mean(change < 0):.0%}", "", "", change_of(error, 1, "%")))  # fmt: skip
     return markdown(columns, lines)
 
