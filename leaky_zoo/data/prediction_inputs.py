@@ -78,7 +78,7 @@ def _images(files: list[Path], sides: tuple[int | None, ...], resize: bool) -> n
 
 
 def _fitting(found: Found, x: np.ndarray, sides: tuple[int | None, ...]) -> np.ndarray:
-    """Samples in the network's shape: as they are, with or without an axis of one channel, or rows of as many numbers."""
+    """Samples in the network's shape: as they are, with or without an axis of one channel, or rows of their size."""
     for candidate in (x, x[..., None], *([x[..., 0]] if x.shape[-1] == 1 else [])):
         if candidate.ndim == 1 + len(sides) and all(
             side in (None, own) for side, own in zip(sides, candidate.shape[1:], strict=True)
