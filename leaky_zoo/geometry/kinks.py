@@ -51,7 +51,7 @@ class Kinks:
 def clarke_residuals(
     representations: Sequence[np.ndarray],
     weights: Sequence[np.ndarray],
-    step_sizes: Sequence[float],
+    step_sizes: Sequence[float] | np.ndarray,
     effective_depth: float,
     momentum: np.ndarray,
     *,
@@ -192,7 +192,8 @@ class _Problem:
         scale = max(self.loss(self.residuals(self.back(self.masks))), 1e-300)
 
         def value_and_gradient(vector: np.ndarray) -> tuple[float, np.ndarray]:
-            masks, pulled = filled(vector), []
+            pulled: list[np.ndarray] = []
+            masks = filled(vector)
             differences = self.differences(self.back(masks, pulled))
             total, slopes, gradient = 0.0, None, []
             for row, (each, square) in enumerate(zip(differences, self.squares, strict=True)):

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from leaky_zoo.analysis import analyze
+from leaky_zoo.data import content_sha256
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.io.files import making_folder
 from leaky_zoo.networks import LeakyConvNet, LeakyMLP
@@ -260,7 +261,9 @@ def test_the_data_of_a_network(network):
     with pytest.raises(InvalidInputError, match="holdout"):
         training_data(network, "optical_digits", "holdout")
     trained = LeakyMLP((8, 8, 1), 10, dataset={"name": "optical_digits/fold_1", "split": "train[:100]"})
-    assert training_data(trained).about == {"name": "optical_digits/fold_1", "split": "train[:100]"}
+    about = training_data(trained).about
+    assert about.pop("sha256") == content_sha256(*training_data(trained).arrays)
+    assert about == {"name": "optical_digits/fold_1", "split": "train[:100]"}
     assert len(training_data(trained).arrays[0]) == 100
     assert training_data(trained, "optical_digits/fold_2").split == "train"
     assert training_data(trained, split="test").split == "test"
