@@ -4,8 +4,9 @@ from leaky_zoo.errors import naming_extras
 
 with naming_extras():
     from leaky_zoo.layers.block import LeakyBlock
-    from leaky_zoo.layers.conv import LeakyConv2D
+    from leaky_zoo.layers.conv import LeakyConv1D, LeakyConv2D
     from leaky_zoo.layers.dense import LeakyDense
+    from leaky_zoo.layers.dropout import HeadDropout
     from leaky_zoo.layers.initializers import LeakyVariance
     from leaky_zoo.layers.schedules import (
         SCHEDULES,
@@ -30,8 +31,10 @@ __all__ = [
     "Equidistributing",
     "Fixed",
     "Hamiltonian",
+    "HeadDropout",
     "Irregular",
     "LeakyBlock",
+    "LeakyConv1D",
     "LeakyConv2D",
     "LeakyDense",
     "LeakyVariance",

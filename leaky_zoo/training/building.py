@@ -78,19 +78,14 @@ def build(recipe: Recipe, data: Dataset) -> LeakyNetwork:
         data.input_shape,
         None if task.from_inputs else data.output_size,
         task=task.name,
-        width=part.width,
-        depth=part.depth,
-        effective_depth=part.effective_depth,
-        schedule=part.schedule,
         weight_decay=recipe.objective.weight_decay,
         io_weight_decay=recipe.objective.io_weight_decay,
-        use_bias=part.use_bias,
         class_names=list(data.class_names) if data.class_names and task.labels else None,
         dataset={"name": data.identifier, "split": recipe.data.train},
         dtype=part.dtype,
         name=recipe.name,
         **statistics,
-        **part.family_fields,
+        **part.given,
     )
 
 

@@ -138,8 +138,8 @@ class Recipe(_Part):
 
     Example:
     >>> recipe = Recipe(name="trial", data={"name": "optical_digits"}, optimizer={"epochs": 3})
-    >>> recipe.network.width
-    64
+    >>> recipe.network.family, recipe.optimizer.learning_rate
+    ('mlp', 0.001)
     """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_.\-]*$")

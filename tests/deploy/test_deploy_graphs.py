@@ -7,8 +7,8 @@ import pytest
 from families import EXAMPLES, KINDS
 
 from leaky_zoo.deploy.build import build_onnx
-from leaky_zoo.deploy.builders.conv import same_padding
 from leaky_zoo.deploy.convert import convert_with_tf2onnx
+from leaky_zoo.deploy.convolutions import same_padding
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.networks import TASKS
 from leaky_zoo.runtime.session import open_session, relative_error, run_rows, take_rows
