@@ -184,6 +184,11 @@ class LeakyNetwork(keras.Model):
             outputs = layer(outputs)
         return keras.Model(inputs, outputs, name=f"{self.name}_head")
 
+    @property
+    def dropout(self) -> HeadDropout | None:
+        """The head's dropout, if there is one."""
+        return next((layer for layer in self.layers if isinstance(layer, HeadDropout)), None)
+
     def dropped(self, features: Any, arguments: LayerArguments) -> Any:
         """The features before the head's last layer, with dropout where the configuration asks for it."""
         rate = self.config.head_dropout
