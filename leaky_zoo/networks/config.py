@@ -168,6 +168,11 @@ class NetworkConfig(BaseModel):
         return {"depth": depths[0], "schedule": schedules[0], "step_size_trace": None}
 
     @property
+    def width_axis(self) -> int | None:
+        """The axis of a batch from left to right where samples are images; None where they are not."""
+        return 2 if len(self.input_shape) == 3 else None
+
+    @property
     def classes(self) -> int:
         """Number of classes; 0 for a net that is no classifier."""
         return (self.output_size or 0) if get_task(self.task).labels else 0

@@ -67,6 +67,10 @@ class ImageConfig(NetworkConfig):
         return self.input_shape[-1 if self.channels_last else 0]
 
     @property
+    def width_axis(self) -> int | None:
+        return None if self.rank == 1 else 2 if self.channels_last else 3
+
+    @property
     def total_stride(self) -> int:
         """How many positions of a sample, along a side, become one of the last path."""
         return self.stem_stride

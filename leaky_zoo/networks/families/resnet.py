@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import keras
+import numpy as np
 from pydantic import Field
 
 from leaky_zoo.errors import InvalidInputError
@@ -97,8 +98,8 @@ class LeakyResNet(ImageNetwork):
     Each stage is a leaky path with its own width, depth, effective depth and step sizes. A transition is a ReLU and a
     convolution of size 3 and stride 2; the head a ReLU, the global average and a dense layer (of an autoencoder: a
     ReLU and one transposed convolution back to the sample). There are no normalisation layers: blocks are initialised
-    by `LeakyVariance`, the other layers so that the variance stays as it is (He et al. 2015 behind a ReLU, LeCun et
-    al. 1998 elsewhere). This project.
+    by `LeakyVariance`, the other layers so that the variance stays as it is, what a stage lets it grow undone (He et
+    al. 2015 behind a ReLU, LeCun et al. 1998 elsewhere). This project.
 
     Args:
         input_shape: `(height, width, channels)` of an image, or `(length, channels)` of a signal; the channels first
@@ -140,18 +141,18 @@ class LeakyResNet(ImageNetwork):
 
     def _stem(self, inputs: Any, arguments: LayerArguments) -> Any:
         size, stride = self.config.stem_size, self.config.stem_stride
-        return self._convolution(0, size, stride, "stem", "lecun_normal", arguments)(inputs)
+        return self._convolution(0, size, stride, "stem", 1.0, arguments)(inputs)
 
     def _transition(self, inputs: Any, place: int, arguments: LayerArguments) -> Any:
         name = f"transition_{place}"
         outputs = keras.layers.ReLU(dtype=arguments.dtype, name=f"{name}_relu")(inputs)
-        return self._convolution(place, 3, 2, name, "he_normal", arguments)(outputs)
+        return self._convolution(place, 3, 2, name, 2.0 / self._growth(place - 1), arguments)(outputs)
 
     def _block(self, **arguments: Any) -> LeakyBlock:
         return super()._block(count_padding=False, **arguments)
 
     def _convolution(
-        self, stage: int, size: int, stride: int, name: str, initializer: str, arguments: LayerArguments
+        self, stage: int, size: int, stride: int, name: str, gain: float, arguments: LayerArguments
     ) -> keras.layers.Layer:
         return self.layer(
             "Conv",
@@ -159,11 +160,18 @@ class LeakyResNet(ImageNetwork):
             size,
             strides=stride,
             padding="same",
-            kernel_initializer=initializer,
+            kernel_initializer=_initializer(gain),
             dtype=arguments.dtype,
             name=name,
             **arguments.penalty,
         )
+
+    def _growth(self, stage: int) -> float:
+        """By how much the blocks' initialiser lets the variance of a stage grow: up to e, where it hardly leaks."""
+        plan = self._plans(get_schedule(self.config.schedule))[stage]
+        steps = plan.schedule.start(plan.depth, plan.effective_depth)
+        kept = (1 - steps * plan.effective_depth) ** 2
+        return float(np.prod(kept + np.maximum(1 - kept, steps)))
 
     def _head(self, inputs: Any, arguments: LayerArguments) -> Any:
         outputs = keras.layers.ReLU(dtype=arguments.dtype, name="head_relu")(inputs)
@@ -173,11 +181,16 @@ class LeakyResNet(ImageNetwork):
         outputs = self.dropped(outputs, arguments)
         return keras.layers.Dense(
             self.config.output_size,
-            kernel_initializer="lecun_normal",
+            kernel_initializer=_initializer(1.0 / self._growth(len(self.config.widths or ()) - 1)),
             dtype=arguments.exact,
             name="head",
             **arguments.penalty,
         )(outputs)
+
+
+def _initializer(gain: float) -> keras.initializers.Initializer:
+    """Variance `gain / fan_in`; behind a ReLU, 2 keeps the second moment as it is."""
+    return keras.initializers.VarianceScaling(gain, mode="fan_in", distribution="truncated_normal")
 
 
 def _plain(schedule: Schedule) -> dict[str, Any]:
