@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from leaky_zoo.data import load_data
     from leaky_zoo.deploy import export_onnx
     from leaky_zoo.figures import plot_audit
-    from leaky_zoo.layers import LeakyConv2D, LeakyDense, StepSizes
-    from leaky_zoo.networks import LeakyConvNet, LeakyMLP, evaluate_network
+    from leaky_zoo.layers import LeakyConv1D, LeakyConv2D, LeakyDense, StepSizes
+    from leaky_zoo.networks import LeakyConvNet, LeakyMLP, LeakyResNet, evaluate_network
     from leaky_zoo.runtime import OnnxModel, inspect_onnx, verify_onnx
     from leaky_zoo.training import train
     from leaky_zoo.zoo import Preset, Recipe, from_preset, list_presets, load_model, save_to_preset
@@ -27,8 +27,8 @@ _HOMES = {
     "data": ("load_data",),
     "deploy": ("export_onnx",),
     "figures": ("plot_audit",),
-    "layers": ("LeakyConv2D", "LeakyDense", "StepSizes"),
-    "networks": ("LeakyConvNet", "LeakyMLP", "evaluate_network"),
+    "layers": ("LeakyConv1D", "LeakyConv2D", "LeakyDense", "StepSizes"),
+    "networks": ("LeakyConvNet", "LeakyMLP", "LeakyResNet", "evaluate_network"),
     "runtime": ("OnnxModel", "inspect_onnx", "verify_onnx"),
     "training": ("train",),
     "zoo": ("Preset", "Recipe", "from_preset", "list_presets", "load_model", "save_to_preset"),
@@ -36,10 +36,12 @@ _HOMES = {
 
 __all__ = [
     "Audit",
+    "LeakyConv1D",
     "LeakyConv2D",
     "LeakyConvNet",
     "LeakyDense",
     "LeakyMLP",
+    "LeakyResNet",
     "OnnxModel",
     "Preset",
     "Recipe",

@@ -46,6 +46,8 @@ EXAMPLES = {
     "mlp": Example("mlp", (6, 4, 2)),
     "channels_last": Example("conv", (9, 6, 2), {"data_format": "channels_last"}, (8, 6, 2)),
     "channels_first": Example("conv", (2, 9, 6), {"data_format": "channels_first"}, (2, 8, 6)),
+    "signals": Example("conv", (9, 2), {"data_format": "channels_last"}, (8, 2)),
+    "resnet": Example("resnet", (9, 6, 2), {"data_format": "channels_last", "widths": (5, 4)}, (8, 6, 2)),
 }
 # One for each family, in the layout that a CPU can train.
 KINDS = [kind for kind in EXAMPLES if kind != "channels_first"]

@@ -22,7 +22,8 @@ from leaky_zoo.data.pipeline import BatchOrder
 from leaky_zoo.io.reading import read_json
 from leaky_zoo.networks import LeakyMLP
 from leaky_zoo.training import make_strategy
-from leaky_zoo.training.engine import EvaluationGraph, TrainingGraph
+from leaky_zoo.training.engine import TrainingGraph
+from leaky_zoo.training.evaluation_graph import EvaluationGraph
 from leaky_zoo.training.optimizer import ClippedAdam
 
 TABLE = Path(__file__).with_suffix(".csv")

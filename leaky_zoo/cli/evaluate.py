@@ -17,6 +17,9 @@ def evaluate(
         ),
     ] = None,
     split: Annotated[str, typer.Option(help="Split, as test or train[:90%].")] = "test",
+    flips: Annotated[
+        bool, typer.Option("--flips", help="Mean of the outputs for an image and its mirror image.")
+    ] = False,
     stream: Stream = False,
     data_dir: DataDir = None,
     as_json: AsJson = False,
@@ -35,11 +38,12 @@ def evaluate(
     samples = training_data(network, data, split, data_dir, stream=stream)
     say_about(samples.dataset)
     x, y = samples.arrays
-    metrics = evaluate_network(network, x, y)
+    metrics = evaluate_network(network, x, y, flips=flips)
     name = samples.dataset.identifier
     if as_json:
-        about = {"model": network.name, "data": name, "split": split, "samples": len(x)}
+        about = {"model": network.name, "data": name, "split": split, "samples": len(x), "flips": flips}
         print_json({**about, "metrics": metrics})
         return
     rows = [(name, f"{value:.6f}") for name, value in metrics.items()]
-    out.print(table(f"{network.name} on {name} {split}, {len(x)} samples", ("metric", "value"), rows))
+    what = f"{len(x)} samples{', flipped too' if flips else ''}"
+    out.print(table(f"{network.name} on {name} {split}, {what}", ("metric", "value"), rows))

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import keras
+import numpy as np
 
 from leaky_zoo.deploy.graph import BATCH, INPUT_NAME
 from leaky_zoo.networks import TASKS, LeakyNetwork, Task
@@ -73,7 +74,7 @@ def _describe_network(network: LeakyNetwork, described: Mapping[str, Any]) -> di
                 "give raw values"
             ),
         },
-        "step_sizes": network.paths[0].step_sizes,
+        "step_sizes": np.concatenate([path.step_sizes for path in network.paths]),
     }
 
 
@@ -83,8 +84,9 @@ def sentence(model: keras.Model, route: str, task: Task) -> str:
     source, target = (f"({', '.join(map(str, shape))})" for shape in shapes)
     what = type(model).__name__
     if isinstance(model, LeakyNetwork):
-        config = model.config
-        what += f" of {config.depth} blocks, width {config.width}, effective depth {model.effective_depth:g}"
+        what += " of " + ", then ".join(
+            f"{path.depth} blocks, width {path.width}, effective depth {path.effective_depth:g}" for path in model.paths
+        )
     how = "built directly from the weights" if route == "direct" else "converted by tf2onnx"
     return (
         f"{what}: from raw float32 {INPUT_NAME} {source}, preprocessing included, to {task.output_name} {target}; "

@@ -45,9 +45,9 @@ def affine(layer: keras.layers.Normalization) -> Affine:
     return Affine(float64(layer.mean)[0], deviation[0])
 
 
-def read_steps(network: LeakyNetwork) -> list[Step]:
-    """Read the path's blocks, in order."""
-    return [_read_step(block, rho) for block, rho in network.paths[0].steps]
+def read_steps(network: LeakyNetwork, place: int = 0) -> list[Step]:
+    """Read the blocks of the path at `place`, in order; by default the first path's, which most families only have."""
+    return [_read_step(block, rho) for block, rho in network.paths[place].steps]
 
 
 def _read_step(block: LeakyBlock, rho: float) -> Step:

@@ -120,7 +120,7 @@ class _Problem:
         self,
         representations: Sequence[np.ndarray],
         weights: Sequence[np.ndarray],
-        step_sizes: Sequence[float],
+        step_sizes: Sequence[float] | np.ndarray,
         effective_depth: float,
         momentum: np.ndarray,
     ) -> None:

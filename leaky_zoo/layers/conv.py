@@ -1,5 +1,7 @@
-"""The convolutional leaky block."""
+"""The convolutional leaky blocks, on images and on signals."""
 
+import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -8,37 +10,29 @@ from keras import ops
 
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.layers.block import LeakyBlock
+from leaky_zoo.layers.initializers import LeakyVariance
 
 
-@keras.saving.register_keras_serializable(package="leaky_zoo")
-class LeakyConv2D(LeakyBlock):
-    """A leaky residual step on images, stride 1, zero padding: channels and size stay.
+class LeakyConv(LeakyBlock):
+    """What the convolutional blocks share: stride 1, zero padding, so that channels and size stay.
 
     The paper's `A` has one column per sample and position, `s(A)` is the patch matrix of `relu(A)` (with a row of
-    ones), and `W` has shape `(channels, kernel_size^2 * channels + 1)`.
+    ones), and `W` has shape `(channels, kernel_size^rank * channels + 1)`.
 
-    Args:
-        effective_depth: `L~ >= 0`.
-        kernel_size: odd side of the kernel, in pixels. Default 3.
-        data_format: `"channels_last"` (`(n, h, w, c)`), `"channels_first"` (`(n, c, h, w)`), or None for Keras's
-            global setting. Default None. TensorFlow computes `channels_first` on GPUs only, as Keras's own layers do.
-        step_size: as `LeakyBlock`.
-        weight_decay: as `LeakyBlock`.
-        use_bias: as `LeakyBlock`.
-        kernel_initializer: as `LeakyBlock`.
-
-    Raises:
-        InvalidInputError: an even kernel, an unknown data format, or as `LeakyBlock`.
-
-    Example:
-    >>> import numpy as np
-    >>> block = LeakyConv2D(effective_depth=3.0, step_size=0.1, data_format="channels_last")
-    >>> block(np.ones((2, 5, 5, 4), "float32")).shape == (2, 5, 5, 4)
-    True
+    Attributes:
+        rank: axes that the kernel moves along.
     """
 
+    rank: int
+
     def __init__(
-        self, effective_depth: float, *, kernel_size: int = 3, data_format: str | None = None, **kwargs: Any
+        self,
+        effective_depth: float,
+        *,
+        kernel_size: int = 3,
+        data_format: str | None = None,
+        count_padding: bool = True,
+        **kwargs: Any,
     ) -> None:
         super().__init__(effective_depth, **kwargs)
         if kernel_size < 1 or kernel_size % 2 == 0:
@@ -50,10 +44,15 @@ class LeakyConv2D(LeakyBlock):
             )
         self.kernel_size = int(kernel_size)
         self.data_format = data_format
+        self.count_padding = bool(count_padding)
 
     def build(self, inputs_shape: Any, step_size_shape: Any = None) -> None:
-        channels = inputs_shape[-1 if self.data_format == "channels_last" else 1]
-        self._add_kernel((self.kernel_size, self.kernel_size, channels, channels))
+        *sides, channels = inputs_shape[1:]
+        if self.data_format == "channels_first":
+            channels, *sides = inputs_shape[1:]
+        if not self.count_padding and isinstance(self.kernel_initializer, LeakyVariance):
+            self.kernel_initializer = self.kernel_initializer.on(inside_share(sides, self.kernel_size))
+        self._add_kernel((*(self.kernel_size,) * self.rank, channels, channels))
 
     def apply_weights(self, features: Any) -> Any:
         outputs = ops.conv(
@@ -61,12 +60,13 @@ class LeakyConv2D(LeakyBlock):
         )
         if self.bias is None:
             return outputs
-        shape = (1, 1, 1, -1) if self.data_format == "channels_last" else (1, -1, 1, 1)
+        ones = (1,) * self.rank
+        shape = (1, *ones, -1) if self.data_format == "channels_last" else (1, -1, *ones)
         return outputs + ops.reshape(ops.cast(self.bias, self.compute_dtype), shape)
 
     @property
     def feature_words(self) -> str:
-        return f"patches {self.kernel_size}x{self.kernel_size}"
+        return f"patches {'x'.join([str(self.kernel_size)] * self.rank)}"
 
     def columns(self, representation: np.ndarray, dtype: Any = np.float64) -> np.ndarray:
         images = self._channels_last(representation, dtype)
@@ -75,8 +75,8 @@ class LeakyConv2D(LeakyBlock):
     def restore(self, columns: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         if self.data_format == "channels_last":
             return columns.reshape(shape)
-        n, channels, height, width = shape
-        return np.moveaxis(columns.reshape(n, height, width, channels), -1, 1)
+        n, channels, *sides = shape
+        return np.moveaxis(columns.reshape(n, *sides, channels), -1, 1)
 
     def activations(
         self, representation: np.ndarray, dtype: Any = np.float64, out: np.ndarray | None = None
@@ -92,15 +92,16 @@ class LeakyConv2D(LeakyBlock):
     ) -> np.ndarray:
         weights = self.weight_matrix if weights is None else weights
         images = self._channels_last(representation, weights.dtype)
-        n, height, width, channels = images.shape
-        kernel = weights[:, : self.kernel_size**2 * channels]
-        patches = (gradient @ kernel).reshape(n, height, width, self.kernel_size**2, channels)
-        reach = self.kernel_size // 2
-        padded = np.zeros((n, height + 2 * reach, width + 2 * reach, channels), dtype=patches.dtype)
-        for position, (row, column) in enumerate(_offsets(self.kernel_size)):
-            padded[:, row : row + height, column : column + width] += patches[:, :, :, position]
-        folded = padded[:, reach : reach + height, reach : reach + width]
-        return (folded * (images > 0)).reshape(-1, channels)
+        n, *sides, channels = images.shape
+        size, reach = self.kernel_size, self.kernel_size // 2
+        kernel = weights[:, : size**self.rank * channels]
+        patches = (gradient @ kernel).reshape(n, *sides, size**self.rank, channels)
+        padded = np.zeros((n, *(side + 2 * reach for side in sides), channels), dtype=patches.dtype)
+        for position, offsets in enumerate(_offsets(size, self.rank)):
+            moved = [slice(offset, offset + side) for offset, side in zip(offsets, sides, strict=True)]
+            padded[(slice(None), *moved)] += patches[..., position, :]
+        inside = [slice(reach, reach + side) for side in sides]
+        return (padded[(slice(None), *inside)] * (images > 0)).reshape(-1, channels)
 
     def _channels_last(self, representation: np.ndarray, dtype: Any) -> np.ndarray:
         images = np.asarray(representation, dtype=dtype)
@@ -108,35 +109,97 @@ class LeakyConv2D(LeakyBlock):
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
-        config.update(kernel_size=self.kernel_size, data_format=self.data_format)
+        config.update(kernel_size=self.kernel_size, data_format=self.data_format, count_padding=self.count_padding)
         return config
 
 
-def image_patches(images: np.ndarray, kernel_size: int, stride: int = 1, out: np.ndarray | None = None) -> np.ndarray:
-    """The patch matrix of images `(n, h, w, c)` under zero padding: a row of `kernel_size^2 c` for each position.
+@keras.saving.register_keras_serializable(package="leaky_zoo")
+class LeakyConv2D(LeakyConv):
+    """A leaky residual step on images, stride 1, zero padding: channels and size stay.
+
+    `W` has shape `(channels, kernel_size^2 * channels + 1)`; see `LeakyConv`.
 
     Args:
-        images: shape `(n, h, w, c)`.
+        effective_depth: `L~ >= 0`.
+        kernel_size: odd side of the kernel, in pixels. Default 3.
+        data_format: `"channels_last"` (`(n, h, w, c)`), `"channels_first"` (`(n, c, h, w)`), or None for Keras's
+            global setting. Default None. TensorFlow computes `channels_first` on GPUs only, as Keras's own layers do.
+        count_padding: whether the initialiser counts the zeros of the padding among a position's inputs. False keeps
+            the variance of small images, which lose part of it in every step. Default True.
+        step_size: as `LeakyBlock`.
+        weight_decay: as `LeakyBlock`.
+        use_bias: as `LeakyBlock`.
+        kernel_initializer: as `LeakyBlock`.
+
+    Raises:
+        InvalidInputError: an even kernel, an unknown data format, or as `LeakyBlock`.
+
+    Example:
+    >>> import numpy as np
+    >>> block = LeakyConv2D(effective_depth=3.0, step_size=0.1, data_format="channels_last")
+    >>> block(np.ones((2, 5, 5, 4), "float32")).shape == (2, 5, 5, 4)
+    True
+    """
+
+    rank = 2
+
+
+@keras.saving.register_keras_serializable(package="leaky_zoo")
+class LeakyConv1D(LeakyConv):
+    """A leaky residual step on signals `(n, length, channels)`: `W` has shape `(channels, kernel_size channels + 1)`.
+
+    Arguments and errors as `LeakyConv2D`; with `"channels_first"` the signals are `(n, channels, length)`.
+
+    Example:
+    >>> import numpy as np
+    >>> block = LeakyConv1D(effective_depth=3.0, step_size=0.1, data_format="channels_last")
+    >>> block(np.ones((2, 40, 4), "float32")).shape == (2, 40, 4)
+    True
+    """
+
+    rank = 1
+
+
+def inside_share(sides: Sequence[int], kernel_size: int) -> float:
+    """Which share of a kernel's inputs are no padding, in the mean over all positions.
+
+    Example:
+    >>> inside_share((8, 8), 3) == (22 / 24) ** 2
+    True
+    """
+    share = 1.0
+    for side in sides:
+        reach = range(-(kernel_size // 2), kernel_size // 2 + 1)
+        share *= sum(max(side - abs(offset), 0) for offset in reach) / (side * kernel_size)
+    return share
+
+
+def image_patches(images: np.ndarray, kernel_size: int, stride: int = 1, out: np.ndarray | None = None) -> np.ndarray:
+    """The patch matrix of images or signals under zero padding: a row of `kernel_size^rank c` for each position.
+
+    Args:
+        images: shape `(n, h, w, c)`, or `(n, length, c)`.
         kernel_size: odd side of the patches.
-        stride: take every so-many-th position, along both sides. Default 1.
+        stride: take every so-many-th position, along every side. Default 1.
         out: where to write the result. Default None: a new array.
 
     Returns:
-        Shape `(n ceil(h / stride) ceil(w / stride), kernel_size^2 c)`.
+        Shape `(n ceil(h / stride) ceil(w / stride), kernel_size^2 c)`, or the same with one side.
 
     Example:
     >>> image_patches(np.ones((1, 2, 2, 1)), 3).sum(axis=1)
     array([4., 4., 4., 4.])
     """
-    n, height, width, channels = images.shape
-    reach = kernel_size // 2
-    padded = np.pad(images, ((0, 0), (reach, reach), (reach, reach), (0, 0)))
-    shape = (n, -(-height // stride), -(-width // stride), kernel_size**2, channels)
+    n, *sides, channels = images.shape
+    reach, rank = kernel_size // 2, len(sides)
+    padded = np.pad(images, ((0, 0), *((reach, reach),) * rank, (0, 0)))
+    shape = (n, *(-(-side // stride) for side in sides), kernel_size**rank, channels)
     patches = np.empty(shape, dtype=images.dtype) if out is None else out.reshape(shape)
-    for position, (row, column) in enumerate(_offsets(kernel_size)):
-        patches[:, :, :, position] = padded[:, row : row + height : stride, column : column + width : stride]
-    return patches.reshape(-1, shape[3] * channels) if out is None else out
+    for position, offsets in enumerate(_offsets(kernel_size, rank)):
+        taken = [slice(offset, offset + side, stride) for offset, side in zip(offsets, sides, strict=True)]
+        patches[..., position, :] = padded[(slice(None), *taken)]
+    return patches.reshape(-1, shape[-2] * channels) if out is None else out
 
 
-def _offsets(kernel_size: int) -> list[tuple[int, int]]:
-    return [(row, column) for row in range(kernel_size) for column in range(kernel_size)]
+def _offsets(kernel_size: int, rank: int) -> list[tuple[int, ...]]:
+    return list(itertools.product(range(kernel_size), repeat=rank))

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from leaky_zoo.networks.evaluation import evaluate_network
     from leaky_zoo.networks.families.conv import LeakyConvNet
     from leaky_zoo.networks.families.mlp import LeakyMLP
+    from leaky_zoo.networks.families.resnet import LeakyResNet
     from leaky_zoo.networks.losses import StandardizedMeanSquaredError
     from leaky_zoo.networks.network import LayerArguments, LeakyNetwork
     from leaky_zoo.networks.paths import LeakyPath, PathPlan
@@ -27,6 +28,7 @@ _HOMES = {
     "evaluation": ("evaluate_network",),
     "families.conv": ("LeakyConvNet",),
     "families.mlp": ("LeakyMLP",),
+    "families.resnet": ("LeakyResNet",),
     "losses": ("StandardizedMeanSquaredError",),
     "network": ("LayerArguments", "LeakyNetwork"),
     "paths": ("LeakyPath", "PathPlan"),
@@ -41,6 +43,7 @@ __all__ = [
     "LeakyMLP",
     "LeakyNetwork",
     "LeakyPath",
+    "LeakyResNet",
     "NetworkConfig",
     "PathPlan",
     "StandardizedMeanSquaredError",

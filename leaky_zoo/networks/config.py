@@ -2,7 +2,7 @@
 
 import difflib
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral, Real
 from typing import Annotated, Any, Self
 
@@ -69,6 +69,7 @@ class NetworkConfig(BaseModel):
         weight_decay: `mu >= 0`. Default 0.
         io_weight_decay: `mu_io >= 0` on stem and head, biases included. Default None: equal to `mu`.
         use_bias: whether the blocks have biases. Default True.
+        head_dropout: fraction of the head's last features dropped while training, in [0, 1). Default 0.
         input_mean: subtracted from raw inputs; a number, or one for each feature of the last axis. Default 0.0.
         input_variance: raw inputs are divided by its square root. Default 1.0.
         output_mean: added to outputs (regression). Default 0.0.
@@ -96,6 +97,7 @@ class NetworkConfig(BaseModel):
     weight_decay: Annotated[Number, Field(ge=0)] = 0.0
     io_weight_decay: Annotated[float, BeforeValidator(_number), Field(ge=0), WrapValidator(_or_none)] = None  # type: ignore[assignment]
     use_bias: StrictBool = True
+    head_dropout: Annotated[Number, Field(ge=0, lt=1)] = 0.0
     input_mean: Numbers = 0.0
     input_variance: Numbers = 1.0
     output_mean: Numbers = 0.0
@@ -161,6 +163,15 @@ class NetworkConfig(BaseModel):
     def total_depth(self) -> int:
         """Steps of all paths together."""
         return self.depth
+
+    def rediscretized(self, depths: Sequence[int], schedules: Sequence[Any]) -> dict[str, Any]:
+        """The fields that change where each path gets another number of steps and a schedule for them."""
+        return {"depth": depths[0], "schedule": schedules[0], "step_size_trace": None}
+
+    @property
+    def width_axis(self) -> int | None:
+        """The axis of a batch from left to right where samples are images; None where they are not."""
+        return 2 if len(self.input_shape) == 3 else None
 
     @property
     def classes(self) -> int:

@@ -40,7 +40,9 @@ class DataLoss:
         return cls(**config)
 
 
-def evaluate_network(network: LeakyNetwork, x: np.ndarray, y: np.ndarray, batch_size: int = 1000) -> dict[str, float]:
+def evaluate_network(
+    network: LeakyNetwork, x: np.ndarray, y: np.ndarray, batch_size: int = 1000, *, flips: bool = False
+) -> dict[str, float]:
     """Metrics on raw samples, averaged in float64 over all of them.
 
     Args:
@@ -48,24 +50,34 @@ def evaluate_network(network: LeakyNetwork, x: np.ndarray, y: np.ndarray, batch_
         x: raw inputs.
         y: labels or targets of the data set (an autoencoder's targets are its inputs).
         batch_size: samples at a time. Default 1000.
+        flips: take the mean of the outputs for each image and for its mirror image, left and right exchanged (an
+            autoencoder's being mirrored back). Default False.
 
     Returns:
         `{"loss": ...}`, the data term of the objective without penalty (cross-entropy in nats, or the standardised
         mean squared error), and `"accuracy"` in [0, 1] for a classifier.
 
     Raises:
-        InvalidInputError: samples of another shape, or labels the network has no output for.
+        InvalidInputError: samples of another shape, labels the network has no output for, or `flips` of what are no
+            images.
     """
     expected = network.config.input_shape
     if tuple(x.shape[1:]) != expected:
         raise InvalidInputError(f"The network takes samples of shape {expected}. Received: {tuple(x.shape[1:])}")
     if not network.task.from_inputs:
         network.check_targets(y)
+    across = network.config.width_axis
+    if flips and across is None:
+        raise InvalidInputError(f"`flips` is for images. Received: samples of shape {expected}")
     y = network.task.targets(x, y)
     loss = network.loss_function()
     totals = {"loss": 0.0}
     for part in _batches(len(x), batch_size):
-        outputs = network.predict_on_batch(x[part].astype(network.inputs[0].dtype))
+        inputs = x[part].astype(network.inputs[0].dtype)
+        outputs = network.predict_on_batch(inputs)
+        if flips:
+            mirrored = network.predict_on_batch(np.flip(inputs, across))
+            outputs = (outputs + (np.flip(mirrored, across) if network.task.from_inputs else mirrored)) / 2
         totals["loss"] += float(loss(y[part], outputs)) * len(y[part])
         for name, values in network.task.values(y[part], outputs).items():
             totals[name] = totals.get(name, 0.0) + float(np.sum(keras.ops.convert_to_numpy(values), dtype=np.float64))

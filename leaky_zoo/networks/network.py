@@ -8,7 +8,7 @@ import numpy as np
 from keras import ops
 
 from leaky_zoo.io.keras_config import LEAST_WEIGHTS
-from leaky_zoo.layers import LeakyBlock, Schedule, get_schedule
+from leaky_zoo.layers import HeadDropout, LeakyBlock, Schedule, get_schedule
 from leaky_zoo.networks.config import NetworkConfig, check_names
 from leaky_zoo.networks.families import register_family
 from leaky_zoo.networks.paths import LeakyPath, PathPlan, make_path
@@ -183,6 +183,16 @@ class LeakyNetwork(keras.Model):
         for layer in self.layers[self.layers.index(self.blocks[-1]) + 1 :]:
             outputs = layer(outputs)
         return keras.Model(inputs, outputs, name=f"{self.name}_head")
+
+    @property
+    def dropout(self) -> HeadDropout | None:
+        """The head's dropout, if there is one."""
+        return next((layer for layer in self.layers if isinstance(layer, HeadDropout)), None)
+
+    def dropped(self, features: Any, arguments: LayerArguments) -> Any:
+        """The features before the head's last layer, with dropout where the configuration asks for it."""
+        rate = self.config.head_dropout
+        return HeadDropout(rate, dtype=arguments.dtype, name="head_dropout")(features) if rate else features
 
     def loss_function(self) -> keras.losses.Loss:
         """The data term of the objective this net is trained with."""

@@ -1,7 +1,7 @@
 """A trained net with another number of layers along the same path."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import keras
@@ -19,24 +19,25 @@ BATCH = 1000
 
 def resample(
     network: LeakyNetwork,
-    depth: int,
+    depth: int | Sequence[int],
     schedule: str | Schedule | dict[str, Any] | None = None,
     *,
     x: np.ndarray | None = None,
     gamma_0: float = 1e-5,
 ) -> LeakyNetwork:
-    """Discretise a trained net's path again, with `depth` steps (this project).
+    """Discretise a trained net's paths again, each with `depth` steps (this project).
 
     Without data the weights are `W_p` of the given net, averaged over each new step. With data every new block is
     then fitted, one after the other, to arrive where the given net's path is at its `p` (linear between the layers):
     ridge regression towards the averaged weights, in float64. A block sees what the new blocks before it really give,
-    so errors do not add up. `rho L~ <= cap` bounds the depth from below.
+    so errors do not add up, along a path and from one path to the next. `rho L~ <= cap` bounds the depth from below.
 
     Args:
         network: the trained net; left alone.
-        depth: `L'`, at least 1, at least `L~ / cap`.
-        schedule: the new step sizes; one that moves during training starts where it starts. Default None: the given
-            net's own step sizes, stretched over the new number of steps and clipped to its cap, as a `fixed` schedule.
+        depth: `L'` of every path, or one for each path; at least 1, at least `L~ / cap`.
+        schedule: the new step sizes of every path; one that moves during training starts where it starts. Default
+            None: each path's own step sizes, stretched over its new number of steps and clipped to their cap, as a
+            `fixed` schedule.
         x: raw inputs to fit on, the more the better; three layers of all of them are held in memory. Default None: no
             fit.
         gamma_0: ridge, relative to `||s(A)||_op^2`, positive. Default 1e-5.
@@ -63,22 +64,25 @@ def resample(
             raise InvalidInputError(f"`x` is at least one sample of shape {shape}. Received: x of shape {np.shape(x)}")
         if not np.isfinite(x).all():
             raise InvalidInputError("`x` must be finite. Received: NaN or infinity in x")
-    if depth < 1:
-        raise InvalidInputError(f"`depth` must be at least 1. Received: depth={depth}")
-    chosen = get_schedule(_stretched(network.paths[0], depth) if schedule is None else schedule)
-    config = {**network.get_config(), "depth": int(depth), "schedule": chosen, "step_size_trace": None}
-    twin = type(network).from_config(config)
-    old, new = network.paths[0], twin.paths[0]
-    own = {new.step_size_layer.name, *(block.name for block in new.blocks)}
+    depths = [depth] * len(network.paths) if isinstance(depth, int | np.integer) else list(depth)
+    if len(depths) != len(network.paths) or not all(each >= 1 for each in depths):
+        raise InvalidInputError(
+            f"`depth` must be at least 1; a number, or one for each of {len(network.paths)} paths. "
+            f"Received: depth={depth}"
+        )
+    depths = [int(each) for each in depths]
+    pairs = zip(network.paths, depths, strict=True)
+    schedules = [_stretched(path, each) if schedule is None else get_schedule(schedule) for path, each in pairs]
+    twin = type(network).from_config({**network.get_config(), **network.config.rediscretized(depths, schedules)})
+    own = {path.step_size_layer.name for path in twin.paths} | {block.name for block in twin.blocks}
     for layer in twin.layers:
         if layer.weights and layer.name not in own:
             layer.set_weights(network.get_layer(layer.name).get_weights())
-    shares = overlaps(old.step_sizes, new.step_sizes)
-    weights = [block.weight_matrix for block in old.blocks]
-    for block, share in zip(new.blocks, shares, strict=True):
-        block.assign_weight_matrix(sum(part * weight for part, weight in zip(share, weights, strict=True)))
-    if x is not None:
-        _fit(old, new, x, gamma_0)
+    ends = None if x is None else (_batched(x), _batched(x))
+    for old, new in zip(network.paths, twin.paths, strict=True):
+        _average(old, new)
+        if ends is not None:
+            ends = _fit(old, new, *ends, gamma_0)
     return twin
 
 
@@ -119,13 +123,25 @@ def _stretched(path: LeakyPath, depth: int) -> Fixed:
     return Fixed(bounded_simplex(steps, steps.min() / 10, high).tolist(), schedule.cap)
 
 
-def _fit(old: LeakyPath, new: LeakyPath, x: np.ndarray, gamma_0: float) -> None:
-    """Fit the blocks of the new path, first to last, to the old path on these inputs."""
-    stem = old.entry
-    own = [_numpy(stem(x[start : start + BATCH], training=False)) for start in range(0, len(x), BATCH)]
+def _average(old: LeakyPath, new: LeakyPath) -> None:
+    """Give each new block the mean of `W_p` over its step."""
+    weights = [block.weight_matrix for block in old.blocks]
+    for block, share in zip(new.blocks, overlaps(old.step_sizes, new.step_sizes), strict=True):
+        block.assign_weight_matrix(sum(part * weight for part, weight in zip(share, weights, strict=True)))
+
+
+def _batched(x: np.ndarray) -> list[np.ndarray]:
+    return [x[start : start + BATCH] for start in range(0, len(x), BATCH)]
+
+
+def _fit(
+    old: LeakyPath, new: LeakyPath, before_old: list[np.ndarray], before_new: list[np.ndarray], gamma_0: float
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Fit the blocks of the new path, first to last, to the old path, from what comes before each; their `A_L`."""
+    before = [_numpy(old.entry(part, training=False)) for part in before_old]
+    own = [_numpy(new.entry(part, training=False)) for part in before_new]
     steps, blocks = old.step_sizes, old.blocks
     ends, layer, place = np.cumsum(steps), 0, 0.0
-    before = own
     after = [_step(blocks[0], part, steps[0]) for part in before]
     for block, step in new.steps:
         place += step
@@ -136,6 +152,7 @@ def _fit(old: LeakyPath, new: LeakyPath, x: np.ndarray, gamma_0: float) -> None:
         goals = (first + share * (last - first) for first, last in zip(before, after, strict=True))
         _fit_block(block, own, goals, float(step), old.effective_depth, gamma_0)
         own = [_step(block, part, step) for part in own]
+    return after, own
 
 
 def _fit_block(

@@ -13,7 +13,7 @@ from leaky_zoo.networks import LeakyNetwork
 from leaky_zoo.networks.evaluation import watched_metrics
 from leaky_zoo.networks.families import get_family
 from leaky_zoo.networks.tasks import Task, get_task
-from leaky_zoo.training.optimizer import ClippedAdam
+from leaky_zoo.training.optimizer import make_optimizer
 from leaky_zoo.training.strategy import Strategy
 from leaky_zoo.zoo.recipe import Recipe
 
@@ -71,6 +71,11 @@ def augmentation(recipe: Recipe, data: Dataset) -> Augmentation:
 def build(recipe: Recipe, data: Dataset) -> LeakyNetwork:
     """The untrained network of a recipe, with the normalisation of its training split."""
     part, task = recipe.network, task_of(recipe, data)
+    if recipe.objective.label_smoothing and not task.labels:
+        raise InvalidInputError(
+            f"objective.label_smoothing is for labels, and {data.identifier} has none in {task.name}. "
+            f"Received: {recipe.objective.label_smoothing}"
+        )
     statistics = data.statistics(recipe.data.train)
     if not task.standardizes:
         statistics = {key: value for key, value in statistics.items() if key.startswith("input")}
@@ -78,13 +83,8 @@ def build(recipe: Recipe, data: Dataset) -> LeakyNetwork:
         data.input_shape,
         None if task.from_inputs else data.output_size,
         task=task.name,
-        width=part.width,
-        depth=part.depth,
-        effective_depth=part.effective_depth,
-        schedule=part.schedule,
         weight_decay=recipe.objective.weight_decay,
         io_weight_decay=recipe.objective.io_weight_decay,
-        use_bias=part.use_bias,
         class_names=list(data.class_names) if data.class_names and task.labels else None,
         dataset={
             "name": data.identifier,
@@ -94,7 +94,7 @@ def build(recipe: Recipe, data: Dataset) -> LeakyNetwork:
         dtype=part.dtype,
         name=recipe.name,
         **statistics,
-        **part.family_fields,
+        **part.given,
     )
 
 
@@ -103,7 +103,7 @@ def compiled(recipe: Recipe, data: Dataset, strategy: Strategy, per_pass: int) -
     total = recipe.optimizer.total_steps(per_pass)
     with strategy.scope():
         network = build(recipe, data)
-        optimizer = _optimizer(recipe, total)
+        optimizer = make_optimizer(recipe.optimizer, total)
         optimizer.build(network.trainable_variables)
         # The loss scale is the loop's: Keras's cannot skip a step on all replicas at once.
         network.compile(
@@ -114,18 +114,6 @@ def compiled(recipe: Recipe, data: Dataset, strategy: Strategy, per_pass: int) -
             auto_scale_loss=False,
         )
     return network
-
-
-def _optimizer(recipe: Recipe, total: int) -> keras.optimizers.Optimizer:
-    part = recipe.optimizer
-    warmup = round(part.warmup * total)
-    rate = keras.optimizers.schedules.CosineDecay(
-        0.0 if warmup else part.learning_rate,
-        max(total - warmup, 1),
-        warmup_target=part.learning_rate if warmup else None,
-        warmup_steps=warmup,
-    )
-    return ClippedAdam(rate, global_clipnorm=part.global_clipnorm)
 
 
 def batch_size(recipe: Recipe, samples: int) -> int:

@@ -1,4 +1,4 @@
-"""The training step and the evaluation step as TensorFlow graphs, the same for every strategy.
+"""The training step as a TensorFlow graph, the same for every strategy.
 
 A call runs several optimiser steps. Every replica takes its part of a step's rows; sums over samples (of the loss, the
 metrics, the gradient) are added over micro-batches and replicas and divided once, by the number of samples of the
@@ -11,14 +11,16 @@ import numpy as np
 import tensorflow as tf
 
 from leaky_zoo.data.augmentation import Augmentation, mix
-from leaky_zoo.data.pipeline import BatchOrder, InOrder
+from leaky_zoo.data.pipeline import BatchOrder
 from leaky_zoo.networks import LeakyNetwork
+from leaky_zoo.training.averaging import WeightAverage
 from leaky_zoo.training.optimizer import LossScale
 from leaky_zoo.training.replica_sums import Measures, multiple_of, padded_rows, total
 from leaky_zoo.training.strategy import Strategy
 from leaky_zoo.training.streamed_samples import samples_of
 
 SUM = tf.distribute.ReduceOp.SUM
+HEAD = 100  # the stream of the head's dropout, beside those of the augmentation
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,8 @@ class TrainingGraph:
         micro_batches: parts that each step's batch is computed in, one after the other, to save memory. Default 1.
         augmentation: what the inputs of each step go through. Default None: nothing.
         loss_scale: `"dynamic"`, a fixed factor, or None. Default None.
+        label_smoothing: how much of each label is spread evenly over all classes. Default 0.
+        average: means of the weights, to be moved at each step. Default None.
     """
 
     def __init__(
@@ -70,9 +74,11 @@ class TrainingGraph:
         micro_batches: int = 1,
         augmentation: Augmentation | None = None,
         loss_scale: float | str | None = None,
+        label_smoothing: float = 0.0,
+        average: WeightAverage | None = None,
     ) -> None:
         self.network, self.strategy, self.order = network, strategy, order
-        self.measures = Measures(network)
+        self.measures, self.average = Measures(network, label_smoothing), average
         self.loss_scale = LossScale.start(loss_scale)
         self.dynamic_scale, self._scaled = loss_scale == "dynamic", loss_scale is not None
         self._micro, self._augmentation = micro_batches, augmentation or Augmentation(order.seed)
@@ -82,6 +88,7 @@ class TrainingGraph:
         self._multiple = micro_batches * strategy.replicas
         self._width = multiple_of(order.batch_size, self._multiple)
         self._variables = network.trainable_variables
+        self._dropout = network.dropout
         signature = [
             tf.TensorSpec((None, self._width), tf.int32), tf.TensorSpec((None,), tf.int32),
             tf.TensorSpec((None,), tf.int64), tf.TensorSpec((), tf.float64),
@@ -126,7 +133,13 @@ class TrainingGraph:
         return self._augmentation.apply(inputs, draws).numpy(), targets.numpy(), rows
 
     def _draws(self, number: tf.Tensor) -> dict[str, tf.Tensor]:
-        return self._augmentation.draw(number, self.order.batch_size, self._sample_shape)
+        draws = self._augmentation.draw(number, self.order.batch_size, self._sample_shape)
+        if self._dropout is not None:
+            seeds = tf.stack([tf.constant(self.order.seed, tf.int64), tf.cast(number, tf.int64)])
+            own = tf.random.experimental.stateless_fold_in(seeds, HEAD)
+            shape = (self.order.batch_size, *self._dropout.input.shape[1:])
+            draws["head"] = tf.random.stateless_uniform(shape, own) >= self._dropout.rate
+        return draws
 
     def _run(
         self, rows: tf.Tensor, counts: tf.Tensor, numbers: tf.Tensor, stop: tf.Tensor, scale: tf.Tensor, good: tf.Tensor
@@ -143,6 +156,8 @@ class TrainingGraph:
             finite = loss_finite and tf.math.is_finite(totals[-1])
             if finite:
                 self.strategy.run(self._apply, gradients)
+                if self.average is not None:
+                    self.average.update(numbers[row])
                 taken += 1
             elif loss_finite and self.dynamic_scale and scale > 1.0:
                 taken += 1
@@ -193,7 +208,7 @@ class TrainingGraph:
             others, other_targets, _ = self._changed(partners, rows, draws)
             inputs = mix(inputs, others, mine["share"])
         with tf.GradientTape() as tape:
-            outputs = self.network(inputs, training=True)
+            outputs = self._outputs(inputs, mine)
             values = self.measures(targets, outputs)
             if self._augmentation.mixup:  # each target has its share in the loss
                 pairs = zip(values, self.measures(other_targets, outputs), strict=True)
@@ -220,59 +235,15 @@ class TrainingGraph:
         mine = {name: tf.gather(values, within) for name, values in draws.items()}
         return self._augmentation.apply(inputs, mine), targets, mine
 
+    def _outputs(self, inputs: tf.Tensor, draws: dict[str, tf.Tensor]) -> tf.Tensor:
+        """The network's outputs in training, the head's dropout as it was drawn for these rows."""
+        if self._dropout is None:
+            return self.network(inputs, training=True)
+        self._dropout.kept = draws["head"]
+        try:
+            return self.network(inputs, training=True)
+        finally:
+            self._dropout.kept = None
+
     def _apply(self, gradients: list[tf.Tensor]) -> None:
         self.network.optimizer.apply(gradients, self._variables)
-
-
-class EvaluationGraph:
-    """Means of the watched values over a split, each sample once, summed in float64 on every strategy.
-
-    Args:
-        network: the network.
-        strategy: where it runs.
-        x: raw inputs.
-        y: labels or targets.
-        batch_size: samples at a time. Default 1000.
-    """
-
-    def __init__(
-        self, network: LeakyNetwork, strategy: Strategy, x: np.ndarray, y: np.ndarray,
-        batch_size: int = 1000,
-    ) -> None:  # fmt: skip
-        self.network, self.strategy, self.count = network, strategy, len(x)
-        self.measures = Measures(network)
-        order = InOrder(len(x), min(batch_size, len(x)))
-        self._samples = samples_of(x, y, network.inputs[0].dtype, strategy.replicas, order)
-        starts = range(0, len(x), batch_size)
-        batches = [np.arange(start, min(start + batch_size, len(x))) for start in starts]
-        self._rows, self._counts = padded_rows(batches, multiple_of(min(batch_size, len(x)), strategy.replicas))
-        self._graph = tf.function(self._run, jit_compile=False)
-
-    def __call__(self) -> dict[str, float]:
-        """`{"loss": ..., "data_loss": ..., ...}`, `loss` with the present penalty."""
-        totals = tf.zeros(len(self.measures.names), tf.float64)
-        with self.strategy.scope():
-            for start in range(0, len(self._counts), self._samples.most_steps):
-                part = slice(start, start + self._samples.most_steps)
-                rows = self._samples.place(start, self._rows[part], self._counts[part])
-                totals, penalty = self._graph(tf.constant(rows), tf.constant(self._counts[part]), totals)
-        means = {name: float(total) / self.count for name, total in zip(self.measures.names, totals, strict=True)}
-        return {"loss": means["data_loss"] + float(penalty), **means}
-
-    def _run(self, rows: tf.Tensor, counts: tf.Tensor, totals: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        penalty = tf.zeros((), tf.float64)
-        for row in tf.range(tf.shape(counts)[0]):
-            summed = self.strategy.first(self.strategy.run(self._sums, rows[row], counts[row]))
-            totals += summed[:-1]
-            penalty = summed[-1]
-        return totals, penalty
-
-    def _sums(self, rows: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
-        context = tf.distribute.get_replica_context()
-        places = self._samples.positions(self._rows.shape[1], 1, context.replica_id_in_sync_group)[0]
-        inputs, targets = self._samples.take(tf.gather(rows, places))
-        values = self.measures(targets, self.network(inputs, training=False))
-        weights = tf.cast(places < count, values[0].dtype)
-        exact = [tf.reduce_sum(tf.cast(weights * value, tf.float64)) for value in values]
-        penalty = total(self.network.losses, tf.float64) / self._samples.replicas
-        return context.all_reduce(SUM, tf.stack([*exact, penalty]))

@@ -19,6 +19,7 @@ from leaky_zoo.io.files import replacing, write_json
 from leaky_zoo.networks import LeakyNetwork
 from leaky_zoo.networks.evaluation import evaluate_network
 from leaky_zoo.processes.signals import StopRequest
+from leaky_zoo.training.averaging import WeightAverage
 from leaky_zoo.training.building import (
     augmentation,
     batch_size,
@@ -30,7 +31,8 @@ from leaky_zoo.training.building import (
 )
 from leaky_zoo.training.callbacks import EarlyStopping, PenaltyRamp
 from leaky_zoo.training.checkpoint import Checkpoint, name_of
-from leaky_zoo.training.engine import EvaluationGraph, TrainingGraph
+from leaky_zoo.training.engine import TrainingGraph
+from leaky_zoo.training.evaluation_graph import EvaluationGraph
 from leaky_zoo.training.lbfgs import LBFGSProgress, minimize_objective
 from leaky_zoo.training.loop import TrainingLoop, out_of_memory
 from leaky_zoo.training.run_folder import EpochLog, RunFolder
@@ -182,7 +184,7 @@ def _prepare(recipe: Recipe, folder: RunFolder, data_dir: str | os.PathLike[str]
     order = BatchOrder(len(x), batch_size(recipe, len(x)), recipe.seed)
     changes = augmentation(recipe, data)
     keras.utils.set_random_seed(recipe.seed)
-    with out_of_memory(f"building a network of width {recipe.network.width} and depth {recipe.network.depth}"):
+    with out_of_memory("building the network"):
         network = compiled(recipe, data, strategy, order.steps_per_pass)
     return _Run(recipe, folder, strategy, data, x, y, order, changes, network)
 
@@ -203,6 +205,8 @@ def _loop(
         micro_batches=recipe.optimizer.micro_batches,
         augmentation=run.augmentation,
         loss_scale=recipe.loss_scale,
+        label_smoothing=recipe.objective.label_smoothing,
+        average=WeightAverage(network, strategy, recipe.optimizer.average) if recipe.optimizer.average else None,
     )
     validation = None
     if recipe.data.validation:

@@ -13,7 +13,8 @@ from leaky_zoo.errors import CheckFailedError
 from leaky_zoo.processes.signals import StopRequest
 from leaky_zoo.training.checkpoint import Checkpoint, Checkpoints
 from leaky_zoo.training.diagnosis import explain
-from leaky_zoo.training.engine import EvaluationGraph, StepValues, TrainingGraph
+from leaky_zoo.training.engine import StepValues, TrainingGraph
+from leaky_zoo.training.evaluation_graph import EvaluationGraph
 from leaky_zoo.training.optimizer import LossScale
 from leaky_zoo.training.state import load_variables, restore_callbacks, state_of, tell_step, variables_of
 
@@ -114,6 +115,8 @@ class TrainingLoop:
                 self._stop()
             if self._due():
                 self._save()
+        if self.graph.average is not None:
+            self.graph.average.keep()
         self.callbacks.on_train_end(logs)
 
     def state(self) -> dict[str, Any]:
@@ -160,6 +163,14 @@ class TrainingLoop:
         return max(min(ends) - self.step, 1)
 
     def _finish_epoch(self, epoch: int, logs: dict[str, float]) -> dict[str, float]:
+        average = self.graph.average
+        with average.in_place() if average is not None else contextlib.nullcontext():
+            logs = self._evaluated(logs)
+            self.callbacks.on_epoch_end(epoch, logs)
+        self._reset()
+        return logs
+
+    def _evaluated(self, logs: dict[str, float]) -> dict[str, float]:
         if self.validation:
             with self._peers(), out_of_memory("in the validation"):
                 held = {f"val_{name}": value for name, value in self.validation().items()}
@@ -169,8 +180,6 @@ class TrainingLoop:
                     f"{wrong[0]} is {held[wrong[0]]} after step {self.step}. The last checkpoint is kept."
                 )
             logs = logs | held
-        self.callbacks.on_epoch_end(epoch, logs)
-        self._reset()
         return logs
 
     def _reset(self) -> None:
@@ -202,6 +211,8 @@ class TrainingLoop:
         arrays, callbacks = state_of(self.callbacks.callbacks)
         arrays |= variables_of("network", self.network.variables)
         arrays |= variables_of("optimizer", self.network.optimizer.variables)
+        if self.graph.average is not None:
+            arrays |= variables_of("average", self.graph.average.variables)
         return Checkpoint(self.step, None, arrays, {**self.state(), "callbacks": callbacks})
 
     def restore(self, checkpoint: Checkpoint) -> None:
@@ -214,6 +225,8 @@ class TrainingLoop:
         self._before = state["seconds"]
         load_variables("network", self.network.variables, checkpoint.arrays)
         load_variables("optimizer", self.network.optimizer.variables, checkpoint.arrays)
+        if self.graph.average is not None:
+            load_variables("average", self.graph.average.variables, checkpoint.arrays)
         restore_callbacks(self.callbacks.callbacks, checkpoint)
 
     def _stop(self) -> None:

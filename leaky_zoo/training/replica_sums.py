@@ -14,9 +14,11 @@ class Measures:
 
     Args:
         network: whose loss.
+        label_smoothing: how much of each label is spread evenly over all classes, in [0, 1). Default 0.
     """
 
-    def __init__(self, network: LeakyNetwork) -> None:
+    def __init__(self, network: LeakyNetwork, label_smoothing: float = 0.0) -> None:
+        self._smoothing = label_smoothing
         self._loss = network.loss_function()
         self._dtype = network.dtype_policy.variable_dtype
         self._task = network.task
@@ -26,7 +28,11 @@ class Measures:
         """One tensor of shape `(n,)` for each name."""
         outputs = tf.cast(outputs, self._dtype)
         own = self._task.values(targets, outputs)
-        return [self._loss.call(targets, outputs), *(tf.cast(own[name], self._dtype) for name in self.names[1:])]
+        loss = self._loss.call(targets, outputs)
+        if self._smoothing:  # the mean cross-entropy of all classes
+            even = tf.reduce_logsumexp(outputs, axis=-1) - tf.reduce_mean(outputs, axis=-1)
+            loss = (1 - self._smoothing) * loss + self._smoothing * even
+        return [loss, *(tf.cast(own[name], self._dtype) for name in self.names[1:])]
 
 
 class Samples:

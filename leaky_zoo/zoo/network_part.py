@@ -13,9 +13,11 @@ class NetworkPart(BaseModel):
     """The network. A family's own fields stand beside these, as `kernel_size` of "conv"; its `config_class` has them.
 
     Attributes:
-        family: "mlp", "conv", or a family of your own whose module was imported. Default "mlp".
+        family: "mlp", "conv", "resnet", or a family of your own whose module was imported. Default "mlp".
         task: None takes the data set's own; "autoencoding" reconstructs the inputs. Default None.
-        width, depth, effective_depth, use_bias: as `NetworkConfig`.
+        width, depth: as the family's configuration. Default None: its own default (64 and 15; "resnet": 32, doubled
+            from stage to stage, and 5 a stage).
+        effective_depth, use_bias, head_dropout: as `NetworkConfig`.
         schedule: name, or a mapping with `name` and the schedule's arguments. Default "equidistant".
         dtype: precision while training with the optimiser: "float32", "float64", or "mixed_bfloat16" or
             "mixed_float16", which compute in 16 bits and keep weights, logits, losses and penalties in 32. The L-BFGS
@@ -26,11 +28,12 @@ class NetworkPart(BaseModel):
 
     family: str = "mlp"
     task: str | None = None
-    width: Annotated[Whole, Field(ge=1, le=65_536)] = 64
-    depth: Annotated[Whole, Field(ge=1, le=10_000)] = 15
+    width: Annotated[Whole, Field(ge=1, le=65_536)] | None = None
+    depth: Annotated[Whole, Field(ge=1, le=10_000)] | None = None
     effective_depth: Annotated[Number, Field(ge=0, le=10_000)] = 3.0
     schedule: str | dict[str, Any] = "equidistant"
     use_bias: StrictBool = True
+    head_dropout: Annotated[Number, Field(ge=0, lt=1)] = 0.0
     dtype: Literal["float32", "float64", "mixed_bfloat16", "mixed_float16"] = "float32"
 
     @field_validator("family")
@@ -53,6 +56,13 @@ class NetworkPart(BaseModel):
         if self.family_fields:
             get_family(self.family).config_class.family_fields().model_validate(self.family_fields)
         return self
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """The fields of the network's configuration that the recipe gives; the others are the family's defaults."""
+        own = ("width", "depth", "effective_depth", "schedule", "use_bias", "head_dropout")
+        chosen = {key: getattr(self, key) for key in own if key in self.model_fields_set}
+        return {key: value for key, value in chosen.items() if value is not None} | self.family_fields
 
     @property
     def family_fields(self) -> dict[str, Any]:

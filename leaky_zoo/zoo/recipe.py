@@ -1,7 +1,7 @@
 """A recipe: everything that one training run needs, validated, as YAML on disk."""
 
 import os
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -11,6 +11,7 @@ from leaky_zoo.io.reading import read_fields, read_yaml
 from leaky_zoo.networks.tasks import TASKS
 from leaky_zoo.zoo.data_part import DataPart
 from leaky_zoo.zoo.network_part import NetworkPart
+from leaky_zoo.zoo.optimizer_part import OptimizerPart
 from leaky_zoo.zoo.publish_part import PublishPart
 
 # What `converge` takes where a recipe does not say: a residual at which energies are conserved to a few percent.
@@ -24,9 +25,11 @@ class _Part(BaseModel):
 
 
 class ObjectivePart(_Part):
-    """The penalty.
+    """The penalty, and what labels are taken for.
 
     Attributes:
+        label_smoothing: of a classifier: how much of each target is spread evenly over all classes while the optimiser
+            trains, in [0, 1) (Szegedy et al. 2016). Metrics, audits and L-BFGS take the labels as they are. Default 0.
         weight_decay: `mu >= 0`, on `sum_l rho_l ||W_l||^2 / 2`. Default 1e-3.
         io_weight_decay: `mu_io >= 0` on stem and head; None: equal to `mu`. Default None.
         ramp: fraction of training over which `mu` rises geometrically, in [0, 1]. Default 0.3.
@@ -36,6 +39,7 @@ class ObjectivePart(_Part):
         release_at: fraction of training at which it falls from the peak to `mu`, in [ramp, 1]. Default 0.7.
     """
 
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
     weight_decay: float = Field(1e-3, ge=0)
     io_weight_decay: float | None = Field(None, ge=0)
     ramp: float = Field(0.3, ge=0, le=1)
@@ -48,42 +52,6 @@ class ObjectivePart(_Part):
         if self.peak > 1 and self.release_at < self.ramp:
             raise ValueError(f"release_at must be at least ramp ({self.ramp:g}). Received: {self.release_at:g}")
         return self
-
-
-class OptimizerPart(_Part):
-    """Adam with a linear warm-up, cosine decay to zero and clipping of the global norm.
-
-    Attributes:
-        learning_rate: peak, positive; for the batch of `data.batch_size`, however many replicas share it.
-            Default 1e-3.
-        steps: optimiser steps, rounded up to whole logged epochs; exclusive with `epochs`.
-        epochs: passes over the training split; exclusive with `steps`.
-        warmup: fraction of the steps with rising rate, in [0, 1). Default 0.02.
-        global_clipnorm: bound on the gradient's global norm; None: none. Default 1.0.
-        micro_batches: gradient accumulation: each step's batch is computed in so many parts, one after the other, to
-            save memory; the step stays the same. Default 1.
-        loss_scale: factor on the loss against underflow of float16: "dynamic" (halved when a gradient overflows, that
-            step being skipped; doubled after 2000 good steps), a fixed factor of at least 1, or "auto": dynamic with
-            "mixed_float16", else none. Default "auto".
-    """
-
-    learning_rate: float = Field(1e-3, gt=0)
-    steps: int | None = Field(None, ge=1, le=10**9)
-    epochs: int | None = Field(None, ge=1, le=10**9)
-    warmup: float = Field(0.02, ge=0, lt=1)
-    global_clipnorm: float | None = Field(1.0, gt=0)
-    micro_batches: int = Field(1, ge=1)
-    loss_scale: Annotated[float, Field(ge=1)] | Literal["auto", "dynamic"] = "auto"
-
-    @model_validator(mode="after")
-    def _one_length(self) -> "OptimizerPart":
-        if (self.steps is None) == (self.epochs is None):
-            raise ValueError("give `steps` or `epochs`, one of them")
-        return self
-
-    def total_steps(self, per_pass: int) -> int:
-        """Optimiser steps in all, for data of so many batches."""
-        return self.steps if self.steps is not None else (self.epochs or 0) * per_pass
 
 
 class LBFGSPart(_Part):
@@ -138,8 +106,8 @@ class Recipe(_Part):
 
     Example:
     >>> recipe = Recipe(name="trial", data={"name": "optical_digits"}, optimizer={"epochs": 3})
-    >>> recipe.network.width
-    64
+    >>> recipe.network.family, recipe.optimizer.learning_rate
+    ('mlp', 0.001)
     """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_.\-]*$")

@@ -7,8 +7,8 @@ import pytest
 from families import EXAMPLES, KINDS
 
 from leaky_zoo.deploy.build import build_onnx
-from leaky_zoo.deploy.builders.conv import same_padding
 from leaky_zoo.deploy.convert import convert_with_tf2onnx
+from leaky_zoo.deploy.convolutions import same_padding
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.networks import TASKS
 from leaky_zoo.runtime.session import open_session, relative_error, run_rows, take_rows
@@ -24,7 +24,8 @@ def error_against_keras(network, model: onnx.ModelProto, inputs: np.ndarray) -> 
 
 
 def assign_steps(network, steps: list[float]) -> None:
-    network.paths[0].step_size_layer.values.assign(steps)  # by hand: `assign` would refuse steps beyond the cap
+    for path in network.paths:
+        path.step_size_layer.values.assign(steps)  # by hand: `assign` would refuse steps beyond the cap
 
 
 @pytest.mark.parametrize("use_bias", [True, False])
@@ -91,12 +92,15 @@ def test_a_leak_of_zero_and_beyond(kind, use_bias, dtype, make_network, raw_inpu
 
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("effective_depth", [0.0, 0.5, 3.0])
-def test_folded_and_plain_convolutions_agree(task, effective_depth, make_network, raw_inputs):
-    network = make_network("channels_last", task, effective_depth)
+@pytest.mark.parametrize("kind", ["channels_last", "signals", "resnet"])
+def test_folded_and_plain_convolutions_agree(kind, task, effective_depth, make_network, raw_inputs):
+    network = make_network(kind, task, effective_depth)
     inputs = raw_inputs(network).astype(np.float32)
     folded, plain = build_onnx(network, folded=True), build_onnx(network, folded=False)
     assert not [node for node in folded.graph.node if node.op_type == "Mul"]
-    assert len([node for node in plain.graph.node if node.op_type == "Mul"]) == (5 if effective_depth else 0)
+    assert len([node for node in plain.graph.node if node.op_type == "Mul"]) == (
+        5 * len(network.paths) if effective_depth else 0
+    )
     assert relative_error(run(folded, inputs), run(plain, inputs)) < 3e-6
 
 
@@ -119,7 +123,8 @@ def test_representations_are_those_of_the_network(kind, make_network, raw_inputs
     inputs = raw_inputs(network).astype(np.float32)
     logits, *found = session.run(None, {"inputs": inputs})
     expected = network.representations(inputs)
-    assert [value.name for value in session.get_outputs()[1:]] == [f"representation_{row}" for row in range(6)]
+    rows = range(6 * len(network.paths))
+    assert [value.name for value in session.get_outputs()[1:]] == [f"representation_{row}" for row in rows]
     assert max(relative_error(a, np.asarray(b)) for a, b in zip(found, expected, strict=True)) < 3e-6
     assert relative_error(logits, np.asarray(network(inputs))) < 3e-6
 

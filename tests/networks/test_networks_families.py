@@ -37,15 +37,18 @@ def test_save_and_load_is_bit_identical(kind, task, tmp_path):
 def test_representations_and_head_compose(kind, task):
     net = network(kind, task)
     x, _ = samples(net)
-    path = net.representations(x)
-    assert len(path) == 5 and len(net.blocks) == 4
-    for row, block in enumerate(net.blocks):
-        after = block(path[row], step_size=net.paths[0].step_sizes[row])
-        np.testing.assert_allclose(
-            ops.convert_to_numpy(after), ops.convert_to_numpy(path[row + 1]), rtol=1e-5, atol=1e-6
-        )
+    found = [ops.convert_to_numpy(each) for each in net.representations(x)]
+    assert len(found) == 5 * len(net.paths) and len(net.blocks) == 4 * len(net.paths)
+    before = x
+    for place, path in enumerate(net.paths):
+        own = found[5 * place : 5 * place + 5]
+        np.testing.assert_allclose(ops.convert_to_numpy(path.entry(before)), own[0], rtol=1e-5, atol=1e-6)
+        for row, (block, step) in enumerate(path.steps):
+            after = block(own[row], step_size=step)
+            np.testing.assert_allclose(ops.convert_to_numpy(after), own[row + 1], rtol=1e-5, atol=1e-6)
+        before = own[-1]
     np.testing.assert_allclose(
-        ops.convert_to_numpy(net.head(path[-1])), ops.convert_to_numpy(net(x)), rtol=1e-5, atol=1e-6
+        ops.convert_to_numpy(net.head(before)), ops.convert_to_numpy(net(x)), rtol=1e-5, atol=1e-6
     )
 
 
@@ -55,7 +58,8 @@ def test_the_objective_is_loss_plus_penalty(kind, task):
     net = network(kind, task, io_weight_decay=0.03)
     x, y = samples(net)
     loss = float(net.loss_function()(y, net(x)))
-    norms = sum(rho * np.linalg.norm(block.weight_matrix) ** 2 for block, rho in net.paths[0].steps)
+    steps = [step for path in net.paths for step in path.steps]
+    norms = sum(rho * np.linalg.norm(block.weight_matrix) ** 2 for block, rho in steps)
     ends = sum(np.sum(np.square(w)) for layer in ends_of(net) for w in layer.get_weights())
     expected = 1e-2 / 2 * norms + 0.03 / 2 * ends
     assert float(net.penalty()) == pytest.approx(expected, rel=1e-5)
@@ -65,7 +69,8 @@ def test_the_objective_is_loss_plus_penalty(kind, task):
 
 def ends_of(net):
     """The layers of stem and head that have weights of their own."""
-    inside = {"normalize", "denormalize", "step_sizes", *(block.name for block in net.blocks)}
+    steps = {path.step_size_layer.name for path in net.paths}
+    inside = {"normalize", "denormalize", *steps, *(block.name for block in net.blocks)}
     return [layer for layer in net.layers if layer.weights and layer.name not in inside]
 
 
@@ -137,10 +142,17 @@ def test_summary_names_the_blocks(capsys):
 def test_golden_order_of_weights(kind):
     net = network(kind)
     names = [weight.path for weight in net.weights]
-    blocks = [f"block_{n}/{w}" for n in range(1, 5) for w in ("kernel", "bias", "penalty_factor")]
+    prefixes = ["stage_1_", "stage_2_"] if kind == "resnet" else [""]
+    blocks = [
+        f"{prefix}block_{n}/{weight}"
+        for prefix in prefixes
+        for n in range(1, 5)
+        for weight in ("kernel", "bias", "penalty_factor")
+    ]
+    steps = {f"{prefix}step_sizes/values" for prefix in prefixes}
     ends = {weight.path for layer in ends_of(net) for weight in layer.weights}
     assert {"stem/kernel", "stem/bias", "head/kernel", "head/bias"} <= ends
-    assert {name for name in names if not name.startswith("normalize")} == {"step_sizes/values", *blocks, *ends}
+    assert {name for name in names if not name.startswith("normalize")} == {*steps, *blocks, *ends}
     order = [name for name in names if name in blocks]
     assert order == blocks
 
@@ -204,7 +216,7 @@ def test_numbers_of_numpy_are_numbers():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"input_shape": (4,)}, "image"),
+        ({"input_shape": (4,)}, "an image of 3 axes or a signal of 2"),
         ({"stem_stride": 0}, "stem_stride=0"),
         ({"task": "autoencoding", "output_size": None, "stem_stride": 4}, "stem_stride=4"),
     ],

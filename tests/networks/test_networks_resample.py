@@ -12,7 +12,8 @@ from leaky_zoo.networks import overlaps, resample
 
 
 def net(kind="mlp", **changes):
-    arguments = {"width": 6, "depth": 8, "effective_depth": 2.0, "weight_decay": 1e-3, **changes}
+    arguments = {"depth": 8, "effective_depth": 2.0, "weight_decay": 1e-3, **changes}
+    arguments |= {} if "widths" in EXAMPLES[kind].fields else {"width": 6}
     return EXAMPLES[kind].make(**({"input_shape": (5,)} if kind == "mlp" else {}), **arguments)
 
 
@@ -72,6 +73,21 @@ def test_a_fit_follows_the_path_better():
     plains = plain.representations(held)[2:]
     for a, b, c in zip(theirs, ours, plains, strict=True):
         assert np.linalg.norm(np.subtract(a, b)) < np.linalg.norm(np.subtract(a, c))
+
+
+def test_every_stage_has_its_own_depth():
+    network = net("resnet", effective_depth=1.0, effective_depths=(1.0, 2.0), schedule="irregular",
+                  schedules=["irregular", "equidistant"])  # fmt: skip
+    x = samples(network, 60)
+    both = resample(network, [6, 5], x=x)
+    assert [path.depth for path in both.paths] == [6, 5] and both.config.depths == (6, 5)
+    assert both.config.schedules[0]["name"] == "fixed"
+    assert error(network, both, x) < error(network, resample(network, [6, 5]), x)
+    np.testing.assert_array_equal(
+        both.get_layer("transition_1").get_weights()[0], network.get_layer("transition_1").get_weights()[0]
+    )
+    with pytest.raises(InvalidInputError, match=r"one for each of 2 paths. Received: depth=\[6\]"):
+        resample(network, [6])
 
 
 def test_without_data_only_the_weights_are_averaged():

@@ -28,6 +28,25 @@ SETTINGS = {
         {"network": {"dtype": "mixed_float16", "schedule": KEPT}, "optimizer": {"micro_batches": 3}}, (14,)
     ),
     "critical point": (LBFGS, ()),
+    "means of the weights, Nesterov, one cycle, dropout": (
+        {
+            "data": {"validation": "train[400:500]"},
+            "early_stopping": 2,
+            "network": {"head_dropout": 0.3},
+            "objective": {"label_smoothing": 0.1},
+            "optimizer": {"name": "sgd", "schedule": "one_cycle", "average": 0.9},
+        },
+        (3, 12, 24),
+    ),
+    "stages, AdamW": (
+        {
+            "data": {"crop_padding": 1, "flip": True, "rotation": 10.0, "cutout": 2},
+            "network": {"family": "resnet", "width": 3, "depth": 3, "widths": [3, 4], "head_dropout": 0.1,
+                        "schedule": {"name": "hamiltonian", "interval": 4}},
+            "optimizer": {"name": "adamw", "average": 0.99},
+        },
+        (13,),
+    ),
 }  # fmt: skip
 
 

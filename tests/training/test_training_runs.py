@@ -211,10 +211,11 @@ def test_updates_measure_the_path_of_a_convolution():
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_measured_path_is_the_networks(kind):
-    network = EXAMPLES[kind].make(width=3, schedule="irregular", dtype="float64")
+    network = EXAMPLES[kind].make(schedule="irregular", dtype="float64")
     x = np.random.default_rng(0).normal(size=(8, *network.input_shape[1:]))
     expected = [keras.ops.convert_to_numpy(a) for a in network.representations(x)]
-    for ours, theirs in zip(measure_paths(network, x)[0].representations, expected, strict=True):
+    measured = [each for path in measure_paths(network, x) for each in path.representations]
+    for ours, theirs in zip(measured, expected, strict=True):
         np.testing.assert_allclose(ours, network.blocks[0].columns(theirs), rtol=1e-12, atol=1e-12)
 
 

@@ -59,10 +59,38 @@ def test_micro_batches_are_the_whole_batch(tmp_path, recipe):
     """Adam steps on batches of 90 and 40 that 7 parts cannot share evenly, dropout included; to float64 rounding."""
     weights = []
     for count in (1, 7):
-        plan = recipe(optimizer={"micro_batches": count, "epochs": 3}, network={"dtype": "float64"})
+        plan = recipe(
+            optimizer={"micro_batches": count, "epochs": 3, "average": 0.9},
+            objective={"label_smoothing": 0.1},
+            network={"dtype": "float64", "head_dropout": 0.25},
+        )
         weights.append(train(plan, tmp_path / str(count))[0].get_weights())
     for one, many in zip(*weights, strict=True):
         np.testing.assert_allclose(many, one, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])
+def test_replicas_share_dropout_and_means_of_weights(tmp_path, recipe, name):
+    """Two replicas in a process of their own against one: the same draws for each row, the same means."""
+    changes = {
+        "optimizer": {"name": name, "average": 0.9, "epochs": 2, "schedule": "one_cycle", "learning_rate": 0.01},
+        "network": {"dtype": "float64", "head_dropout": 0.25},
+        "objective": {"label_smoothing": 0.1},
+    }
+    plan = recipe(**changes)
+    one = train(plan, tmp_path / "one")[0].get_weights()
+    recipe(**changes, strategy="mirrored", devices=2).write(tmp_path / "two.yaml")
+    run_python(TRAIN, str(tmp_path / "two.yaml"), str(tmp_path / "two"))
+    for ours, theirs in zip(one, load_model(tmp_path / "two" / "model.keras").get_weights(), strict=True):
+        np.testing.assert_allclose(theirs, ours, rtol=0, atol=1e-10)
+
+
+TRAIN = """
+import sys
+from leaky_zoo.training import Recipe, train
+train(Recipe.read(sys.argv[1]), sys.argv[2])
+print("done")
+"""
 
 
 def test_sixteen_bits_train_nearly_as_well(tmp_path, recipe):

@@ -57,7 +57,8 @@ class LeakyMLP(LeakyNetwork):
     def _head(self, inputs: Any, arguments: LayerArguments) -> Any:
         shape, exact = self.config.input_shape, arguments.exact
         size = self.config.output_size or math.prod(shape)
-        outputs = keras.layers.Dense(size, dtype=exact, name="head", **arguments.penalty)(inputs)
+        features = self.dropped(inputs, arguments)
+        outputs = keras.layers.Dense(size, dtype=exact, name="head", **arguments.penalty)(features)
         if self.task.from_inputs and len(shape) > 1:
             outputs = keras.layers.Reshape(shape, dtype=exact, name="unflatten")(outputs)
         return outputs
