@@ -118,7 +118,9 @@ def momenta_agree(network, tolerance=1e-9):
                 gradient = -block.columns(slopes[first + layer + 1]) / 1e-2
                 before = representations[first + layer]
                 expected = gradient.T @ block.features(before)
-                np.testing.assert_allclose(ours.features, expected, rtol=tolerance, atol=tolerance * np.abs(expected).max())
+                np.testing.assert_allclose(
+                    ours.features, expected, rtol=tolerance, atol=tolerance * np.abs(expected).max()
+                )
                 assert ours.trace == pytest.approx(np.vdot(gradient, block.columns(before)), rel=tolerance)
                 assert ours.norm_squared == pytest.approx(np.vdot(gradient, gradient), rel=tolerance)
             first += path.depth + 1
