@@ -62,7 +62,8 @@ class LeakyConv(LeakyBlock):
             return outputs
         ones = (1,) * self.rank
         shape = (1, *ones, -1) if self.data_format == "channels_last" else (1, -1, *ones)
-        return outputs + ops.reshape(ops.cast(self.bias, self.compute_dtype), shape)
+        # By Keras's own addition, which knows a bias on TensorFlow: its gradient is much faster than a sum's.
+        return ops.add(outputs, ops.reshape(ops.cast(self.bias, self.compute_dtype), shape))
 
     @property
     def feature_words(self) -> str:
