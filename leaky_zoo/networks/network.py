@@ -1,5 +1,7 @@
 """What every Leaky ResNet shares: preprocessing, a stem, leaky paths with a step-size vector each, a head."""
 
+import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +13,7 @@ from leaky_zoo.io.keras_config import LEAST_WEIGHTS
 from leaky_zoo.layers import LeakyBlock, Schedule, get_schedule
 from leaky_zoo.networks.config import NetworkConfig, check_names
 from leaky_zoo.networks.families import register_family
+from leaky_zoo.networks.layer_changes import apply_layer_changes, as_built, check_mode, layer_changes
 from leaky_zoo.networks.paths import LeakyPath, PathPlan, make_path
 from leaky_zoo.networks.tasks import Task, get_task
 
@@ -104,6 +107,7 @@ class LeakyNetwork(keras.Model):
         super().__init__(inputs=inputs, outputs=outputs, name=name)
         self.dtype_policy = policy
         self._representations, self._paths = representations, tuple(paths)
+        self._as_built = as_built(self.layers)
 
     def _plans(self, schedule: Schedule) -> list[PathPlan]:
         """The paths, first to last. Default: one, as the configuration has it."""
@@ -214,7 +218,8 @@ class LeakyNetwork(keras.Model):
                 (getattr(layer, "kernel_regularizer", None), getattr(layer, "kernel", None)),
                 (getattr(layer, "bias_regularizer", None), getattr(layer, "bias", None)),
             ):
-                if regularizer is not None and weight is not None:
+                # The integers of a quantised layer are not trained.
+                if regularizer is not None and weight is not None and keras.backend.is_float_dtype(str(weight.dtype)):
                     total = total + regularizer(weight)
         return total
 
@@ -223,14 +228,19 @@ class LeakyNetwork(keras.Model):
         return ops.cast(super()._aggregate_additional_loss(loss), keras.config.floatx())
 
     def astype(self, dtype: str) -> "LeakyNetwork":
-        """The same net with the same weights under another dtype policy.
+        """The same net with the same weights under another dtype policy, which every layer then has.
+
+        Layers stay frozen, renamed or quantised as they are.
 
         Example:
         >>> from leaky_zoo.networks import LeakyMLP
         >>> LeakyMLP((4,), 2, width=3, depth=5).astype("float64").blocks[0].kernel.dtype
         'float64'
         """
-        twin = type(self).from_config({**self.get_config(), "dtype": dtype})
+        config = {**self.get_config(), "dtype": dtype}
+        for change in config.get("layers", {}).values():
+            change.pop("dtype", None)
+        twin = type(self).from_config(config)
         twin.set_weights(self.get_weights())
         return twin
 
@@ -261,6 +271,7 @@ class LeakyNetwork(keras.Model):
         """
         check_names(changes, ["freeze_path", "dtype", "name", *self.config_class.model_fields], "with_new_head")
         config = self.get_config()
+        config["layers"] = self.changes_of(self.representations.layers)
         defaults = {"output_mean": 0.0, "output_variance": 1.0, "class_names": None, "dataset": None, "name": None}
         twin = type(self).from_config({**config, **defaults, "output_size": output_size, "task": task, **changes})
         source = {layer.name: layer for layer in self.representations.layers}
@@ -270,17 +281,37 @@ class LeakyNetwork(keras.Model):
                 layer.trainable = False
         return twin
 
+    def quantize(self, mode: Any = None, config: Any = None, **kwargs: Any) -> None:
+        """Quantise stem and head as Keras does; blocks stay as they are.
+
+        Raises:
+            InvalidInputError: a mode that a saved network could not be given again.
+        """
+        check_mode(mode or getattr(config, "mode", None))
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Layer .* does not have a `quantize` method")  # blocks, as said above
+            super().quantize(mode, config=config, **kwargs)
+
+    def changes_of(self, layers: Iterable[keras.layers.Layer]) -> dict[str, dict[str, Any]]:
+        """What was changed of these layers of the network since it was built, as the configuration has it."""
+        chosen = {id(layer) for layer in layers}
+        kept = [pair for pair in zip(self.layers, self._as_built, strict=True) if id(pair[0]) in chosen]
+        return layer_changes([layer for layer, _ in kept], tuple(built for _, built in kept), self.trainable)
+
     def get_config(self) -> dict[str, Any]:
         policy = keras.dtype_policies.serialize(self.dtype_policy)
-        return {**self.config.model_dump(mode="json"), "dtype": policy, "name": self.name, "trainable": self.trainable}
+        config = {**self.config.model_dump(mode="json"), "dtype": policy, "name": self.name}
+        changes = self.changes_of(self.layers)
+        return {**config, "trainable": self.trainable, **({"layers": changes} if changes else {})}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "LeakyNetwork":
         config = dict(config)
-        trainable = config.pop("trainable", True)
+        trainable, changes = config.pop("trainable", True), config.pop("layers", {})
         network = cls(**config)
         if not trainable:
             network.trainable = False
+        apply_layer_changes(network.layers, changes)
         return network
 
 

@@ -67,6 +67,7 @@ def resample(
         raise InvalidInputError(f"`depth` must be at least 1. Received: depth={depth}")
     chosen = get_schedule(_stretched(network.paths[0], depth) if schedule is None else schedule)
     config = {**network.get_config(), "depth": int(depth), "schedule": chosen, "step_size_trace": None}
+    config["layers"] = network.changes_of(layer for layer in network.layers if layer not in network.blocks)
     twin = type(network).from_config(config)
     old, new = network.paths[0], twin.paths[0]
     own = {new.step_size_layer.name, *(block.name for block in new.blocks)}
@@ -75,7 +76,9 @@ def resample(
             layer.set_weights(network.get_layer(layer.name).get_weights())
     shares = overlaps(old.step_sizes, new.step_sizes)
     weights = [block.weight_matrix for block in old.blocks]
+    frozen = not any(block.trainable for block in old.blocks)
     for block, share in zip(new.blocks, shares, strict=True):
+        block.trainable = not frozen
         block.assign_weight_matrix(sum(part * weight for part, weight in zip(share, weights, strict=True)))
     if x is not None:
         _fit(old, new, x, gamma_0)
