@@ -14,6 +14,7 @@ MODULES = (
     "keras",
     "keras.activations",
     "keras.constraints",
+    "keras.distillation",
     "keras.dtype_policies",
     "keras.initializers",
     "keras.layers",
@@ -42,6 +43,7 @@ CLASSES_OF_MODULES = {
     "keras.src.applications.convnext": ("LayerScale", "StochasticDepth"),
     "keras.src.applications.inception_resnet_v2": ("CustomScaleLayer",),
     "keras.src.layers.rnn.conv_lstm": ("ConvLSTMCell",),
+    "keras.src.quantizers.quantizers": ("FakeQuantWithMinMaxVars",),
 }
 # Modules that the user asked to import (`leaky-zoo --import`): what they define is trusted, what they import is not.
 USER_MODULES: set[str] = set()
@@ -101,7 +103,7 @@ def check_objects(
     Raises:
         InvalidInputError: as `check_config`.
     """
-    _check(value, source, "", most, custom_objects or {})
+    _check(value, source, "", most, {**user_objects(), **(custom_objects or {})})
 
 
 def _check(value: Any, source: str, place: str, most: int, custom: Mapping[str, Any]) -> None:
@@ -167,7 +169,7 @@ def _check_class(value: dict[str, Any], where: str, custom: Mapping[str, Any]) -
     # The name that Keras looks up before it imports anything.
     key = value.get("config") if name == "function" else registered or name
     known = isinstance(key, str) and (key in custom or keras.saving.get_registered_object(key) is not None)
-    if module is not None and not (ours or known or module in MODULES or _is_listed(module, name, key)):
+    if module is not None and not (ours or known or module in MODULES or name in CLASSES_OF_MODULES.get(module, ())):
         raise InvalidInputError(
             f"{where}: module must be one of Keras's or ours. A class of your own is known once its module is imported "
             f"(leaky-zoo --import MODULE, which runs its code) or given in custom_objects. "
@@ -177,10 +179,11 @@ def _check_class(value: dict[str, Any], where: str, custom: Mapping[str, Any]) -
         raise InvalidInputError(f"{where}: a function must be named. Received: {shown(value.get('config'))}")
 
 
-def _is_listed(module: str, name: Any, key: Any) -> bool:
-    """Whether a class is one of the few that its module may give, or a user's module defines it (or the function)."""
-    if name in CLASSES_OF_MODULES.get(module, ()):
-        return True
-    wanted = str(key if name == "function" else name)
-    found = getattr(sys.modules.get(module), wanted, None) if module in USER_MODULES else None
-    return getattr(found, "__module__", None) == module
+def user_objects() -> dict[str, Any]:
+    """Classes and functions by name that the modules in `USER_MODULES` define; not what these import themselves."""
+    return {
+        name: found
+        for module in sorted(USER_MODULES & sys.modules.keys())
+        for name, found in vars(sys.modules[module]).items()
+        if callable(found) and getattr(found, "__module__", None) == module
+    }

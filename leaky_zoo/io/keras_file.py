@@ -1,5 +1,6 @@
 """`.keras` files from strangers: an archive of one configuration and plain weights, checked before Keras sees it."""
 
+import copy
 import io
 import json
 import os
@@ -14,7 +15,7 @@ import keras
 
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.io.archives import ZIP_ERRORS, open_archive
-from leaky_zoo.io.keras_config import check_config, check_objects
+from leaky_zoo.io.keras_config import check_config, check_objects, user_objects
 from leaky_zoo.io.reading import MAX_JSON_BYTES, one_line, parse_json, shown
 from leaky_zoo.io.weights_file import check_weights
 
@@ -36,7 +37,7 @@ def load_keras_file(
     Raises:
         InvalidInputError: as `read_keras_file`, Keras cannot make a model of it, or its weights were never made.
     """
-    custom = dict(custom_objects or {})
+    custom = {**user_objects(), **(custom_objects or {})}
     config, metadata, weights = read_keras_file(path, custom)
     compiled = config.pop("compile_config")
     config["compile_config"] = _allowed_compilation(compiled, path, custom) if compile else None
@@ -50,7 +51,7 @@ def load_keras_file(
                 archive.writestr("model.weights.h5", weights)
             model = keras.models.load_model(checked, custom_objects=custom, compile=compile, safe_mode=True)
     except Exception as error:  # whatever Keras says of a configuration or weights that fit nothing
-        raise InvalidInputError(f"{path} cannot be loaded: {one_line(error)}.") from error
+        raise InvalidInputError(f"{path} cannot be loaded: {load_words(error)}.") from error
     if not isinstance(model, keras.Model):
         raise InvalidInputError(f"{path} holds a {type(model).__name__}, not a model.")
     if not model.built:
@@ -106,6 +107,11 @@ def read_keras_file(
     return {**config, "compile_config": compiled}, metadata, weights
 
 
+def load_words(error: BaseException) -> str:
+    """What Keras says in the end, after the whole configuration of every layer around it, in one line."""
+    return one_line(ValueError(str(error).rpartition("Exception encountered: ")[2] or str(error)))
+
+
 def refuse_other_formats(path: str | os.PathLike[str]) -> None:
     """Refuse what Keras calls a saved model and this project does not read, saying what to do with it.
 
@@ -141,7 +147,7 @@ def _allowed_compilation(compiled: Any, path: Any, custom: Mapping[str, Any]) ->
         return None
     try:
         check_objects(compiled, f"{path}: config.json: compile_config", custom_objects=custom)
-        keras.saving.deserialize_keras_object(compiled, custom_objects=custom, safe_mode=True)
+        keras.saving.deserialize_keras_object(copy.deepcopy(compiled), custom_objects=custom, safe_mode=True)
     except Exception as error:  # whatever its classes say of their arguments
         warnings.warn(f"The model is loaded, not compiled: {one_line(error)}.", stacklevel=4)
         return None
