@@ -26,23 +26,25 @@ def as_built(layers: Iterable[keras.layers.Layer]) -> AsBuilt:
     return tuple((layer.name, layer.dtype_policy.name) for layer in layers)
 
 
-def layer_changes(layers: Iterable[keras.layers.Layer], built: AsBuilt, trainable: bool) -> dict[str, dict[str, Any]]:
-    """What differs from how the layers were built, by their first names; plain data.
+def changes_of(network: Any, layers: Iterable[keras.layers.Layer]) -> dict[str, dict[str, Any]]:
+    """What differs in these layers of a network from how they were built, by their first names; plain data.
 
     Args:
-        layers: in the order of `built`.
-        built: as `as_built` gave it.
-        trainable: of the whole network, which is applied first.
+        network: a `LeakyNetwork`, whose own `trainable` is applied before these.
+        layers: of the network.
 
     Raises:
         InvalidInputError: a layer is quantised in a way that could not be brought back.
     """
+    chosen = {id(layer) for layer in layers}
     found = {}
-    for layer, (name, policy) in zip(layers, built, strict=True):
+    for layer, (name, policy) in zip(network.layers, network.as_built, strict=True):
         change: dict[str, Any] = {}
+        if id(layer) not in chosen:
+            continue
         if layer.name != name:
             change["name"] = layer.name
-        if layer.trainable != trainable:
+        if layer.trainable != network.trainable:
             change["trainable"] = layer.trainable
         mode = getattr(layer, "quantization_mode", None)
         source = getattr(layer.dtype_policy, "_source_name", None) if mode else layer.dtype_policy.name
@@ -78,7 +80,7 @@ def _quantization(layer: keras.layers.Layer, mode: str) -> dict[str, Any]:
 
 
 def apply_layer_changes(layers: Iterable[keras.layers.Layer], changes: Any) -> None:
-    """Bring freshly built layers to the state that `layer_changes` wrote.
+    """Bring freshly built layers to the state that `changes_of` wrote.
 
     Args:
         layers: the network's, freshly built.

@@ -11,6 +11,7 @@ from scipy.linalg import cho_factor, cho_solve
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.layers import Fixed, LeakyBlock, Schedule, get_schedule
 from leaky_zoo.layers.schedules.base import bounded_simplex
+from leaky_zoo.networks.layer_changes import changes_of
 from leaky_zoo.networks.network import LeakyNetwork
 from leaky_zoo.networks.paths import LeakyPath
 
@@ -67,7 +68,7 @@ def resample(
         raise InvalidInputError(f"`depth` must be at least 1. Received: depth={depth}")
     chosen = get_schedule(_stretched(network.paths[0], depth) if schedule is None else schedule)
     config = {**network.get_config(), "depth": int(depth), "schedule": chosen, "step_size_trace": None}
-    config["layers"] = network.changes_of(layer for layer in network.layers if layer not in network.blocks)
+    config["layers"] = changes_of(network, (layer for layer in network.layers if layer not in network.blocks))
     twin = type(network).from_config(config)
     old, new = network.paths[0], twin.paths[0]
     own = {new.step_size_layer.name, *(block.name for block in new.blocks)}
