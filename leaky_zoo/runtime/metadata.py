@@ -24,15 +24,18 @@ JSON_KEYS = (
     "class_names",
     "dataset",
     "effective_depth",
+    "external_data",
     "golden",
     "input",
+    "inputs",
     "metrics",
     "output",
+    "outputs",
     "preprocessing",
     "preset",
     "step_sizes",
 )
-REQUIRED_KEYS = ("check", "golden", "input", "output", "preprocessing", "preset", "schema_version", "weights_sha256")
+REQUIRED_KEYS = ("check", "input", "output", "preprocessing", "preset", "schema_version", "weights_sha256")
 MAX_GOLDEN = 4
 MAX_GOLDEN_BYTES = 256 * 1024
 
