@@ -12,6 +12,7 @@ from leaky_zoo.analysis.audit import Audit
 from leaky_zoo.analysis.network_audit import audit_network
 from leaky_zoo.analysis.network_sums import collect_shard
 from leaky_zoo.analysis.records import BottleneckRank
+from leaky_zoo.analysis.samples import as_array, from_dataset
 from leaky_zoo.analysis.settings import AnalysisSettings, SettingsByName
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.flow.description import describe_network
@@ -23,8 +24,8 @@ MAX_PATH_FEATURES = 4096
 
 def analyze(
     model: keras.Model,
-    x: np.ndarray,
-    y: np.ndarray | None = None,
+    x: Any,
+    y: Any = None,
     settings: AnalysisSettings | None = None,
     *,
     data: dict[str, Any] | None = None,
@@ -40,8 +41,9 @@ def analyze(
     audit has its representation half.
 
     Args:
-        model: a `LeakyMLP` or `LeakyConvNet`, or any other Keras model that takes one array.
-        x: raw inputs, one sample per row.
+        model: a `LeakyMLP` or `LeakyConvNet`, or any other Keras model.
+        x: raw inputs, one sample per row: an array, a list of numbers, a tensor, or a `tf.data.Dataset` of such, with
+            or without targets; for a model of several inputs a list of arrays or a dict by name.
         y: labels or targets as in training (ignored for an autoencoder: its inputs are). Default None.
         settings: how. Default None: the defaults of `AnalysisSettings`.
         data: what the samples are, as `{"name", "split"}`, to be written into the audit. Default None.
@@ -62,9 +64,13 @@ def analyze(
     >>> len(audit.layers), audit.n, audit.gamma_0
     (5, 100, 1e-05)
     """
-    x, chosen = np.asarray(x), replace(settings or AnalysisSettings(), **changes)
+    chosen = replace(settings or AnalysisSettings(), **changes)
+    inputs = getattr(model, "inputs", None) or []
+    x, y = from_dataset(x, y, len(inputs[0].shape) if inputs else None)
+    y = None if y is None else as_array(y)
     if not isinstance(model, LeakyNetwork):
         return analyze_any(model, x, y, chosen, data=data, layers=layers, track=track)
+    x = as_array(x)
     features = max(path.blocks[0].weight_matrix.shape[1] for path in model.paths)
     if features > MAX_PATH_FEATURES:
         return _channels_only(model, features, x, y, chosen, data, track)

@@ -2,7 +2,6 @@
 
 import logging
 import warnings
-from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -64,8 +63,10 @@ def convert_with_tf2onnx(reference: Reference, opset: int = 17) -> onnx.ModelPro
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # deprecations inside tf2onnx and TensorFlow are not the caller's
+            traced = tf.function(function, input_signature=signature)
+            constants = _captured(traced.get_concrete_function())
             converted, _ = tf2onnx.convert.from_function(
-                tf.function(function, input_signature=signature),
+                traced,
                 input_signature=signature,
                 opset=opset,
             )
@@ -75,15 +76,18 @@ def convert_with_tf2onnx(reference: Reference, opset: int = 17) -> onnx.ModelPro
         ) from error
     finally:
         log.setLevel(level)
-    _hold(converted.graph, held)
+    _hold(
+        converted.graph,
+        constants | {f"weight_{place}": keras.ops.convert_to_numpy(each) for place, each in enumerate(held)},
+    )
     _require_known(converted, model)
     for key, ports in (("in", reference.inputs), ("out", reference.outputs)):
         _rename(converted.graph, {f"{key}_{place}": port.name for place, port in enumerate(ports)})
-    shapes = {port.name: port.shape for port in (*reference.inputs, *reference.outputs)}
-    for value in (*converted.graph.input, *converted.graph.output):
-        value.CopyFrom(
-            onnx.helper.make_tensor_value_info(value.name, onnx.TensorProto.FLOAT, [BATCH, *shapes[value.name]])
-        )
+    del converted.graph.input[:], converted.graph.output[:]
+    for ports, declared in ((reference.inputs, converted.graph.input), (reference.outputs, converted.graph.output)):
+        for port in ports:
+            shape = [BATCH, *port.shape]
+            declared.append(onnx.helper.make_tensor_value_info(port.name, onnx.TensorProto.FLOAT, shape))
     converted.ir_version = IR_VERSIONS[opset]
     return converted
 
@@ -93,14 +97,18 @@ def _is_large(model: keras.Model) -> bool:
     return sum(weight.nbytes for weight in model.get_weights()) > 0.9 * onnx.checker.MAXIMUM_PROTOBUF
 
 
-def _hold(graph: onnx.GraphProto, weights: Sequence[keras.Variable]) -> None:
-    """Make the inputs that stand for weights initialisers."""
-    inputs = [value for value in graph.input if not value.name.startswith("weight_")]
-    del graph.input[:]
-    graph.input.extend(inputs)
-    for place, weight in enumerate(weights):
-        array = np.ascontiguousarray(keras.ops.convert_to_numpy(weight))
-        graph.initializer.append(onnx.numpy_helper.from_array(array, f"weight_{place}"))
+def _captured(concrete: Any) -> dict[str, np.ndarray]:
+    """Constants that layers hold outside their weights; tf2onnx takes them for inputs."""
+    pairs = concrete.graph.captures
+    return {inside.name: outside.numpy() for outside, inside in pairs if outside.dtype != tf.resource}
+
+
+def _hold(graph: onnx.GraphProto, values: dict[str, np.ndarray]) -> None:
+    """Make the inputs that stand for these values initialisers."""
+    for value in graph.input:
+        if value.name in values:
+            array = np.ascontiguousarray(values[value.name])
+            graph.initializer.append(onnx.numpy_helper.from_array(array, value.name))
 
 
 @tf_op("Erfc")
