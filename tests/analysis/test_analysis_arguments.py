@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from leaky_zoo import analyze, evaluate_network
 from leaky_zoo.errors import InvalidInputError
+from leaky_zoo.figures import plot_audit, write_report
 from leaky_zoo.networks import LeakyMLP
 from leaky_zoo.zoo import load_model
 
@@ -182,3 +183,25 @@ def test_weights_made_while_the_model_runs_are_refused(tmp_path):
     model.save(tmp_path / "m.keras")
     with pytest.raises(InvalidInputError, match="made 2 weights when it was called"):
         analyze(load_model(tmp_path / "m.keras"), X)
+
+
+def unmeasured():
+    """Models none of whose layers has numbers, each for another reason."""
+    inputs = keras.Input((4,))
+    nan = keras.Model(inputs, keras.layers.Dense(3, kernel_initializer=keras.initializers.Constant(np.nan))(inputs))
+    yield "zero", keras.Model(inputs, keras.layers.Dense(3, kernel_initializer="zeros")(inputs))
+    yield "nan", nan
+    yield "integers", keras.Model(inputs, keras.layers.Discretization([0.0])(inputs))
+    yield "compiled", Compiled(None)
+
+
+@pytest.mark.parametrize("name", [name for name, _ in unmeasured()])
+def test_an_audit_without_numbers_is_drawn(name, tmp_path):
+    audit = analyze(dict(unmeasured())[name], random.normal(size=(50, 4)))
+    assert all(row.reason for row in audit.layers)
+    figure = plot_audit(audit)
+    figure.savefig(tmp_path / "p.png")
+    assert (
+        "No layer has numbers." in figure.texts[0].get_text() and audit.layers[0].reason in figure.texts[0].get_text()
+    )
+    write_report(audit, tmp_path / "r.html")
