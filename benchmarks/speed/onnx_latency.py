@@ -14,6 +14,7 @@ import onnxruntime
 from benchmarks.common import interleaved, options, write_table
 from leaky_zoo.deploy import export_onnx
 from leaky_zoo.deploy.convert import convert_with_tf2onnx
+from leaky_zoo.deploy.ports import Reference
 from leaky_zoo.zoo import from_preset, list_presets
 
 TABLE = Path(__file__).with_suffix(".csv")
@@ -36,7 +37,7 @@ def main(runs: int) -> None:
         for preset in list_presets("_l7_"):
             network = from_preset(preset["name"])
             export_onnx(network, files["ours"])
-            onnx.save(convert_with_tf2onnx(network, network.task.output_name), files["stock"])
+            onnx.save(convert_with_tf2onnx(Reference(network, network.task.output_name)), files["stock"])
             nodes = {name: len(onnx.load(path).graph.node) for name, path in files.items()}
             for batch in (1, 256):
                 x = np.random.default_rng(0).normal(size=(batch, *network.input_shape[1:])).astype(np.float32)

@@ -1,6 +1,6 @@
 """`analyze`: a model and data in, an `Audit` out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Unpack
 
@@ -12,6 +12,7 @@ from leaky_zoo.analysis.audit import Audit
 from leaky_zoo.analysis.network_audit import audit_network
 from leaky_zoo.analysis.network_sums import collect_shard
 from leaky_zoo.analysis.records import BottleneckRank
+from leaky_zoo.analysis.samples import as_array, from_dataset
 from leaky_zoo.analysis.settings import AnalysisSettings, SettingsByName
 from leaky_zoo.data import content_sha256
 from leaky_zoo.data.python_objects import arrays
@@ -26,8 +27,8 @@ MAX_PATH_FEATURES = 4096
 
 def analyze(
     model: keras.Model,
-    x: np.ndarray,
-    y: np.ndarray | None = None,
+    x: Any,
+    y: Any = None,
     settings: AnalysisSettings | None = None,
     *,
     data: dict[str, Any] | None = None,
@@ -43,9 +44,10 @@ def analyze(
     audit has its representation half.
 
     Args:
-        model: a `LeakyMLP` or `LeakyConvNet`, or any other Keras model that takes one array.
-        x: raw inputs, one sample per row: an array, what numpy takes as one, a frame, or the streamed inputs of a
-            `Dataset`; or a `tf.data.Dataset` or `PyDataset` of (x, y).
+        model: a `LeakyMLP`, `LeakyConvNet` or another network of ours, or any other Keras model.
+        x: raw inputs, one sample per row: an array, what numpy takes as one, a tensor, a frame, or the streamed inputs
+            of a `Dataset`; or a `tf.data.Dataset` or `PyDataset` of such, with or without targets; for a model of
+            several inputs a list of arrays or a dict by name.
         y: labels or targets as in training (ignored for an autoencoder: its inputs are). Default None.
         settings: how. Default None: the defaults of `AnalysisSettings`.
         data: what the samples are, as `{"name", "split"}`, to be written into the audit. Default None. Whether they are
@@ -68,9 +70,11 @@ def analyze(
     >>> len(audit.layers), audit.n, audit.gamma_0
     (5, 100, 1e-05)
     """
-    (x, y), chosen = arrays(x, y), replace(settings or AnalysisSettings(), **changes)
+    chosen = replace(settings or AnalysisSettings(), **changes)
     if not isinstance(model, LeakyNetwork):
+        x, y = _foreign_samples(model, x, y)
         return analyze_any(model, x, y, chosen, data=data, layers=layers, track=track)
+    x, y = arrays(x, y)
     features = max(path.blocks[0].weight_matrix.shape[1] for path in model.paths)
     if features > MAX_PATH_FEATURES:
         return _channels_only(model, features, x, y, chosen, data, track)
@@ -90,6 +94,16 @@ def analyze(
         data = {"sha256": content_sha256(x, y), **(data or {})}
     sums = collect_shard(model, x, y, settings=chosen, track=track)
     return audit_network(describe_network(model), sums, chosen, data, has_targets, kinks)
+
+
+def _foreign_samples(model: keras.Model, x: Any, y: Any) -> tuple[Any, Any]:
+    """Samples in the structure that the model takes, and targets as an array."""
+    if isinstance(x, Mapping | list | tuple) or hasattr(x, "element_spec"):
+        inputs = getattr(model, "inputs", None) or []
+        x, y = from_dataset(x, y, len(inputs[0].shape) if inputs else None)
+    else:
+        x, y = arrays(x, y)
+    return x, None if y is None else as_array(y)
 
 
 def _channels_only(

@@ -1,8 +1,6 @@
 """The half of an audit that needs no loss, for any Keras model: an entry for each layer, or the reason why not."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from functools import wraps
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -13,8 +11,10 @@ from leaky_zoo.analysis.audit import Audit
 from leaky_zoo.analysis.layout import MAX_FEATURES
 from leaky_zoo.analysis.recorder import Recorder
 from leaky_zoo.analysis.records import BottleneckRank, LayerAudit
+from leaky_zoo.analysis.samples import Samples
 from leaky_zoo.analysis.settings import AnalysisSettings
 from leaky_zoo.analysis.statistics import GAMMA_SWEEP, versions
+from leaky_zoo.analysis.watching import call_model, find_axes, watching
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.flow.description import weights_sha256
 from leaky_zoo.flow.sums import Subsample
@@ -25,7 +25,7 @@ MAX_CLASSES = 1000
 
 def analyze_any(
     model: keras.Model,
-    x: np.ndarray,
+    x: Any,
     y: np.ndarray | None,
     settings: AnalysisSettings,
     *,
@@ -33,34 +33,33 @@ def analyze_any(
     layers: Sequence[str] | None = None,
     track: Any = None,
 ) -> Audit:
-    """The representation-level audit of a model that is not ours; arguments as `analyze`.
+    """The representation-level audit of a model that is not ours; arguments as `analyze`, `x` as `Samples.of`.
 
     Raises:
         InvalidInputError: no Keras model, no sample, names that are no layers, or a model that cannot take the samples.
     """
     if not isinstance(model, keras.Model):
         raise InvalidInputError(f"analyze takes a Keras model. Received: {type(model).__name__}")
-    if not len(x):
-        raise InvalidInputError("There is no sample to analyse. Received: x of length 0")
-    labels, classes = _labels(y, len(x))
     settings.refuse_clarke("a model that is not ours")
+    samples = Samples.of(x)
+    labels, classes = _labels(y, samples.count)
     chosen = _named_layers(model, layers)
-    recorder = Recorder(list(chosen), classes, Subsample.of(len(x), settings.subsample), settings.products)
+    built, weights = model.built, len(model.weights)
+    axes = find_axes(model, chosen, samples.rows(0, 2))
+    if built and len(model.weights) != weights:
+        raise InvalidInputError(
+            f"{model.name} made {len(model.weights) - weights} weights when it was called, at random: they are not its "
+            "own. Call it on samples before it is saved."
+        )
+    subsample = Subsample.of(samples.count, settings.subsample)
+    recorder = Recorder(list(chosen), classes, subsample, settings.products, axes)
     batch_size = settings.batch_size or BATCH
-    starts = range(0, len(x), batch_size)
-    with threadpool_limits(1), _watching(chosen, recorder.add):
+    starts = range(0, samples.count, batch_size)
+    with threadpool_limits(1), watching(chosen, recorder.add):
         for start in track(starts) if track else starts:
-            stop = start + batch_size
-            recorder.begin(start, len(x[start:stop]), None if labels is None else labels[start:stop])
-            try:
-                model(keras.ops.convert_to_tensor(x[start:stop]), training=False)
-            except (ValueError, TypeError) as error:
-                if isinstance(error, InvalidInputError):
-                    raise
-                raise InvalidInputError(
-                    f"The model {model.name} does not take these samples: {str(error).splitlines()[0]} "
-                    f"Received: x.shape={x.shape}, dtype={x.dtype}"
-                ) from error
+            stop = min(start + batch_size, samples.count)
+            recorder.begin(start, stop - start, None if labels is None else labels[start:stop])
+            call_model(model, samples.rows(start, stop))
     with threadpool_limits(1):
         kinds = {name: type(layer).__name__ for name, layer in chosen.items()}
         measured = recorder.audits(kinds, settings.gamma_0, track)
@@ -74,8 +73,8 @@ def analyze_any(
             "weights_sha256": weights_sha256(model),
         },
         data={"name": None, "split": None, **(data or {}), "is_training_split": None},
-        n=len(x),
-        columns=len(x),
+        n=samples.count,
+        columns=samples.count,
         gamma_0=settings.gamma_0,
         gamma_sweep=list(GAMMA_SWEEP),
         weight_decay=None,
@@ -125,35 +124,13 @@ def _named_layers(model: keras.Model, names: Sequence[str] | None) -> dict[str, 
         if not found:
             raise InvalidInputError(f"{model.name} has no layer to analyse.")
         return found
+    names = [name.strip() for name in names]
     unknown = [name for name in names if name not in found]
     if unknown or not names:
         raise InvalidInputError(
             f"{model.name} has the layers {', '.join(found)}. Received: layers={', '.join(names) or 'none'}"
         )
     return {name: found[name] for name in names}
-
-
-@contextmanager
-def _watching(layers: dict[str, keras.layers.Layer], see: Callable[[str, Any], None]) -> Iterator[None]:
-    """While this lasts, every call of these layers hands its output to `see`; nothing is kept of it."""
-
-    def watched(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
-        @wraps(call)
-        def wrapper(*args: Any, **kwargs: Any) -> Any:
-            output = call(*args, **kwargs)
-            see(name, output)
-            return output
-
-        return wrapper
-
-    # On the instance, around Keras's tracking of attributes: nothing of this is saved or left behind.
-    for name, layer in layers.items():
-        object.__setattr__(layer, "call", watched(name, layer.call))
-    try:
-        yield
-    finally:
-        for layer in layers.values():
-            object.__delattr__(layer, "call")
 
 
 def _warnings(layers: list[LayerAudit]) -> list[str]:

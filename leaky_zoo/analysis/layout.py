@@ -1,15 +1,21 @@
 """What a layer's output is as matrices: which axis holds the units, which positions count, what `s(A)` is."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
 
+from leaky_zoo.analysis.axes import Axes
 from leaky_zoo.layers.conv import image_patches
 
 MAX_WIDTH = 4096  # rows of A: its second moment has as many squared
 MAX_FEATURES = 1200  # rows of s(A): a patch matrix beyond that is replaced by the channels
+HIDDEN = (
+    "its values cannot be seen: it is called inside a compiled function or a loop (with TensorFlow, "
+    "tf.config.run_functions_eagerly(True) opens functions)"
+)
 MAX_POSITIONS = 64  # of an image or a sequence; more are thinned out to a regular grid
 
 
@@ -30,27 +36,53 @@ class Matrices:
     features: str
 
 
-def one_array(output: Any, count: int) -> tuple[np.ndarray | None, str | None]:
-    """A layer's output as an array with one row for each of `count` samples, or the reason why it is none."""
+def one_array(output: Any, count: int, axes: Axes | None = None) -> tuple[np.ndarray | None, str | None]:
+    """A layer's output as an array `(n, positions.., units)` with one row for each sample, or the reason why not.
+
+    Args:
+        output: what the layer gave.
+        count: of samples.
+        axes: what its axes mean. Default None: units on the last axis.
+    """
     if isinstance(output, list | tuple | dict):
         return None, f"its output is a {type(output).__name__}, not one array"
-    array = keras.ops.convert_to_numpy(output)
+    try:
+        array = keras.ops.convert_to_numpy(output)
+    except Exception:  # each backend has its own word for a tensor that is none yet
+        return None, HIDDEN
+    if not isinstance(array, np.ndarray) or array.dtype.kind == "O":
+        return None, HIDDEN
     if array.dtype.name in ("bfloat16", "float16"):
         array = array.astype(np.float32)
     if not np.issubdtype(array.dtype, np.floating):
         return None, f"its output is {array.dtype}, not real numbers"
     if array.ndim < 2 or len(array) != count or array.size == 0:
         return None, f"its output has shape {array.shape}, without one row for each sample"
-    if array.shape[-1] > MAX_WIDTH:
-        size = array.shape[-1] ** 2 * 8 / 1e9
-        return None, f"its width {array.shape[-1]} is above {MAX_WIDTH}: its second moment would take {size:.1f} GB"
-    return array, None
+    if axes is not None and axes.reason is not None:
+        return None, axes.reason
+    units = axes.units if axes is not None and axes.units else (array.ndim - 1,)
+    if max(units) >= array.ndim:
+        return None, f"its output has shape {array.shape}, of fewer axes than when its layers were looked at"
+    width = math.prod(array.shape[unit] for unit in units)
+    if width > MAX_WIDTH:
+        return None, f"its width {width} is above {MAX_WIDTH}: its second moment would take {width**2 * 8 / 1e9:.1f} GB"
+    array = np.moveaxis(array, units, range(-len(units), 0))
+    return array.reshape(*array.shape[: array.ndim - len(units)], width), None
 
 
-def as_matrices(array: np.ndarray, dtype: np.dtype) -> Matrices:
-    """An array that `one_array` passed, `(n, w)`, `(n, ..., w)` or images `(n, h, w, c)`, as `Matrices` in this dtype.
+def as_matrices(
+    array: np.ndarray, dtype: np.dtype, image: bool | None = None, mask: np.ndarray | None = None
+) -> Matrices:
+    """An array that `one_array` gave, `(n, w)`, `(n, ..., w)` or images `(n, h, w, c)`, as `Matrices` in this dtype.
 
-    Positions of a sequence or an image are columns, on a regular grid of at most 64; units are on the last axis.
+    Positions of a sequence, an image or a volume are columns, on a regular grid of at most 64; units are on the last
+    axis.
+
+    Args:
+        array: the output.
+        dtype: of the sums' products.
+        image: whether two axes of positions are an image's, whose patches are features. Default None: yes.
+        mask: of a sequence, shape `(n, t)`: False for positions that do not count. Default None: all count.
 
     Example:
     >>> as_matrices(np.ones((2, 16, 16, 4)), np.dtype("float64")).features
@@ -60,8 +92,10 @@ def as_matrices(array: np.ndarray, dtype: np.dtype) -> Matrices:
         columns = np.ascontiguousarray(array, dtype=dtype)
         return Matrices(columns, np.maximum(columns, 0), columns, "units")
     count, channels = len(array), array.shape[-1]
+    if mask is not None:
+        return _masked(array, dtype, mask)
     vectors = array.reshape(count, -1, channels).mean(axis=1, dtype=dtype)
-    if array.ndim != 4:
+    if array.ndim != 4 or image is False:
         flat = array.reshape(count, -1, channels)
         stride = -(-flat.shape[1] // MAX_POSITIONS)
         columns = np.ascontiguousarray(flat[:, ::stride], dtype=dtype).reshape(-1, channels)
@@ -72,6 +106,18 @@ def as_matrices(array: np.ndarray, dtype: np.dtype) -> Matrices:
         return Matrices(columns, np.maximum(columns, 0), vectors, _thinned("channels", stride))
     patches = image_patches(np.maximum(array, 0), 3, stride).astype(dtype, copy=False)
     return Matrices(columns, np.ascontiguousarray(patches), vectors, _thinned("patches 3x3", stride))
+
+
+def _masked(array: np.ndarray, dtype: np.dtype, mask: np.ndarray) -> Matrices:
+    """Of a sequence the positions that count: at most 64 of a sample, evenly spaced among its own."""
+    kept, vectors = [], np.zeros((len(array), array.shape[-1]), dtype)
+    for row, (rows, counts) in enumerate(zip(array, mask, strict=True)):
+        own = rows[counts].astype(dtype, copy=False)
+        if len(own):
+            vectors[row] = own.mean(axis=0)
+            kept.append(own[:: -(-len(own) // MAX_POSITIONS)])
+    columns = np.concatenate(kept) if kept else np.zeros((0, array.shape[-1]), dtype)
+    return Matrices(columns, np.maximum(columns, 0), vectors, "channels, masked positions left out")
 
 
 def _thinned(features: str, stride: int) -> str:

@@ -1,22 +1,26 @@
 """Outputs of a model's layers, batch by batch, into sums; from the sums, what is said of each layer."""
 
 import os
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
+import keras
 import numpy as np
 
+from leaky_zoo.analysis.axes import Axes
 from leaky_zoo.analysis.layout import as_matrices, one_array
 from leaky_zoo.analysis.records import LayerAudit
 from leaky_zoo.analysis.statistics import identity_statistics, representation_statistics
 from leaky_zoo.flow.sums import LayerAccumulator, Subsample
 
 NOT_CALLED = "not called while the model ran"
+MAX_CALLS = 8
 
 
 class _Layer:
-    """The sums of one layer, as its outputs come by; or the reason why there are none."""
+    """The sums of one call of a layer, as its outputs come by; or the reason why there are none."""
 
     def __init__(self) -> None:
         self.reason: str | None = NOT_CALLED
@@ -27,34 +31,51 @@ class _Layer:
 class Recorder:
     """Takes the outputs of the watched layers, batch by batch, and keeps nothing but sums.
 
+    A layer that the model calls several times has an entry for each call: `dense`, `dense, call 2`, ...
+
     Args:
         names: of the layers.
         classes: number of classes; 0 for none.
         subsample: samples whose (pooled) representations are kept.
         products: as `MomentSums`.
+        axes: what the axes of each call's output mean, by layer. Default None: units on the last axis.
     """
 
-    def __init__(self, names: list[str], classes: int, subsample: Subsample, products: str) -> None:
+    def __init__(
+        self,
+        names: list[str],
+        classes: int,
+        subsample: Subsample,
+        products: str,
+        axes: Mapping[str, Sequence[Axes]] | None = None,
+    ) -> None:
         self._names = names
         self.layers: dict[str, _Layer] = {}  # in the order of their first call
+        self.owners: dict[str, str] = {}  # names of the layers, by entry
         self.subsample, self._classes, self._products = subsample, classes, products
-        self._seen: set[str] = set()
+        self._axes = axes or {}
+        self._calls: dict[str, int] = {}
 
     def begin(self, start: int, count: int, labels: np.ndarray | None) -> None:
         """Say which samples the next outputs belong to."""
-        self._start, self._count, self._labels, self._seen = start, count, labels, set()
+        self._start, self._count, self._labels, self._calls = start, count, labels, {}
 
-    def add(self, name: str, output: Any) -> None:
-        """Take one output."""
-        layer = self.layers.setdefault(name, _Layer())
+    def add(self, name: str, output: Any, mask: Any = None) -> None:
+        """Take one output, and the mask of its positions, if it has one."""
+        call = self._calls[name] = self._calls.get(name, 0) + 1
+        expected = len(self._axes.get(name, ())) or call
+        if call > MAX_CALLS or expected > MAX_CALLS:
+            self._entry(name, name).reason = f"called more than {MAX_CALLS} times while the model ran: a step of a loop"
+            self._entry(name, name).sums = None
+            return
+        layer = self._entry(name if call == 1 else f"{name}, call {call}", name)
         if layer.reason not in (None, NOT_CALLED):
             return
-        array, layer.reason = one_array(output, self._count)
-        if array is not None and name in self._seen:
-            layer.reason = "called more than once in the model: which call is meant is not known"
-        self._seen.add(name)
-        if layer.reason is None and array is not None:
-            found = as_matrices(array, np.dtype(self._products))
+        known = self._axes.get(name, ())
+        axes = known[call - 1] if call <= len(known) else None
+        array, layer.reason = one_array(output, self._count, axes)
+        if array is not None:
+            found = as_matrices(array, np.dtype(self._products), axes.image if axes else None, _mask_of(mask, array))
             if not np.isfinite(found.columns).all():
                 layer.reason = "its outputs hold NaN or infinity"
         if layer.reason is not None:
@@ -66,8 +87,15 @@ class Recorder:
             layer.sums = LayerAccumulator(
                 found.columns.shape[1], found.activations.shape[1], True, self._classes, sample, products=self._products
             )
+        if found.columns.shape[1] != layer.sums.sums.total.size:
+            layer.reason, layer.sums = "its width is not the same for every batch of samples", None
+            return
         kept = self.subsample.within(self._start, self._count)
         layer.sums.add(found.columns, found.activations, found.vectors, self._labels, *kept)
+
+    def _entry(self, entry: str, name: str) -> _Layer:
+        self.owners.setdefault(entry, name)
+        return self.layers.setdefault(entry, _Layer())
 
     def audits(self, kinds: dict[str, str], gamma_0: float, track: Any = None) -> list[LayerAudit]:
         """One `LayerAudit` for each layer; the decompositions of several layers run at once."""
@@ -77,7 +105,7 @@ class Recorder:
 
         def measure(each: tuple[int, tuple[str, _Layer]]) -> LayerAudit:
             number, (name, layer) = each
-            return _audit(number, name, kinds[name], layer, gamma_0)
+            return _audit(number, name, kinds[self.owners.get(name, name)], layer, gamma_0)
 
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             measured = pool.map(measure, numbered)
@@ -105,6 +133,14 @@ def _audit(number: int, name: str, kind: str, layer: _Layer, gamma_0: float) -> 
         **identity_statistics(sums, gamma_0),
         **representation_statistics(sums),
     )
+
+
+def _mask_of(mask: Any, array: np.ndarray) -> np.ndarray | None:
+    """A mask as an array, if it is one of the positions of this sequence."""
+    if mask is None or array.ndim != 3:
+        return None
+    found = np.asarray(keras.ops.convert_to_numpy(mask))
+    return found.astype(bool) if found.shape == array.shape[:2] else None
 
 
 def sample_cka(first: np.ndarray, second: np.ndarray) -> float | None:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from leaky_zoo.cli.console import AsJson, DataDir, Model, out, print_json, table
+from leaky_zoo.cli.console import AsJson, DataDir, Model, err, out, print_json, table
 from leaky_zoo.cli.startup import start_tensorflow
 from leaky_zoo.errors import InvalidInputError
 
@@ -17,7 +17,8 @@ def export(
         bool, typer.Option("--representations", help="Also output A_0..A_L: a larger, slower file, for analysis.")
     ] = False,
     data: Annotated[
-        str | None, typer.Option("--data", help="Data to compare on. [default: a preset's golden inputs]")
+        str | None,
+        typer.Option("--data", help="Data to analyse and compare on. [default: a preset's audit and golden inputs]"),
     ] = None,
     monitor_data: Annotated[
         Path | None,
@@ -27,6 +28,13 @@ def export(
             "watch for drift (leaky-zoo monitor).",
         ),
     ] = None,
+    opset: Annotated[int, typer.Option(help="Of ONNX: 17 to 21 for our networks, 17 or 18 for other models.")] = 17,
+    samples: Annotated[
+        bool,
+        typer.Option(
+            "--samples/--no-samples", help="Keep up to four of the samples in the file, so that it can check itself."
+        ),
+    ] = True,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
@@ -40,9 +48,20 @@ def export(
     from leaky_zoo.deploy import export_model
 
     report = export_model(
-        model, file, data=data, data_dir=data_dir, representations=representations, monitor_data=monitor_data
+        model,
+        file,
+        data=data,
+        data_dir=data_dir,
+        representations=representations,
+        monitor_data=monitor_data,
+        opset=opset,
+        keep_samples=samples,
     )
     if as_json:
         print_json(report)
         return
+    kept, source = report["checks"]["samples_kept"], report["checks"]["inputs_from"]
+    if kept and not source.startswith("random"):
+        words = f"{kept} of the {source} are kept in the file, with their outputs; --no-samples leaves them out."
+        err.print(words, highlight=False, soft_wrap=True)
     out.print(table(f"{report['path']}: {report['bytes']:,} bytes", ("check", "result"), report["checks"].items()))

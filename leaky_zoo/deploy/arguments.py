@@ -1,7 +1,7 @@
 """Refusing what cannot be exported before any work is done, with a sentence on what is accepted."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,8 @@ import keras
 import numpy as np
 
 from leaky_zoo.deploy.build import can_build
+from leaky_zoo.deploy.graph import IR_VERSIONS, OPSET
+from leaky_zoo.deploy.ports import Port
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.networks import TASKS, LeakyNetwork
 from leaky_zoo.runtime.metadata import to_json
@@ -22,32 +24,52 @@ def checked_path(path: Any) -> Path:
     return Path(path)
 
 
-def checked_model(model: Any, representations: bool) -> keras.Model:
+def checked_model(model: Any, representations: bool, opset: Any) -> keras.Model:
     """Give the model, if it is one that this room can export."""
-    if not isinstance(model, keras.Model) or not getattr(model, "inputs", None):
-        raise InvalidInputError(
-            f"`model` must be a built functional or sequential Keras model. Received: model={type(model).__name__}"
-        )
-    if len(model.inputs) != 1 or len(model.outputs) != 1:
-        raise InvalidInputError(
-            f"`model` must have one input and one output. Received: {len(model.inputs)} inputs, "
-            f"{len(model.outputs)} outputs"
-        )
-    if None in model.inputs[0].shape[1:] or None in model.outputs[0].shape[1:]:
-        raise InvalidInputError(
-            f"`model` must have samples of known shape. Received: {model.inputs[0].shape} to {model.outputs[0].shape}"
-        )
-    kinds = (str(model.inputs[0].dtype), str(model.outputs[0].dtype))
-    if not isinstance(model, LeakyNetwork) and kinds != ("float32", "float32"):
-        raise InvalidInputError(
-            f"A model that is not ours must have float32 input and output. Received: {kinds[0]} to {kinds[1]}"
-        )
+    if not isinstance(model, keras.Model):
+        raise InvalidInputError(f"`model` must be a Keras model. Received: model={type(model).__name__}")
     if representations and not can_build(model):
         raise InvalidInputError(
             f"`representations` needs a family with a builder, and no subclass of it. "
             f"Received: model={type(model).__name__}"
         )
+    highest = max(IR_VERSIONS) if can_build(model) else 18
+    if isinstance(opset, bool) or not isinstance(opset, int) or not OPSET <= opset <= highest:
+        raise InvalidInputError(
+            f"`opset` must be {OPSET} to {max(IR_VERSIONS)} for a family with a builder, {OPSET} or 18 (tf2onnx) for "
+            f"other models. Received: opset={opset!r}"
+        )
+    quantized = [layer.name for layer in model._flatten_layers() if getattr(layer, "quantization_mode", None)]
+    if quantized:
+        raise InvalidInputError(
+            f"{model.name} has quantised layers, which compute on integers that ONNX has no like of: export the model "
+            f"as it was before. Received: quantised {', '.join(quantized)}"
+        )
     return model
+
+
+def checked_inputs(given: Any, shapes: Mapping[str, tuple[int, ...]], what: str) -> dict[str, np.ndarray]:
+    """Give samples by the name of the input: one array, a list in the model's order, or a dict by name."""
+    if isinstance(given, Mapping):
+        if set(given) != set(shapes):
+            raise InvalidInputError(f"`{what}` must have {', '.join(shapes)}. Received: {', '.join(map(str, given))}")
+        named = dict(given)
+    elif len(shapes) == 1:
+        named = {next(iter(shapes)): given}
+    elif isinstance(given, list | tuple) and len(given) == len(shapes):
+        named = dict(zip(shapes, given, strict=True))
+    else:
+        raise InvalidInputError(
+            f"`{what}` must be {len(shapes)} arrays, in the order {', '.join(shapes)}, or a dict by name. "
+            f"Received: {type(given).__name__}"
+        )
+    arrays = {name: as_float32(named[name], shape, what) for name, shape in shapes.items()}
+    if len({len(array) for array in arrays.values()}) > 1:
+        lengths = ", ".join(f"{name}: {len(array)}" for name, array in arrays.items())
+        raise InvalidInputError(f"`{what}` must have equally many samples for each input. Received: {lengths}")
+    if not all(np.isfinite(array).all() for array in arrays.values()):
+        raise InvalidInputError(f"`{what}` must be finite in float32. Received: {what} with NaN or infinity")
+    return arrays
 
 
 def checked_tolerance(tolerance: Any) -> float:
@@ -77,33 +99,35 @@ def checked_metadata(metadata: Any) -> dict[str, Any]:
     return metadata
 
 
-def check_class_names(model: keras.Model, metadata: Mapping[str, Any]) -> None:
+def check_class_names(model: keras.Model, metadata: Mapping[str, Any], outputs: Sequence[Port]) -> None:
     """Refuse names that are not one for each class."""
     own = model.config.class_names if isinstance(model, LeakyNetwork) else None
     names = own or metadata.get("class_names")
     if names is None:
         return
     whole = isinstance(names, list | tuple) and all(isinstance(name, str) for name in names)
-    if not whole or len(names) != model.outputs[0].shape[-1]:
+    classes = outputs[0].shape[-1] if outputs[0].shape else 1
+    if not whole or len(names) != classes:
         raise InvalidInputError(
-            f"`class_names` must be {model.outputs[0].shape[-1]} texts, one for each class. "
-            f"Received: class_names={names!r}"
+            f"`class_names` must be {classes} texts, one for each class. Received: class_names={names!r}"
         )
 
 
-def checked_golden(golden: Any, model: keras.Model) -> tuple[np.ndarray, np.ndarray] | None:
-    """Give golden pairs as float32, if their shapes fit the model."""
+def checked_golden(golden: Any, inputs: Sequence[Port], outputs: Sequence[Port]) -> Any:
+    """Give golden pairs `(inputs, outputs)` as float32, if their shapes fit; None for None."""
     if golden is None:
         return None
+    if len(inputs) > 1 or len(outputs) > 1:
+        raise InvalidInputError("`golden` is for a model of one input and one output: give check_inputs.")
     if not isinstance(golden, tuple | list) or len(golden) != 2:
         raise InvalidInputError(f"`golden` must be (inputs, outputs). Received: golden={type(golden).__name__}")
-    inputs = as_float32(golden[0], model.inputs[0].shape[1:], "golden[0]")
-    outputs = as_float32(golden[1], model.outputs[0].shape[1:], "golden[1]")
-    if len(inputs) != len(outputs) or not (np.isfinite(inputs).all() and np.isfinite(outputs).all()):
+    x = as_float32(golden[0], inputs[0].shape, "golden[0]")
+    y = as_float32(golden[1], outputs[0].shape, "golden[1]")
+    if len(x) != len(y) or not (np.isfinite(x).all() and np.isfinite(y).all()):
         raise InvalidInputError(
-            f"`golden` must be equally many inputs and outputs, all finite. Received: {inputs.shape}, {outputs.shape}"
+            f"`golden` must be equally many inputs and outputs, all finite. Received: {x.shape}, {y.shape}"
         )
-    return inputs, outputs
+    return x, y
 
 
 def checked_audit(audit: Any, weights_sha256: str, metadata: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -1,16 +1,18 @@
 """Does a graph compute what the Keras model computes? At several batch sizes, in the scale of the output."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import onnx
 import onnxruntime
 
+from leaky_zoo.deploy.ports import Reference
 from leaky_zoo.errors import CheckFailedError
 from leaky_zoo.runtime.onnx_file import first_line
-from leaky_zoo.runtime.session import CHECK_BATCHES, RUNTIME_ERRORS, open_session, relative_error, run_rows, take_rows
+from leaky_zoo.runtime.session import CHECK_BATCHES, RUNTIME_ERRORS, open_session, relative_error, run_named, take_rows
 
 
 @dataclass(frozen=True)
@@ -28,27 +30,28 @@ class Comparison:
     labels_agree: bool | None
 
 
-def load_checked(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
-    """Load the model in ONNX Runtime, after ONNX's own full check.
+def load_checked(model: onnx.ModelProto | Path) -> onnxruntime.InferenceSession:
+    """Load a model, or the file at a path, in ONNX Runtime, after ONNX's own full check.
 
     Raises:
         CheckFailedError: either refuses it.
     """
     try:
-        onnx.checker.check_model(model, full_check=True)
+        onnx.checker.check_model(str(model) if isinstance(model, Path) else model, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise CheckFailedError(f"The graph is not valid ONNX: {first_line(error)}") from error
     try:
         # One thread: the sums, and so the errors in the report, do not depend on the number of cores.
-        return open_session(model.SerializeToString(deterministic=True), threads=1)
+        source = str(model) if isinstance(model, Path) else model.SerializeToString(deterministic=True)
+        return open_session(source, threads=1)
     except RUNTIME_ERRORS as error:
         raise CheckFailedError(f"ONNX Runtime cannot load the graph: {first_line(error)}") from error
 
 
 def compare(
     session: onnxruntime.InferenceSession,
-    reference: keras.Model,
-    inputs: np.ndarray,
+    reference: Reference,
+    inputs: Mapping[str, np.ndarray],
     *,
     tolerance: float,
     classifier: bool,
@@ -59,11 +62,11 @@ def compare(
 
     Args:
         session: the graph.
-        reference: the model.
-        inputs: raw float32 samples, used in turn.
-        tolerance: largest `max |d| / max |ref|`.
+        reference: the model and its ports.
+        inputs: raw float32 samples by input, used in turn.
+        tolerance: largest `max |d| / max |ref|` of any output.
         classifier: whether the largest output must be the same; one tied with the largest to within rounding will do.
-        golden: inputs and the outputs they must give. Default None.
+        golden: inputs and the outputs they must give, of a model with one of each. Default None.
         golden_tolerance: for the golden pairs. Default None: `tolerance`.
 
     Raises:
@@ -71,17 +74,21 @@ def compare(
     """
     errors, agree = {}, True
     for batch in CHECK_BATCHES:
-        rows = take_rows(inputs, batch)
-        expected = np.asarray(reference.predict_on_batch(rows.astype(reference.inputs[0].dtype)))
-        found = _run(session, rows)
-        errors[batch] = relative_error(found, expected)
-        _require(errors[batch], tolerance, f"At batch size {batch} the graph does not agree with Keras")
-        agree = agree and (not classifier or same_labels(found, expected, tolerance))
+        rows = {name: take_rows(values, batch) for name, values in inputs.items()}
+        expected = reference(rows)
+        found = _run(session, rows, list(expected))
+        worst = max(expected, key=lambda name: relative_error(found[name], expected[name]))
+        errors[batch] = relative_error(found[worst], expected[worst])
+        which = f" in {worst}" if len(expected) > 1 else ""
+        _require(errors[batch], tolerance, f"At batch size {batch} the graph does not agree with Keras{which}")
+        agree = agree and (not classifier or same_labels(found[worst], expected[worst], tolerance))
     if not agree:
         raise CheckFailedError("The graph gives some sample another class than Keras does.")
     golden_error = None
     if golden is not None:
-        golden_error = relative_error(_run(session, golden[0]), golden[1])
+        name = reference.outputs[0].name
+        found = _run(session, {reference.inputs[0].name: golden[0]}, [name])
+        golden_error = relative_error(found[name], golden[1])
         _require(golden_error, golden_tolerance or tolerance, "The golden pairs are not reproduced")
     return Comparison(errors, golden_error, agree if classifier else None)
 
@@ -95,11 +102,14 @@ def same_labels(found: np.ndarray, expected: np.ndarray, tolerance: float) -> bo
     return bool(np.all(expected.max(axis=-1) - chosen <= 2 * tolerance * np.max(np.abs(expected))))
 
 
-def _run(session: onnxruntime.InferenceSession, rows: np.ndarray) -> np.ndarray:
+def _run(
+    session: onnxruntime.InferenceSession, rows: Mapping[str, np.ndarray], outputs: Sequence[str]
+) -> dict[str, np.ndarray]:
     try:
-        return run_rows(session, rows)
+        return run_named(session, rows, outputs)
     except RUNTIME_ERRORS as error:
-        raise CheckFailedError(f"ONNX Runtime cannot run {len(rows)} samples: {first_line(error)}") from error
+        count = len(next(iter(rows.values())))
+        raise CheckFailedError(f"ONNX Runtime cannot run {count} samples: {first_line(error)}") from error
 
 
 def _require(error: float, tolerance: float, sentence: str) -> None:

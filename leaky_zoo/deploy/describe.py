@@ -6,7 +6,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from leaky_zoo.deploy.graph import BATCH, INPUT_NAME
+from leaky_zoo.deploy.graph import BATCH
+from leaky_zoo.deploy.ports import Port, Reference
 from leaky_zoo.networks import TASKS, LeakyNetwork, Task
 
 # What has a key of its own is not repeated under `leaky_zoo.preset`.
@@ -21,10 +22,17 @@ def task_of(model: keras.Model, metadata: Mapping[str, Any]) -> Task:
 
 
 def describe_model(
-    model: keras.Model, metadata: Mapping[str, Any], audit: dict[str, Any] | None, weights_sha256: str
+    model: keras.Model,
+    reference: Reference,
+    metadata: Mapping[str, Any],
+    audit: dict[str, Any] | None,
+    weights_sha256: str,
 ) -> dict[str, Any]:
     """Metadata of a file by short key, as `write_properties` takes it; None where nothing is known."""
     task = task_of(model, metadata)
+    inputs = [_describe_port(port, "raw samples, as the Keras model takes them") for port in reference.inputs]
+    outputs = [_describe_port(port, task.output_words) for port in reference.outputs]
+    several = len(inputs) > 1 or len(outputs) > 1
     described = {
         "audit": audit,
         "citation": metadata.get("citation"),
@@ -32,19 +40,11 @@ def describe_model(
         "dataset": {"name": metadata["dataset"]} if metadata.get("dataset") else None,
         "effective_depth": metadata.get("effective_depth"),
         "golden_sha256": (metadata.get("sha256") or {}).get("golden.npz"),
-        "input": {
-            "name": INPUT_NAME,
-            "shape": [BATCH, *model.inputs[0].shape[1:]],
-            "dtype": "float32",
-            "words": "raw samples, as the Keras model takes them",
-        },
+        "input": inputs[0],
+        "inputs": inputs if several else None,
         "metrics": metadata.get("metrics"),
-        "output": {
-            "name": task.output_name,
-            "shape": [BATCH, *model.outputs[0].shape[1:]],
-            "dtype": "float32",
-            "words": task.output_words,
-        },
+        "output": outputs[0],
+        "outputs": outputs if several else None,
         "preprocessing": {"words": "whatever the Keras model does itself, inside the graph"},
         "preset": {
             "name": model.name,
@@ -78,17 +78,20 @@ def _describe_network(network: LeakyNetwork, described: Mapping[str, Any]) -> di
     }
 
 
-def sentence(model: keras.Model, route: str, task: Task) -> str:
+def _describe_port(port: Port, words: str) -> dict[str, Any]:
+    return {"name": port.name, "shape": [BATCH, *port.shape], "dtype": "float32", "words": words}
+
+
+def sentence(model: keras.Model, reference: Reference, route: str) -> str:
     """One readable sentence on the model and its graph."""
-    shapes = ((BATCH, *value[0].shape[1:]) for value in (model.inputs, model.outputs))
-    source, target = (f"({', '.join(map(str, shape))})" for shape in shapes)
+    source, target = (
+        " and ".join(f"{port.name} ({', '.join(map(str, (BATCH, *port.shape)))})" for port in ports)
+        for ports in (reference.inputs, reference.outputs)
+    )
     what = type(model).__name__
     if isinstance(model, LeakyNetwork):
         what += " of " + ", then ".join(
             f"{path.depth} blocks, width {path.width}, effective depth {path.effective_depth:g}" for path in model.paths
         )
     how = "built directly from the weights" if route == "direct" else "converted by tf2onnx"
-    return (
-        f"{what}: from raw float32 {INPUT_NAME} {source}, preprocessing included, to {task.output_name} {target}; "
-        f"{how}."
-    )
+    return f"{what}: from raw float32 {source}, preprocessing included, to {target}; {how}."

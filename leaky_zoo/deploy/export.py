@@ -15,22 +15,26 @@ from leaky_zoo.deploy.arguments import (
     check_class_names,
     checked_audit,
     checked_golden,
+    checked_inputs,
     checked_metadata,
     checked_model,
     checked_path,
     checked_tolerance,
 )
 from leaky_zoo.deploy.build import build_onnx, can_build
-from leaky_zoo.deploy.compare import Comparison, as_recorded, compare, load_checked
+from leaky_zoo.deploy.compare import as_recorded, compare, load_checked
 from leaky_zoo.deploy.describe import describe_model, sentence, task_of
+from leaky_zoo.deploy.external import writing_graph
+from leaky_zoo.deploy.graph import OPSET
+from leaky_zoo.deploy.ports import Reference
 from leaky_zoo.deploy.reference import add_reference
+from leaky_zoo.deploy.twin import compute_dtypes, float32_twin
 from leaky_zoo.errors import CheckFailedError, InvalidInputError
 from leaky_zoo.flow import weights_sha256
-from leaky_zoo.io.files import replacing
-from leaky_zoo.networks import LeakyNetwork, Task
+from leaky_zoo.networks import LeakyNetwork
 from leaky_zoo.runtime.metadata import pack_golden, write_properties
-from leaky_zoo.runtime.model import as_float32
 from leaky_zoo.runtime.session import CHECK_BATCHES
+from leaky_zoo.runtime.several import count_pairs, pack_pairs
 from leaky_zoo.runtime.verify import verify_onnx
 
 PRODUCER = "leaky-zoo"
@@ -51,6 +55,7 @@ class ExportReport:
         relative_errors: `max |d| / max |ref|` measured, by batch size.
         golden_relative_error: on the given golden pairs; None without.
         labels_agree: whether the classes agree; None unless it is a classifier.
+        samples_kept: golden pairs in the file.
     """
 
     path: str
@@ -63,6 +68,7 @@ class ExportReport:
     relative_errors: dict[int, float]
     golden_relative_error: float | None
     labels_agree: bool | None
+    samples_kept: int
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON; batch sizes as text."""
@@ -81,30 +87,35 @@ def export_onnx(
     monitor_data: Any = None,
     tolerance: float = 1e-5,
     model_version: int = 1,
+    opset: int = OPSET,
+    keep_samples: bool = True,
 ) -> ExportReport:
     """Write a model as one ONNX file, after comparing the two on real inputs at batch sizes 1, 2 and 257.
 
     A network whose family has a builder is built directly from its weights, with the same bytes each time; any other
-    functional model goes through tf2onnx. Float32 inside, whatever the dtype: a net that computes in bfloat16 or
-    float16 is compared with its float32 twin, and its golden pairs to 16 roundings of its own precision. Up to four
-    golden pairs are kept in the file (the first given, else the first inputs of the comparison), so that it can check
-    itself anywhere: give none that must stay private. This project.
+    Keras model goes through tf2onnx: functional, sequential, nested, subclassed, of several inputs and outputs, which
+    keep their names. Float32 inside, whatever the dtype: a model that computes in others is compared with its float32
+    twin, golden pairs of a low precision to 16 of its roundings. Up to four golden pairs are kept in the file (the
+    first given, else the first inputs of the comparison), so that it can check itself anywhere: leave them out where
+    they must stay private. More than 2 GiB go into one file of tensors beside it. This project.
 
     Args:
-        model: a functional Keras model of one input and one output, shapes of samples fully known.
+        model: a Keras model; shapes of samples known, no fixed batch, no state, no quantised layer.
         path: the `.onnx` file; an existing one is replaced only after all checks passed.
-        audit: the analysis to carry: an `Audit`, or its dict. Default None: none, which `verify_onnx` will
-            report as a failed check.
+        audit: the analysis to carry: an `Audit`, or its dict. Default None: none, and the file says so.
         metadata: of a preset (`metadata.json`): `metrics`, `citation`, `class_names`, `task` of a foreign model, ...;
             what has no key of its own is kept under `leaky_zoo.preset`. Default None.
-        check_inputs: raw samples to compare on, shape `(n, *input_shape)`, used in turn. Default None: normal
-            ones with the net's own input mean and variance (standard normal for a foreign model).
+        check_inputs: raw samples to compare on, shape `(n, *input_shape)`, used in turn; for several inputs a list
+            or a dict by name. Default None: normal ones with the net's own input mean and variance (standard normal
+            for a foreign model; zeros and ones where it does not take those).
         golden: raw inputs and the outputs they must give. Default None.
         representations: also output `A_0..A_L` as `representation_0`..; a slower file, for analysis. Default False.
         monitor_data: raw samples that the network was not trained on, to watch for drift with: the file gets the
             output `bottleneck` and `leaky_zoo.reference` (`leaky_zoo.deploy.reference`). Default None: neither.
         tolerance: largest `max |d| / max |ref|`, in (0, 1). Default 1e-5.
         model_version: a whole number, at least 1. Default 1.
+        opset: of ONNX: 17 to 21 where the graph is built directly, 17 or 18 where tf2onnx writes it. Default 17.
+        keep_samples: whether golden pairs are kept in the file. Default True.
 
     Returns:
         What was measured.
@@ -122,104 +133,112 @@ def export_onnx(
     ('direct', 17, True)
     """
     path = checked_path(path)
-    model = checked_model(model, representations)
+    model = checked_model(model, representations, opset)
     tolerance = checked_tolerance(tolerance)
     metadata = checked_metadata(metadata)
-    check_class_names(model, metadata)
+    task = task_of(model, metadata)
     if not isinstance(model_version, int) or model_version < 1:
         raise InvalidInputError(
             f"`model_version` must be a whole number >= 1. Received: model_version={model_version!r}"
         )
-    inputs, inputs_from = _check_inputs(model, check_inputs)
-    monitored = None if monitor_data is None else _finite(monitor_data, model, "monitor_data")
-    pairs = checked_golden(golden, model)
+    reference, words = _reference(model, task.output_name, check_inputs)
+    inputs, inputs_from = _check_inputs(model, reference, check_inputs)
+    check_class_names(model, metadata, reference.outputs)
+    monitored = None if monitor_data is None else _monitored(reference, monitor_data)
+    pairs = checked_golden(golden, reference.inputs, reference.outputs)
     digest = weights_sha256(model)
     audit = checked_audit(audit, digest, metadata)
 
-    reference, reference_words = _reference(model)
     route = "direct" if can_build(model) else "tf2onnx"
-    graph = _build(reference, route, task_of(model, metadata), representations)
+    graph = _build(reference, route, representations, opset)
     watch = None if monitored is None else add_reference(graph, monitored)
-    measured = _measure(graph, model, reference, inputs, pairs, tolerance, task_of(model, metadata))
-    values = describe_model(model, metadata, audit, digest)
-    values["check"] = {**as_recorded(tolerance), "inputs": inputs_from, "reference": reference_words}
+    values = describe_model(model, reference, metadata, audit, digest)
     values["reference"] = watch
-    values["golden"] = _kept_golden(model, reference, inputs, pairs)
-    _sign(graph, values, sentence(model, route, task_of(model, metadata)), model_version)
-    with replacing(path) as aside:
+    values["golden"] = _kept_golden(model, reference, inputs, pairs) if keep_samples else None
+    values["check"] = {
+        **as_recorded(tolerance),
+        "inputs": inputs_from,
+        "reference": words,
+        **({} if keep_samples else {"samples_kept": 0}),
+        **({"whole_numbers": True} if reference.whole_numbers else {}),
+        **({} if audit else {"audit": False}),
+    }
+    with writing_graph(graph, path) as (aside, external):
+        measured = compare(
+            load_checked(aside),
+            reference,
+            inputs,
+            tolerance=tolerance,
+            classifier=task.labels,
+            golden=pairs,
+            golden_tolerance=max(tolerance, _low_precision_error(model)),
+        )
+        values["external_data"] = external
+        _sign(graph, values, sentence(model, reference, route), model_version)
         aside.write_bytes(graph.SerializeToString(deterministic=True))
         _verify_written(aside)
     return ExportReport(
         path=str(path),
-        file_bytes=path.stat().st_size,
+        file_bytes=path.stat().st_size + (external or {}).get("bytes", 0),
         route=route,
         nodes=len(graph.graph.node),
-        reference=reference_words,
+        reference=words,
         inputs_from=inputs_from,
         tolerance=tolerance,
+        samples_kept=count_pairs(values["golden"]),
         **asdict(measured),
     )
 
 
-def _check_inputs(model: keras.Model, given: Any) -> tuple[np.ndarray, str]:
-    shape = tuple(model.inputs[0].shape[1:])
+def _check_inputs(model: keras.Model, reference: Reference, given: Any) -> tuple[dict[str, np.ndarray], str]:
     if given is not None:
-        inputs = _finite(given, model, "check_inputs")
-        return inputs, f"{len(inputs)} given samples"
-    noise = np.random.default_rng(0).standard_normal((max(CHECK_BATCHES), *shape))
+        inputs = checked_inputs(given, {port.name: port.shape for port in reference.inputs}, "check_inputs")
+        return inputs, f"{len(next(iter(inputs.values())))} given samples"
     if not isinstance(model, LeakyNetwork):
-        return noise.astype(np.float32), "random: standard normal"
+        words = "zeros and ones" if reference.whole_numbers else "standard normal"
+        return reference.random_samples(max(CHECK_BATCHES)), f"random: {words}"
+    port = reference.inputs[0]
+    noise = np.random.default_rng(0).standard_normal((max(CHECK_BATCHES), *port.shape))
     mean, variance = map(np.asarray, (model.config.input_mean, model.config.input_variance))
-    return (mean + np.sqrt(variance) * noise).astype(
-        np.float32
-    ), "random: normal with the net's input mean and variance"
+    rows = (mean + np.sqrt(variance) * noise).astype(np.float32)
+    return {port.name: rows}, "random: normal with the net's input mean and variance"
 
 
-def _finite(given: Any, model: keras.Model, what: str) -> np.ndarray:
-    inputs = as_float32(given, tuple(model.inputs[0].shape[1:]), what)
-    if not np.isfinite(inputs).all():
-        raise InvalidInputError(f"`{what}` must be finite in float32. Received: {what} with NaN or infinity")
-    return inputs
+def _monitored(reference: Reference, given: Any) -> np.ndarray:
+    if len(reference.inputs) != 1:
+        names = ", ".join(port.name for port in reference.inputs)
+        raise InvalidInputError(f"`monitor_data` is for a model of one input. Received: a model of {names}")
+    port = reference.inputs[0]
+    return checked_inputs(given, {port.name: port.shape}, "monitor_data")[port.name]
 
 
-def _reference(model: keras.Model) -> tuple[keras.Model, str]:
-    """Choose what to build from and compare with: the model, or its float32 twin if it computes in fewer digits."""
-    policy = model.dtype_policy
+def _reference(model: keras.Model, output_name: str, given: Any) -> tuple[Reference, str]:
+    """Choose what to build from and compare with: the model, or its float32 twin if it computes in other digits."""
+    dtype = model.dtype_policy.compute_dtype
+    others = [each for each in compute_dtypes(model) if each != "float32"]
     if isinstance(model, LeakyNetwork):
-        exact = policy.compute_dtype in ("float32", "float64")
-        # A subclass goes through tf2onnx, which keeps float64: it is converted from the twin too.
-        if not exact or (policy.compute_dtype == "float64" and not can_build(model)):
-            return model.astype("float32"), f"its float32 twin (the model computes in {policy.compute_dtype})"
-    return model, f"the Keras model in {policy.compute_dtype}"
+        # Built directly, float64 stays; a subclass goes through tf2onnx, which would keep it: the twin is converted.
+        twin = model.astype("float32") if others and not (dtype == "float64" and can_build(model)) else None
+    else:
+        twin = float32_twin(model) if others else None
+    samples = None
+    if given is not None and not isinstance(model, LeakyNetwork):
+        arrays = given.values() if isinstance(given, Mapping) else given if isinstance(given, list | tuple) else [given]
+        several = len(getattr(model, "inputs", None) or [0]) > 1
+        samples = [np.asarray(each, np.float32) for each in arrays] if several else [np.asarray(given, np.float32)]
+    words = (
+        f"its float32 twin (the model computes in {' and '.join(others)})" if twin else f"the Keras model in {dtype}"
+    )
+    return Reference(twin or model, output_name, samples), words
 
 
-def _build(model: keras.Model, route: str, task: Task, representations: bool) -> onnx.ModelProto:
+def _build(reference: Reference, route: str, representations: bool, opset: int) -> onnx.ModelProto:
     if route == "direct":
-        return build_onnx(model, representations=representations)
+        return build_onnx(reference.model, representations=representations, opset=opset)
     # TensorFlow and the converter are imported for foreign models only.
     from leaky_zoo.deploy.convert import convert_with_tf2onnx
 
-    return convert_with_tf2onnx(model, task.output_name)
-
-
-def _measure(
-    graph: onnx.ModelProto,
-    model: keras.Model,
-    reference: keras.Model,
-    inputs: np.ndarray,
-    golden: tuple[np.ndarray, np.ndarray] | None,
-    tolerance: float,
-    task: Task,
-) -> Comparison:
-    return compare(
-        load_checked(graph),
-        reference,
-        inputs,
-        tolerance=tolerance,
-        classifier=task.labels,
-        golden=golden,
-        golden_tolerance=max(tolerance, _low_precision_error(model)),
-    )
+    return convert_with_tf2onnx(reference, opset)
 
 
 def _low_precision_error(model: keras.Model) -> float:
@@ -228,13 +247,17 @@ def _low_precision_error(model: keras.Model) -> float:
 
 
 def _kept_golden(
-    model: keras.Model, reference: keras.Model, inputs: np.ndarray, golden: tuple[np.ndarray, np.ndarray] | None
+    model: keras.Model,
+    reference: Reference,
+    inputs: Mapping[str, np.ndarray],
+    golden: tuple[np.ndarray, np.ndarray] | None,
 ) -> dict[str, Any]:
     """Given pairs are kept as they are, unless they were made in low precision: the file could not reproduce those."""
     if golden is not None and _low_precision_error(model) == 0:
         return pack_golden(*golden)
-    rows = (inputs if golden is None else golden[0])[: CHECK_BATCHES[1] * 2]
-    return pack_golden(rows, np.asarray(reference.predict_on_batch(rows.astype(reference.inputs[0].dtype))))
+    taken = inputs if golden is None else {reference.inputs[0].name: golden[0]}
+    rows = {name: values[: CHECK_BATCHES[1] * 2] for name, values in taken.items()}
+    return pack_pairs(rows, reference(rows))
 
 
 def _sign(graph: onnx.ModelProto, values: Mapping[str, Any], words: str, model_version: int) -> None:
@@ -247,7 +270,7 @@ def _sign(graph: onnx.ModelProto, values: Mapping[str, Any], words: str, model_v
 
 
 def _verify_written(path: Path) -> None:
-    """Check the written bytes as a reader of the file would. Whether there is an audit was the caller's choice."""
-    failed = [check for check in verify_onnx(path).checks if not check.passed and check.name != "audit"]
+    """Check the written bytes as a reader of the file would."""
+    failed = [check for check in verify_onnx(path).checks if not check.passed]
     if failed:
         raise CheckFailedError("; ".join(f"{check.name}: {check.detail}" for check in failed))

@@ -11,7 +11,7 @@ from leaky_zoo.errors import InvalidInputError
 
 # onnx 1.23 would write IR 14 and opset 28, which onnxruntime-web and -node refuse.
 OPSET = 17
-IR_VERSION = 8
+IR_VERSIONS = {17: 8, 18: 8, 19: 9, 20: 9, 21: 10}  # the lowest of each opset that is written
 BATCH = "batch"
 INPUT_NAME = "inputs"
 
@@ -73,10 +73,10 @@ class GraphBuilder:
         self._nodes.append(helper.make_node(op, list(inputs), [output or name], name=name, **attributes))
         return output or name
 
-    def model(self, name: str) -> onnx.ModelProto:
-        """Give the whole as a model of opset 17 and IR version 8."""
+    def model(self, name: str, opset: int = OPSET) -> onnx.ModelProto:
+        """Give the whole as a model of this opset, 17 to 21, whose operators mean the same in all of these."""
         graph = helper.make_graph(self._nodes, name, self._inputs, self._outputs, self._initializers)
-        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=IR_VERSIONS[opset])
 
 
 def _value_info(name: str, shape: Sequence[int]) -> onnx.ValueInfoProto:

@@ -6,7 +6,7 @@ from typing import Any
 
 from leaky_zoo.analysis import analyze
 from leaky_zoo.deploy.export import export_onnx
-from leaky_zoo.networks import LeakyNetwork
+from leaky_zoo.deploy.graph import OPSET
 from leaky_zoo.runtime.samples import read_samples
 from leaky_zoo.zoo import Preset, load_model
 from leaky_zoo.zoo.training_data import trained_on, training_data
@@ -20,20 +20,25 @@ def export_model(
     data_dir: str | os.PathLike[str] | None = None,
     representations: bool = False,
     monitor_data: str | os.PathLike[str] | None = None,
+    opset: int = OPSET,
+    keep_samples: bool = True,
 ) -> dict[str, Any]:
     """Export a preset or a `.keras` file, with its audit and on its own data.
 
     A preset brings its audit, metadata and golden pairs and needs no data at all; it is compared on its golden inputs
-    unless `data` names a set. A `.keras` file is analysed on the data it was trained on, where they can be had.
+    unless `data` names a set. A `.keras` file is analysed on `data`, or on what it was trained on, where that can be
+    had; any Keras model gets the audit that it can have.
 
     Args:
         model: preset name, preset folder, open `Preset`, or `.keras` file.
         path: the `.onnx` file to write.
-        data: data set or `.npz` to compare on. Default None.
+        data: data set or `.npz` to analyse a `.keras` file on, and to compare on. Default None.
         data_dir: TFDS folder. Default None.
         representations: also output `A_0..A_L`. Default False.
         monitor_data: an `.npz` file with raw samples (`inputs` or `x`) that the network was not trained on, to watch
             for drift with. Default None: the file will not.
+        opset: as `export_onnx`. Default 17.
+        keep_samples: as `export_onnx`. Default True.
 
     Returns:
         `{"path", "bytes", "checks"}`.
@@ -55,7 +60,7 @@ def export_model(
     if data or (audit is None and trained_on(network)):
         samples = training_data(network, data, data_dir=data_dir)
         inputs = samples.dataset.select("test")[0]
-        if audit is None and isinstance(network, LeakyNetwork):
+        if audit is None:
             audit = analyze(network, *samples.arrays, data=samples.about)
     report = export_onnx(
         network,
@@ -66,5 +71,7 @@ def export_model(
         golden=golden,
         representations=representations,
         monitor_data=None if monitor_data is None else read_samples(monitor_data),
+        opset=opset,
+        keep_samples=keep_samples,
     )
     return {"path": str(path), "bytes": Path(path).stat().st_size, "checks": report.to_dict()}

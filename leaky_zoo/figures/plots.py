@@ -32,10 +32,14 @@ def plot_audit(audit: Audit, theme: Theme = LIGHT) -> Figure:
 
     Returns:
         A figure of four panels over `p` in [0, 1]: dimension (log), singular values of `W_l` (log), energies, step
-        sizes; for a model that is not ours dimensions and spectra by layer.
+        sizes; for a model that is not ours dimensions and spectra by layer; the reasons where no layer has numbers.
     """
     figure = theme.figure(11, 7.5)
-    if audit.kind != "path":
+    if not measured_layers(audit):
+        reasons = dict.fromkeys(f"{layer.name}: {layer.reason}" for layer in audit.layers)
+        words = "\n".join(["No layer has numbers.", "", *list(reasons)[:20]])
+        figure.text(0.5, 0.5, words, ha="center", va="center", color=theme.text, wrap=True)
+    elif audit.kind != "path":
         panels = figure.subplots(1, 2)
         draw_intrinsic_dimensions(panels[0], audit, theme)
         draw_spectra(panels[1], audit, "representations", theme)

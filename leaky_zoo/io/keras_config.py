@@ -1,6 +1,7 @@
 """Configurations of networks from strangers: which classes they may name, and how large a network they may ask for."""
 
 import re
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,24 +14,39 @@ MODULES = (
     "keras",
     "keras.activations",
     "keras.constraints",
+    "keras.distillation",
     "keras.dtype_policies",
     "keras.initializers",
     "keras.layers",
     "keras.losses",
     "keras.metrics",
     "keras.models",
+    "keras.ops",
     "keras.optimizers",
     "keras.optimizers.schedules",
     "keras.quantizers",
+    "keras.random",
     "keras.regularizers",
     "keras.src.models.functional",
     "keras.src.ops.core",
+    "keras.src.ops.einops",
+    "keras.src.ops.image",
     "keras.src.ops.linalg",
     "keras.src.ops.math",
     "keras.src.ops.nn",
     "keras.src.ops.numpy",
     "builtins",
 )
+# Modules of Keras that hold more than layers: these classes of them, and no other name.
+CLASSES_OF_MODULES = {
+    "keras.src.activations.activations": ("Mish", "ReLU"),
+    "keras.src.applications.convnext": ("LayerScale", "StochasticDepth"),
+    "keras.src.applications.inception_resnet_v2": ("CustomScaleLayer",),
+    "keras.src.layers.rnn.conv_lstm": ("ConvLSTMCell",),
+    "keras.src.quantizers.quantizers": ("FakeQuantWithMinMaxVars",),
+}
+# Modules that the user asked to import (`leaky-zoo --import`): what they define is trusted, what they import is not.
+USER_MODULES: set[str] = set()
 OUR_PACKAGE = "leaky_zoo"
 # Layers that run code, or read a file whose name the configuration gives.
 REFUSED_CLASSES = (
@@ -54,13 +70,14 @@ MAX_INPUTS = 2**31
 LEAST_WEIGHTS: dict[str, Callable[[Mapping[str, Any]], int]] = {}
 
 
-def check_config(config: Any, source: str, weights_bytes: int) -> None:
+def check_config(config: Any, source: str, weights_bytes: int, custom_objects: Mapping[str, Any] | None = None) -> None:
     """Refuse a serialised model that names what is not a layer, or asks for more weights than its file can hold.
 
     Args:
         config: plain data of a `config.json`.
         source: what the error calls it.
         weights_bytes: size of the file of weights, uncompressed.
+        custom_objects: classes and functions of the caller's own, by name. Default None: none.
 
     Raises:
         InvalidInputError: it does, or is no mapping with `class_name` and `config`; the message names the field.
@@ -69,14 +86,31 @@ def check_config(config: Any, source: str, weights_bytes: int) -> None:
         raise InvalidInputError(f"{source} must hold `class_name` and `config`. Received: {shown(config)}")
     if not isinstance(config.get("class_name"), str):
         raise InvalidInputError(f"{source}: class_name must be text. Received: {shown(config.get('class_name'))}")
-    _check(config, source, "", weights_bytes)
+    check_objects(config, source, weights_bytes, custom_objects)
 
 
-def _check(value: Any, source: str, place: str, most: int) -> None:
+def check_objects(
+    value: Any, source: str, most: int = MAX_INPUTS, custom_objects: Mapping[str, Any] | None = None
+) -> None:
+    """Refuse plain data that names a class or function which is not loaded; as `check_config`, for a part of one.
+
+    Args:
+        value: plain data.
+        source: what the error calls it.
+        most: bytes of weights that there are. Default: no limit that anyone meets.
+        custom_objects: as `check_config`.
+
+    Raises:
+        InvalidInputError: as `check_config`.
+    """
+    _check(value, source, "", most, {**user_objects(), **(custom_objects or {})})
+
+
+def _check(value: Any, source: str, place: str, most: int, custom: Mapping[str, Any]) -> None:
     where = f"{source}: {shown_text(place)}" if place else source
     if isinstance(value, dict):
         if "class_name" in value:
-            _check_class(value, where)
+            _check_class(value, where, custom)
         for key, item in value.items():
             if key in LENGTHS and largest(item) > most:
                 raise InvalidInputError(f"{where}: {key} is more than the weights hold. Received: {shown(item)}")
@@ -84,12 +118,12 @@ def _check(value: Any, source: str, place: str, most: int) -> None:
                 raise InvalidInputError(
                     f"{where}: {key} must be at most {MAX_INPUTS:,} numbers. Received: {shown(item)}"
                 )
-            _check(item, source, f"{place}.{key}" if place else str(key), most)
+            _check(item, source, f"{place}.{key}" if place else str(key), most, custom)
         if "class_name" in value:
             _check_size(value, where, most)
     elif isinstance(value, list):
         for row, item in enumerate(value):
-            _check(item, source, f"{place}[{row}]", most)
+            _check(item, source, f"{place}[{row}]", most, custom)
 
 
 def _check_size(value: dict[str, Any], where: str, most: int) -> None:
@@ -118,7 +152,7 @@ def product(value: Any) -> int:
     return found
 
 
-def _check_class(value: dict[str, Any], where: str) -> None:
+def _check_class(value: dict[str, Any], where: str, custom: Mapping[str, Any]) -> None:
     import keras  # here: configurations are described without it
 
     name, module, registered = (value.get(key) for key in ("class_name", "module", "registered_name"))
@@ -132,8 +166,24 @@ def _check_class(value: dict[str, Any], where: str) -> None:
     if name in REFUSED_CLASSES or registered in REFUSED_CLASSES:
         raise InvalidInputError(f"{where}: {name} is not loaded: it runs code or reads other files.")
     ours = module is not None and (module == OUR_PACKAGE or module.startswith(f"{OUR_PACKAGE}."))
-    known = registered is not None and keras.saving.get_registered_object(registered) is not None
-    if module is not None and module not in MODULES and not ours and not known:
-        raise InvalidInputError(f"{where}: module must be one of Keras's or ours. Received: module={shown(module)}")
+    # The name that Keras looks up before it imports anything.
+    key = value.get("config") if name == "function" else registered or name
+    known = isinstance(key, str) and (key in custom or keras.saving.get_registered_object(key) is not None)
+    if module is not None and not (ours or known or module in MODULES or name in CLASSES_OF_MODULES.get(module, ())):
+        raise InvalidInputError(
+            f"{where}: module must be one of Keras's or ours. A class of your own is known once its module is imported "
+            f"(leaky-zoo --import MODULE, which runs its code) or given in custom_objects. "
+            f"Received: module={shown(module)}, class_name={shown(name)}"
+        )
     if module == "builtins" and name == "function" and not isinstance(value.get("config"), str):
         raise InvalidInputError(f"{where}: a function must be named. Received: {shown(value.get('config'))}")
+
+
+def user_objects() -> dict[str, Any]:
+    """Classes and functions by name that the modules in `USER_MODULES` define; not what these import themselves."""
+    return {
+        name: found
+        for module in sorted(USER_MODULES & sys.modules.keys())
+        for name, found in vars(sys.modules[module]).items()
+        if callable(found) and getattr(found, "__module__", None) == module
+    }

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,6 +18,7 @@ MAX_YAML_BYTES = 256 * 1024
 MAX_JSON_BYTES = 64 * 1024**2
 MAX_DEPTH = 64
 MAX_INTEGER = 2**63
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def existing_file(path: str | os.PathLike[str], what: str = "file") -> Path:
@@ -219,7 +221,8 @@ def shown_text(text: str, limit: int = 160) -> str:
 
 def one_line(error: BaseException, limit: int = 300) -> str:
     """An error's message in one bounded line, without its last full stop."""
-    return shown_text(" ".join(str(error).split()) or type(error).__name__, limit).rstrip(".")
+    plain = COLOURS.sub("", str(error))  # of terminals
+    return shown_text(" ".join(plain.split()) or type(error).__name__, limit).rstrip(".")
 
 
 def _is_unicode(text: str) -> bool:

@@ -59,7 +59,7 @@ def _check_group(group: h5py.Group, source: str, seen: int, depth: int = 0) -> i
 def _check_dataset(entry: h5py.Dataset, where: str) -> None:
     if entry.external is not None or entry.is_virtual:
         raise InvalidInputError(f"{where} is kept in another file.")
-    if entry.shape is None or entry.dtype.kind not in "buif":
+    if entry.shape is None or not (entry.dtype.kind in "buif" or _is_short_float(entry)):
         # Keras keeps a few texts (a layer's vocabulary); none of ours has one.
         raise InvalidInputError(f"{where} must hold numbers. Received: dtype={entry.dtype}")
     bytes_claimed = int(entry.dtype.itemsize)
@@ -67,6 +67,13 @@ def _check_dataset(entry: h5py.Dataset, where: str) -> None:
         bytes_claimed *= int(side)
     if entry.compression is not None or (bytes_claimed and entry.id.get_storage_size() != bytes_claimed):
         raise InvalidInputError(f"{where} claims {bytes_claimed:,} bytes that are not in the file as they are.")
+
+
+def _is_short_float(entry: h5py.Dataset) -> bool:
+    """HDF5 has no such type: Keras writes the bytes as they are, and the type's name beside them."""
+    sizes = {"bfloat16": 2, "float8_e4m3fn": 1, "float8_e5m2": 1}
+    stated = entry.attrs.get("dtype") if "dtype" in entry.attrs else None
+    return entry.dtype.kind == "V" and entry.dtype.names is None and sizes.get(stated) == entry.dtype.itemsize
 
 
 def _place(group: Any, name: str) -> str:

@@ -1,5 +1,6 @@
-"""The squared error in raw units: the data term `C` of the objective where targets are numbers."""
+"""Terms of the objective: the squared error in raw units, and the penalty on stem and head."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import keras
@@ -40,3 +41,15 @@ class StandardizedMeanSquaredError(keras.losses.Loss):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "variance": self.variance}
+
+
+def layer_penalty(layers: Iterable[keras.layers.Layer]) -> Any:
+    """What the regularizers of stem and head add to the objective, as a tensor."""
+    total: Any = 0.0
+    for layer in layers:
+        for part in ("kernel", "bias"):
+            regularizer, weight = getattr(layer, f"{part}_regularizer", None), getattr(layer, part, None)
+            # The integers of a quantised layer are not trained.
+            if regularizer is not None and weight is not None and keras.backend.is_float_dtype(str(weight.dtype)):
+                total = total + regularizer(weight)
+    return total

@@ -1,5 +1,6 @@
 """What every Leaky ResNet shares: preprocessing, a stem, leaky paths with a step-size vector each, a head."""
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,8 @@ from leaky_zoo.io.keras_config import LEAST_WEIGHTS
 from leaky_zoo.layers import HeadDropout, LeakyBlock, Schedule, get_schedule
 from leaky_zoo.networks.config import NetworkConfig, check_names
 from leaky_zoo.networks.families import register_family
+from leaky_zoo.networks.layer_changes import apply_layer_changes, as_built, changes_of, check_mode
+from leaky_zoo.networks.losses import layer_penalty
 from leaky_zoo.networks.paths import LeakyPath, PathPlan, make_path
 from leaky_zoo.networks.tasks import Task, get_task
 
@@ -48,6 +51,7 @@ class LeakyNetwork(keras.Model):
 
     Attributes:
         config: the fields, complete and checked; a `NetworkConfig`.
+        as_built: name and dtype policy that each layer had at first.
 
     Raises:
         TypeError: an argument that does not exist; the message names the nearest one.
@@ -104,6 +108,7 @@ class LeakyNetwork(keras.Model):
         super().__init__(inputs=inputs, outputs=outputs, name=name)
         self.dtype_policy = policy
         self._representations, self._paths = representations, tuple(paths)
+        self.as_built = as_built(self.layers)
 
     def _plans(self, schedule: Schedule) -> list[PathPlan]:
         """The paths, first to last. Default: one, as the configuration has it."""
@@ -211,36 +216,25 @@ class LeakyNetwork(keras.Model):
 
         Summed over the paths, with their schedules' own penalties, if they have any.
         """
-        total: Any = 0.0
-        for path in self._paths:
-            layer = path.step_size_layer
-            rho = layer.schedule.step_sizes(ops.convert_to_tensor(layer.values), path.effective_depth)
-            own = layer.schedule.penalty(rho)
-            total = total if own is None else total + own
-            for row, block in enumerate(path.blocks):
-                total = total + 0.5 * self.config.weight_decay * rho[row] * block.squared_norm()
-        for layer in self.layers:
-            for regularizer, weight in (
-                (getattr(layer, "kernel_regularizer", None), getattr(layer, "kernel", None)),
-                (getattr(layer, "bias_regularizer", None), getattr(layer, "bias", None)),
-            ):
-                if regularizer is not None and weight is not None:
-                    total = total + regularizer(weight)
-        return total
+        own = (path.penalty(self.config.weight_decay) for path in self._paths)
+        return sum(own, layer_penalty(self.layers))
 
     def _aggregate_additional_loss(self, loss: Any) -> Any:
         # Keras sums the compiled loss, which it keeps in floatx, with the penalties, which have the layers' dtype.
         return ops.cast(super()._aggregate_additional_loss(loss), keras.config.floatx())
 
     def astype(self, dtype: str) -> "LeakyNetwork":
-        """The same net with the same weights under another dtype policy.
+        """The same net with the same weights under another dtype policy; layers stay frozen, renamed or quantised.
 
         Example:
         >>> from leaky_zoo.networks import LeakyMLP
         >>> LeakyMLP((4,), 2, width=3, depth=5).astype("float64").blocks[0].kernel.dtype
         'float64'
         """
-        twin = type(self).from_config({**self.get_config(), "dtype": dtype})
+        config = {**self.get_config(), "dtype": dtype}
+        for change in config.get("layers", {}).values():
+            change.pop("dtype", None)
+        twin = type(self).from_config(config)
         twin.set_weights(self.get_weights())
         return twin
 
@@ -271,6 +265,7 @@ class LeakyNetwork(keras.Model):
         """
         check_names(changes, ["freeze_path", "dtype", "name", *self.config_class.model_fields], "with_new_head")
         config = self.get_config()
+        config["layers"] = changes_of(self, self.representations.layers)
         defaults = {"output_mean": 0.0, "output_variance": 1.0, "class_names": None, "dataset": None, "name": None}
         twin = type(self).from_config({**config, **defaults, "output_size": output_size, "task": task, **changes})
         source = {layer.name: layer for layer in self.representations.layers}
@@ -280,17 +275,31 @@ class LeakyNetwork(keras.Model):
                 layer.trainable = False
         return twin
 
+    def quantize(self, mode: Any = None, config: Any = None, **kwargs: Any) -> None:
+        """Quantise stem and head as Keras does; blocks stay as they are.
+
+        Raises:
+            InvalidInputError: a mode that a saved network could not be given again.
+        """
+        check_mode(mode or getattr(config, "mode", None))
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Layer .* does not have a `quantize` method")  # blocks, as said above
+            super().quantize(mode, config=config, **kwargs)
+
     def get_config(self) -> dict[str, Any]:
         policy = keras.dtype_policies.serialize(self.dtype_policy)
-        return {**self.config.model_dump(mode="json"), "dtype": policy, "name": self.name, "trainable": self.trainable}
+        config = {**self.config.model_dump(mode="json"), "dtype": policy, "name": self.name}
+        changes = changes_of(self, self.layers)
+        return {**config, "trainable": self.trainable, **({"layers": changes} if changes else {})}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "LeakyNetwork":
         config = dict(config)
-        trainable = config.pop("trainable", True)
+        trainable, changes = config.pop("trainable", True), config.pop("layers", {})
         network = cls(**config)
         if not trainable:
             network.trainable = False
+        apply_layer_changes(network.layers, changes)
         return network
 
 

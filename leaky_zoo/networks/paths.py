@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras import ops
 
 from leaky_zoo.layers import LeakyBlock, Schedule, StepSizes
 
@@ -74,6 +75,16 @@ class LeakyPath:
     def steps(self) -> Iterator[tuple[LeakyBlock, float]]:
         """Each block with its current step size, in order."""
         return zip(self.blocks, self.step_sizes, strict=True)
+
+    def penalty(self, weight_decay: float) -> Any:
+        """`(mu / 2) sum_l rho_l ||W_l||^2` at full `mu`, with the schedule's own penalty, if it has one; a tensor."""
+        layer = self.step_size_layer
+        rho = layer.schedule.step_sizes(ops.convert_to_tensor(layer.values), self.effective_depth)
+        total: Any = layer.schedule.penalty(rho)
+        total = 0.0 if total is None else total
+        for row, block in enumerate(self.blocks):
+            total = total + 0.5 * weight_decay * rho[row] * block.squared_norm()
+        return total
 
     @property
     def depth(self) -> int:

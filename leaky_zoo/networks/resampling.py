@@ -11,6 +11,7 @@ from scipy.linalg import cho_factor, cho_solve
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.layers import Fixed, LeakyBlock, Schedule, get_schedule
 from leaky_zoo.layers.schedules.base import bounded_simplex
+from leaky_zoo.networks.layer_changes import changes_of
 from leaky_zoo.networks.network import LeakyNetwork
 from leaky_zoo.networks.paths import LeakyPath
 
@@ -73,7 +74,10 @@ def resample(
     depths = [int(each) for each in depths]
     pairs = zip(network.paths, depths, strict=True)
     schedules = [_stretched(path, each) if schedule is None else get_schedule(schedule) for path, each in pairs]
-    twin = type(network).from_config({**network.get_config(), **network.config.rediscretized(depths, schedules)})
+    config = {**network.get_config(), **network.config.rediscretized(depths, schedules)}
+    steps = {path.step_size_layer.name for path in network.paths} | {block.name for block in network.blocks}
+    config["layers"] = changes_of(network, (layer for layer in network.layers if layer.name not in steps))
+    twin = type(network).from_config(config)
     own = {path.step_size_layer.name for path in twin.paths} | {block.name for block in twin.blocks}
     for layer in twin.layers:
         if layer.weights and layer.name not in own:
@@ -126,7 +130,9 @@ def _stretched(path: LeakyPath, depth: int) -> Fixed:
 def _average(old: LeakyPath, new: LeakyPath) -> None:
     """Give each new block the mean of `W_p` over its step."""
     weights = [block.weight_matrix for block in old.blocks]
+    frozen = not any(block.trainable for block in old.blocks)
     for block, share in zip(new.blocks, overlaps(old.step_sizes, new.step_sizes), strict=True):
+        block.trainable = not frozen
         block.assign_weight_matrix(sum(part * weight for part, weight in zip(share, weights, strict=True)))
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from leaky_zoo.errors import InvalidInputError, LeakyZooError
+from leaky_zoo.io.keras_config import USER_MODULES
 from leaky_zoo.io.reading import one_line, shown
 
 # Names with spaces between them; processes inherit it.
@@ -38,4 +39,5 @@ def import_modules(names: Sequence[str] | None = None) -> None:
             raise InvalidInputError(
                 f"The module cannot be imported: {why}. Received: --import {shown(name)}"
             ) from error
+    USER_MODULES.update(names)  # saved models may name the classes they define
     os.environ[VARIABLE] = " ".join(names)

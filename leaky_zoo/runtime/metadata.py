@@ -29,10 +29,13 @@ JSON_KEYS = (
     "compression",
     "dataset",
     "effective_depth",
+    "external_data",
     "golden",
     "input",
+    "inputs",
     "metrics",
     "output",
+    "outputs",
     "preprocessing",
     "preset",
     "reference",
@@ -40,7 +43,7 @@ JSON_KEYS = (
     "temperature",
 )
 NEW_IN_1_1 = ("audit_summary", "compression", "reference", "temperature")
-REQUIRED_KEYS = ("check", "golden", "input", "output", "preprocessing", "preset", "schema_version", "weights_sha256")
+REQUIRED_KEYS = ("check", "input", "output", "preprocessing", "preset", "schema_version", "weights_sha256")
 MAX_GOLDEN = 4
 MAX_GOLDEN_BYTES = 256 * 1024
 SCHEMA_FILE = "metadata_schema.json"

@@ -1,7 +1,7 @@
 """ONNX Runtime sessions as this room opens them. Needs numpy and onnxruntime, nothing else."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -45,12 +45,18 @@ def open_session(
     return onnxruntime.InferenceSession(source, options, providers=list(providers), enable_fallback=False)
 
 
-def run_rows(session: onnxruntime.InferenceSession, inputs: np.ndarray, seconds: float | None = None) -> np.ndarray:
-    """Compute the first output for these rows.
+def run_named(
+    session: onnxruntime.InferenceSession,
+    inputs: Mapping[str, np.ndarray],
+    outputs: Sequence[str],
+    seconds: float | None = None,
+) -> dict[str, np.ndarray]:
+    """Compute outputs by name.
 
     Args:
         session: the graph.
-        inputs: the rows.
+        inputs: rows by the name of the input.
+        outputs: their names.
         seconds: the run is ended after so long: a graph can loop. Default None: no limit.
 
     Raises:
@@ -63,9 +69,15 @@ def run_rows(session: onnxruntime.InferenceSession, inputs: np.ndarray, seconds:
     if seconds is not None:
         watch.start()
     try:
-        return session.run([session.get_outputs()[0].name], {session.get_inputs()[0].name: inputs}, options)[0]
+        return dict(zip(outputs, session.run(list(outputs), dict(inputs), options), strict=True))
     finally:
         watch.cancel()
+
+
+def run_rows(session: onnxruntime.InferenceSession, inputs: np.ndarray, seconds: float | None = None) -> np.ndarray:
+    """Compute the first output for these rows of the first input; as `run_named`."""
+    output = session.get_outputs()[0].name
+    return run_named(session, {session.get_inputs()[0].name: inputs}, [output], seconds)[output]
 
 
 def take_rows(values: np.ndarray, count: int) -> np.ndarray:

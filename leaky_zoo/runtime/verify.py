@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from leaky_zoo.errors import InvalidInputError
-from leaky_zoo.runtime.metadata import PREFIX, REQUIRED_KEYS, SCHEMA_VERSIONS, parse_properties, unpack_golden
+from leaky_zoo.runtime.metadata import PREFIX, REQUIRED_KEYS, SCHEMA_VERSIONS, parse_properties
 from leaky_zoo.runtime.onnx_file import external_locations, first_line, properties, read_model
+from leaky_zoo.runtime.several import check_external_data, unpack_pairs
 
 if TYPE_CHECKING:
     import onnx
@@ -60,9 +61,10 @@ class _FailedError(Exception):
 def verify_onnx(path: str | os.PathLike[str], *, tolerance: float | None = None) -> VerifyReport:
     """Check an exported file with nothing but what it carries.
 
-    Checks: ONNX's own full check; no tensors outside the file; metadata of a known schema; ONNX Runtime loads it;
-    batches of 1, 2 and 257 run and give each row the same; the golden pairs are reproduced; the audit is there and
-    speaks of the weights that the file names. This project.
+    Checks: ONNX's own full check; no tensors outside the file, or in one beside it whose hash it names; metadata of a
+    known schema; ONNX Runtime loads it; batches of 1, 2 and 257 run and give each row the same; the golden pairs are
+    reproduced; the audit is there and speaks of the weights that the file names. An audit or samples that were left out
+    when it was exported are not missed. This project.
 
     Args:
         path: an `.onnx` file.
@@ -108,6 +110,9 @@ class _File:
         self.external = external_locations(model)
         self.tolerance = tolerance or DEFAULT_TOLERANCE
         self.session: Any = None
+        self.trusted = not self.external  # no tensor comes from a file that may have changed
+        self.inputs: dict[str, list[Any]] = {}
+        self.outputs: list[str] = []
         try:
             self.metadata, self.damage = parse_properties(properties(model)), ""
         except InvalidInputError as error:
@@ -120,7 +125,7 @@ class _File:
         import onnx
 
         try:
-            onnx.checker.check_model(self.model, full_check=True)
+            onnx.checker.check_model(str(self.path) if self.external else self.model, full_check=True)
         except (
             onnx.checker.ValidationError,
             onnx.shape_inference.InferenceError,
@@ -132,9 +137,14 @@ class _File:
         return f"Valid ONNX: IR {self.model.ir_version}, opset {versions}."
 
     def check_self_contained(self) -> str:
-        if self.external:
-            raise _FailedError(f"Tensors are kept outside the file, in {', '.join(sorted(set(self.external)))}.")
-        return "Every tensor is in the file."
+        if not self.external:
+            return "Every tensor is in the file."
+        try:
+            found = check_external_data(self.path, self.external, self.metadata.get(PREFIX + "external_data"))
+        except InvalidInputError as error:
+            raise _FailedError(str(error)) from error
+        self.trusted = True
+        return found
 
     def check_metadata(self) -> str:
         if self.damage:
@@ -150,37 +160,50 @@ class _File:
     def check_loads(self) -> str:
         from leaky_zoo.runtime.session import RUNTIME_ERRORS, open_session
 
-        if self.external:
+        if not self.trusted:
             raise _FailedError("Not loaded: it names files outside.")
         try:
             session = open_session(str(self.path), threads=1)
             inputs = [(value.name, value.type, value.shape) for value in session.get_inputs()]
-            output = session.get_outputs()[0].name
+            outputs = [value.name for value in session.get_outputs()]
         except RUNTIME_ERRORS as error:
             raise _FailedError(first_line(error)) from error
-        if len(inputs) != 1 or inputs[0][1] != "tensor(float)" or not inputs[0][2]:
-            raise _FailedError(f"One float32 input with a batch axis is expected. Found: {inputs}.")
-        self.session = session
-        return f"ONNX Runtime: {inputs[0][0]} {inputs[0][2]} to {output}."
+        if not inputs or any(kind != "tensor(float)" or not shape for _, kind, shape in inputs):
+            raise _FailedError(f"Float32 inputs with a batch axis are expected. Found: {inputs}.")
+        self.session, self.inputs = session, {name: shape for name, _, shape in inputs}
+        stated = self.metadata.get(PREFIX + "outputs")
+        named = [each.get("name") for each in stated if isinstance(each, dict)] if isinstance(stated, list) else []
+        self.outputs = [name for name in outputs if name in named] or outputs[:1]
+        words = ", ".join(f"{name} {shape}" for name, shape in self.inputs.items())
+        return f"ONNX Runtime: {words} to {', '.join(self.outputs)}."
 
     def check_batches(self) -> str:
         from leaky_zoo.runtime.session import CHECK_BATCHES, relative_error, take_rows
 
         inputs = self._sample_inputs()
+        count = len(next(iter(inputs.values())))
         errors = []
-        single = np.concatenate([self._run(row[None]) for row in inputs])
+        single = [self._run({name: rows[row : row + 1] for name, rows in inputs.items()}) for row in range(count)]
+        whole = {name: np.concatenate([each[name] for each in single]) for name in self.outputs}
         for batch in CHECK_BATCHES:
-            errors.append(relative_error(self._run(take_rows(inputs, batch)), take_rows(single, batch)))
+            found = self._run({name: take_rows(rows, batch) for name, rows in inputs.items()})
+            errors += [relative_error(found[name], take_rows(whole[name], batch)) for name in self.outputs]
         return self._within(max(errors), f"Batches of {', '.join(map(str, CHECK_BATCHES))} give each row the same")
 
     def check_golden(self) -> str:
         from leaky_zoo.runtime.session import relative_error
 
+        if PREFIX + "golden" not in self.metadata and self._part("check").get("samples_kept") == 0:
+            return "No samples were kept, as exported."
         inputs, outputs = self._golden()
-        return self._within(relative_error(self._run(inputs), outputs), f"{len(inputs)} golden pairs")
+        found = self._run(inputs)
+        error = max(relative_error(found[name], values) for name, values in outputs.items())
+        return self._within(error, f"{len(next(iter(inputs.values())))} golden pairs")
 
     def check_audit(self) -> str:
         key = "audit" if PREFIX + "audit" in self.metadata else "audit_summary"
+        if PREFIX + key not in self.metadata and self._part("check").get("audit") is False:
+            return "No audit, as exported."
         if PREFIX + key not in self.metadata:
             raise _FailedError("The file carries no audit.")
         about = self._part(key).get("model")
@@ -200,38 +223,49 @@ class _File:
         value = self.metadata.get(PREFIX + key)
         return value if isinstance(value, dict) else {}
 
-    def _golden(self) -> tuple[np.ndarray, np.ndarray]:
+    def _golden(self) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         if PREFIX + "golden" not in self.metadata:
             raise _FailedError("The file carries no golden pairs.")
+        if self.session is None:
+            raise _FailedError("Not run: the file does not load.")
         try:
-            return unpack_golden(self.metadata[PREFIX + "golden"])
+            return unpack_pairs(self.metadata[PREFIX + "golden"], list(self.inputs), self.outputs)
         except InvalidInputError as error:
             raise _FailedError(str(error)) from error
 
-    def _sample_inputs(self) -> np.ndarray:
+    def _sample_inputs(self) -> dict[str, np.ndarray]:
         """Give the golden inputs; standard normal ones where the file carries none."""
         if self.session is None:
             raise _FailedError("Not run: the file does not load.")
         if PREFIX + "golden" in self.metadata:
             return self._golden()[0]
-        shape = self.session.get_inputs()[0].shape[1:]
-        if not all(isinstance(side, int) for side in shape):
-            raise _FailedError(f"Not run: samples of shape {shape} are not fully known.")
-        if math.prod(shape) > MAX_SAMPLE:
-            raise _FailedError(f"Not run: samples of shape {shape} have more than {MAX_SAMPLE:,} numbers.")
-        return np.random.default_rng(0).standard_normal((4, *shape)).astype(np.float32)
+        random = np.random.default_rng(0)
+        for shape in self.inputs.values():
+            if not all(isinstance(side, int) for side in shape[1:]):
+                raise _FailedError(f"Not run: samples of shape {shape[1:]} are not fully known.")
+            if math.prod(shape[1:]) > MAX_SAMPLE:
+                raise _FailedError(f"Not run: samples of shape {shape[1:]} have more than {MAX_SAMPLE:,} numbers.")
+        whole = self._part("check").get("whole_numbers") is True  # of 0 and 1: tokens and the like
+        return {
+            name: (random.integers(0, 2, (4, *shape[1:])) if whole else random.normal(size=(4, *shape[1:]))).astype(
+                "f4"
+            )
+            for name, shape in self.inputs.items()
+        }
 
-    def _run(self, rows: np.ndarray) -> np.ndarray:
-        from leaky_zoo.runtime.session import RUNTIME_ERRORS, run_rows
+    def _run(self, rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        from leaky_zoo.runtime.session import RUNTIME_ERRORS, run_named
 
         if self.session is None:
             raise _FailedError("Not run: the file does not load.")
         try:
-            found = run_rows(self.session, rows, MAX_SECONDS)
+            found = run_named(self.session, rows, self.outputs, MAX_SECONDS)
         except RUNTIME_ERRORS as error:
-            raise _FailedError(f"{len(rows)} samples cannot be run: {first_line(error)}") from error
-        if not isinstance(found, np.ndarray) or found.dtype.kind not in "buif" or not found.ndim:
-            raise _FailedError("The first output is no array of numbers.")
+            count = len(next(iter(rows.values())))
+            raise _FailedError(f"{count} samples cannot be run: {first_line(error)}") from error
+        for array in found.values():
+            if not isinstance(array, np.ndarray) or array.dtype.kind not in "buif" or not array.ndim:
+                raise _FailedError("An output is no array of numbers.")
         return found
 
     def _within(self, error: float, sentence: str) -> str:

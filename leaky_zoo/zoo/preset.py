@@ -4,7 +4,7 @@ import hashlib
 import io
 import os
 import tempfile
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -234,24 +234,40 @@ def from_preset(name: str | os.PathLike[str] | Preset, expected: "type[LeakyNetw
     return preset.network
 
 
-def load_model(name: str | os.PathLike[str] | Preset) -> "keras.Model":
+def load_model(
+    name: str | os.PathLike[str] | Preset,
+    *,
+    custom_objects: Mapping[str, Any] | None = None,
+    compile: bool = False,
+) -> "keras.Model":
     """Load a network from a preset or a `.keras` file, with our classes registered, in safe mode.
 
     A bare `keras.models.load_model` knows our classes only once something of `leaky_zoo.networks` was used.
 
     Args:
         name: preset name, preset folder, open `Preset`, or the path of a file that ends in `.keras`.
+        custom_objects: classes and functions of your own that a `.keras` file names, as `{"MyLayer": MyLayer}`.
+            Default None: those registered with Keras.
+        compile: whether a `.keras` file's model is compiled as it was; where something in that may not be loaded it
+            stays uncompiled, with a warning. Default False.
 
     Raises:
-        InvalidInputError: as `load_keras_file`, or as `from_preset`.
+        InvalidInputError: as `load_keras_file` or `from_preset`; for `.h5` files and SavedModels, what to do.
     """
-    if isinstance(name, Preset) or not os.fspath(name).endswith(".keras"):
-        return from_preset(name)
-    from leaky_zoo.io.keras_file import load_keras_file
+    from leaky_zoo.io.keras_file import load_keras_file, refuse_other_formats
     from leaky_zoo.networks.families import all_families
 
+    if not isinstance(name, Preset):
+        refuse_other_formats(name)
+    if isinstance(name, Preset) or not os.fspath(name).endswith(".keras"):
+        if compile or custom_objects:
+            raise InvalidInputError(
+                f"`compile` and `custom_objects` are for `.keras` files; a preset is of our classes, not compiled. "
+                f"Received: compile={compile}, custom_objects={custom_objects}"
+            )
+        return from_preset(name)
     all_families()  # Keras then knows our classes
-    return load_keras_file(os.fspath(name))
+    return load_keras_file(os.fspath(name), custom_objects=custom_objects, compile=compile)
 
 
 def load_network(name: str | os.PathLike[str] | Preset) -> "LeakyNetwork":

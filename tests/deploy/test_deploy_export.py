@@ -145,8 +145,7 @@ def test_a_foreign_model_goes_through_the_stock_converter(tmp_path, make_network
     assert facts["outputs"] == {"logits": ["batch", 2]}
     assert (facts["ir_version"], facts["opset"]) == (8, 17)
     assert set(OnnxModel(tmp_path / "net.onnx").predict_labels(inputs)) <= {"no", "yes"}
-    failed = [check.name for check in verify_onnx(tmp_path / "net.onnx").checks if not check.passed]
-    assert failed == ["audit"]
+    assert verify_onnx(tmp_path / "net.onnx").passed
     export_onnx(foreign, tmp_path / "plain.onnx")
     assert list(describe_onnx(tmp_path / "plain.onnx")["outputs"]) == ["outputs"]
 
@@ -161,8 +160,8 @@ def test_a_family_of_a_user_goes_through_the_stock_converter(dtype, tmp_path):
 
 def test_what_the_converter_cannot_do_is_not_written(tmp_path, make_network):
     network = make_network()
-    foreign = keras.Model(network.input, keras.layers.Activation(keras.activations.gelu)(network.output))
-    with pytest.raises(CheckFailedError, match="not valid ONNX"):
+    foreign = keras.Model(network.input, keras.ops.erfinv(network.output))
+    with pytest.raises(CheckFailedError, match="no ONNX for Erfinv"):
         export_onnx(foreign, tmp_path / "net.onnx")
     assert not list(tmp_path.iterdir())
 
@@ -209,13 +208,6 @@ def test_foreign_models_that_cannot_be_exported_are_refused(tmp_path, make_netwo
     foreign = keras.Model(network.input, keras.layers.Dense(2)(network.output))
     with pytest.raises(InvalidInputError, match="representations"):
         export_onnx(foreign, tmp_path / "net.onnx", representations=True)
-    two = keras.Model(network.input, [network.output, network.output])
-    with pytest.raises(InvalidInputError, match="2 outputs"):
-        export_onnx(two, tmp_path / "net.onnx")
-    inputs = keras.Input((None, 3))
-    free = keras.Model(inputs, keras.layers.Dense(2)(inputs))
-    with pytest.raises(InvalidInputError, match="known shape"):
-        export_onnx(free, tmp_path / "net.onnx")
-    whole = keras.Input((3,), dtype="int32")
-    with pytest.raises(InvalidInputError, match="int32"):
-        export_onnx(keras.Model(whole, keras.layers.Embedding(5, 2)(whole)), tmp_path / "net.onnx")
+    two = keras.Model(network.input, [network.output, foreign(network.input)])
+    with pytest.raises(InvalidInputError, match="one input and one output"):
+        export_onnx(two, tmp_path / "net.onnx", golden=(np.zeros((1, 6, 4, 2)), np.zeros((1, 3))))

@@ -9,6 +9,7 @@ from families import EXAMPLES, KINDS
 from leaky_zoo.deploy.build import build_onnx
 from leaky_zoo.deploy.convert import convert_with_tf2onnx
 from leaky_zoo.deploy.convolutions import same_padding
+from leaky_zoo.deploy.ports import Reference
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.networks import TASKS
 from leaky_zoo.runtime.session import open_session, relative_error, run_rows, take_rows
@@ -51,7 +52,7 @@ def test_graph_agrees_with_keras(kind, task, effective_depth, use_bias, make_net
 def test_direct_graph_agrees_with_the_stock_converter(kind, task, make_network, raw_inputs):
     network = make_network(kind, task)
     inputs = raw_inputs(network).astype(np.float32)
-    direct, converted = build_onnx(network), convert_with_tf2onnx(network, TASKS[task].output_name)
+    direct, converted = build_onnx(network), convert_with_tf2onnx(Reference(network, TASKS[task].output_name))
     assert relative_error(run(direct, inputs), run(converted, inputs)) < 3e-6
     assert len(direct.graph.node) < len(converted.graph.node)
 
