@@ -9,6 +9,7 @@ import numpy as np
 
 from leaky_zoo.analysis.any_model import analyze_any
 from leaky_zoo.analysis.audit import Audit
+from leaky_zoo.analysis.linearity import with_linearity
 from leaky_zoo.analysis.network_audit import audit_network
 from leaky_zoo.analysis.network_sums import collect_shard
 from leaky_zoo.analysis.records import BottleneckRank
@@ -72,12 +73,17 @@ def analyze(
     """
     chosen = replace(settings or AnalysisSettings(), **changes)
     if not isinstance(model, LeakyNetwork):
+        if chosen.relu_samples:
+            raise InvalidInputError(
+                f"Only ReLUs of our networks can be left out; use relu_samples=0 with a {type(model).__name__}. "
+                f"Received: relu_samples={chosen.relu_samples}"
+            )
         x, y = _foreign_samples(model, x, y)
         return analyze_any(model, x, y, chosen, data=data, layers=layers, track=track)
     x, y = arrays(x, y)
     features = max(path.blocks[0].weight_matrix.shape[1] for path in model.paths)
     if features > MAX_PATH_FEATURES:
-        return _channels_only(model, features, x, y, chosen, data, track)
+        return with_linearity(_channels_only(model, features, x, y, chosen, data, track), model, x, chosen.relu_samples)
     if layers is not None:
         raise InvalidInputError(
             f"`layers` is for models that are not ours; a {type(model).__name__} is analysed whole. "
@@ -93,7 +99,8 @@ def analyze(
     if y is not None and (model.config.dataset or {}).get("sha256"):
         data = {"sha256": content_sha256(x, y), **(data or {})}
     sums = collect_shard(model, x, y, settings=chosen, track=track)
-    return audit_network(describe_network(model), sums, chosen, data, has_targets, kinks)
+    audit = audit_network(describe_network(model), sums, chosen, data, has_targets, kinks)
+    return with_linearity(audit, model, x, chosen.relu_samples)
 
 
 def _foreign_samples(model: keras.Model, x: Any, y: Any) -> tuple[Any, Any]:

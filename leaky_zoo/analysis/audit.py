@@ -48,8 +48,9 @@ class Audit:
             (mean, min, max, spread = (max - min) / |mean|), `max_criticality_residual`. Also `weight_norm_balance`:
             least over largest `||W_l||_F`, 1 where all layers share the norm; `path_length`, of all paths together;
             `linear_stretch`, `[first, last]` layer of the longest run whose ReLUs can be left out; and
-            `effective_nonlinear_depth`, `{"layers", "tolerance"}`: how many ReLUs must stay for the net's outputs to
-            change by at most the tolerance. The last two are None where they were not asked for.
+            `effective_nonlinear_depth`, `{"layers", "tolerance", "measure", "samples"}`: how many ReLUs must stay for
+            the net's outputs to change by at most the tolerance, as `analysis.linearity.Linearity` says. The last two
+            are None where they were not asked for (`AnalysisSettings.relu_samples`).
         kind: "path" (one of our networks: everything) or "representations" (the half that needs no loss).
         bottleneck_rank: see `BottleneckRank`; of a net with several paths that of the narrowest, with a sentence on
             each. None in audits of schema 1.0.

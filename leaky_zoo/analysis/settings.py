@@ -22,6 +22,8 @@ class AnalysisSettings:
         clarke: whether to choose the slopes of ReLUs on a kink so that the criticality residuals are least
             (`geometry.kinks`), with a control; momenta and energies then have the chosen slopes. For a net of one path
             of dense blocks whose representations fit in memory. Default False.
+        relu_samples: evenly spaced samples on which ReLUs are left out, one by one and in runs, for `relu_effect`,
+            `linear_stretch` and `effective_nonlinear_depth`; up to `4 L` more passes over them. Default 0: not measured.
 
     Raises:
         InvalidInputError: a setting is out of its range.
@@ -37,6 +39,7 @@ class AnalysisSettings:
     with_momenta: bool = True
     products: str = "float64"
     clarke: bool = False
+    relu_samples: int = 0
 
     def refuse_clarke(self, where: str) -> None:
         """Refuse `clarke` where it cannot be found.
@@ -54,6 +57,8 @@ class AnalysisSettings:
             raise InvalidInputError(f"`batch_size` must be at least 1. Received: batch_size={self.batch_size}")
         if self.subsample < 2:
             raise InvalidInputError(f"`subsample` must be at least 2 samples. Received: subsample={self.subsample}")
+        if self.relu_samples < 0:
+            raise InvalidInputError(f"`relu_samples` must be at least 0. Received: relu_samples={self.relu_samples}")
         if self.products not in PRODUCTS:
             raise InvalidInputError(f"`products` is 'float64' or 'float32'. Received: products={self.products!r}")
 
@@ -67,3 +72,4 @@ class SettingsByName(TypedDict, total=False):
     with_momenta: bool
     products: str
     clarke: bool
+    relu_samples: int

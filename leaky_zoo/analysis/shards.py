@@ -141,13 +141,17 @@ def analyze_part(
     """
     if not isinstance(network, LeakyNetwork):
         raise InvalidInputError(f"Shards are for a LeakyMLP or LeakyConvNet. Received: {type(network).__name__}")
+    chosen = settings or AnalysisSettings()
+    chosen.refuse_clarke("shards: it needs all samples at once")
+    if chosen.relu_samples:
+        raise InvalidInputError(
+            f"A shard cannot leave ReLUs out: use relu_samples=0. Received: relu_samples={chosen.relu_samples}"
+        )
     number, count = shard
     if not 1 <= number <= count <= max(len(x), 1):
         raise InvalidInputError(
             f"`shard` is (i, n) with 1 <= i <= n <= {len(x)}, the samples. Received: shard={number}/{count}"
         )
-    chosen = settings or AnalysisSettings()
-    chosen.refuse_clarke("shards: it needs all samples at once")
     return AuditPart(
         describe_network(network),
         collect_shard(network, x, y, shard, chosen, track=track),

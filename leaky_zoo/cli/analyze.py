@@ -1,5 +1,6 @@
 """`leaky-zoo analyze`: the bottleneck of a network on data."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -37,6 +38,7 @@ COLUMNS = {
     "rank_from_hamiltonian": "-2H/L~",
     "criticality_residual": "residual",
     "stable_rank": "stable rank",
+    "relu_effect": "ReLU effect",
     "weight_directions": "directions",
     "weight_gap": "gap",
 }
@@ -46,6 +48,7 @@ WIDE_COLUMNS = {
     "hamiltonian": "H",
     "out_of_image_fraction": "out of image",
     "participation_ratio": "part. ratio",
+    "negative_share": "negative",
 }
 ANY_MODEL_COLUMNS = {
     "layer": "layer",
@@ -101,6 +104,9 @@ def analyze_command(
     devices: Devices = None,
     report: Report = None,
     plot: Plot = None,
+    relu_samples: Annotated[
+        int, typer.Option(help="Evenly spaced samples on which ReLUs are left out; 0: not. Not in shards or replicas.")
+    ] = 1000,
     save: Annotated[Path | None, typer.Option(help="Write the audit, JSON (a shard's sums: .npz).")] = None,
     task: Task = None,
     stream: Stream = False,
@@ -147,12 +153,15 @@ def analyze_command(
             return  # every worker has the audit; one writes it
     else:
         chosen = layers.split(",") if layers else None
+        if isinstance(network, LeakyNetwork) and relu_samples:
+            settings = replace(settings, relu_samples=relu_samples)
         audit = analyze(network, x, y, settings, data=samples.about, layers=chosen, track=progress)
     show_audit(audit, report=report, plot=plot, save=save, as_json=as_json)
 
 
 def show_audit(audit: "Audit", *, report: Path | None, plot: Path | None, save: Path | None, as_json: bool) -> None:
     """Write what was asked for, then print the audit."""
+    from leaky_zoo.analysis.linearity import linearity_sentence
     from leaky_zoo.figures import plot_audit
     from leaky_zoo.io.files import replacing
 
@@ -179,6 +188,8 @@ def show_audit(audit: "Audit", *, report: Path | None, plot: Path | None, save: 
         rank = audit.bottleneck_rank
         interval = f" (between {rank.low} and {rank.high})" if rank.estimate else ""
         out.print(f"[bold]{rank.verdict}[/]{interval}", highlight=False)
+    if audit.summary.get("effective_nonlinear_depth"):
+        out.print(linearity_sentence(audit), highlight=False)
     for name, reason in audit.undefined.items():
         out.print(f"{name}: {reason}", style="dim")
     for warning in audit.warnings:

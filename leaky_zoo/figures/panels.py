@@ -190,6 +190,22 @@ def draw_similarity(axes: Axes, audit: Audit, theme: Theme) -> None:
     theme.legend(axes)
 
 
+def draw_linearity(axes: Axes, audit: Audit, theme: Theme) -> None:
+    """How much of each representation is negative, and what leaving its ReLU out does to the outputs."""
+    numbers = [layer.layer for layer in audit.layers]
+    shares = {
+        "negative share of A_l": ("negative_share", theme.cool, "-"),
+        "change of the outputs without the ReLU of layer l": ("relu_effect", theme.warm, "-"),
+    }
+    _curves(axes, numbers, audit.layers, shares)
+    stretch = audit.summary.get("linear_stretch")
+    if stretch:
+        axes.axvspan(stretch[0] - 0.5, stretch[1] + 0.5, color=theme.green, alpha=0.15, lw=0, label="linear stretch")
+    axes.set_yscale("symlog", linthresh=1e-3)
+    theme.label(axes, xlabel="layer l", ylabel="share (symmetric log)", title="What the ReLUs do")
+    theme.legend(axes)
+
+
 def measured_layers(audit: Audit) -> list[LayerAudit]:
     """The layers that have numbers."""
     return [layer for layer in audit.layers if layer.reason is None]

@@ -12,6 +12,7 @@ from leaky_zoo.figures.panels import (
     draw_energies,
     draw_gamma_sweep,
     draw_intrinsic_dimensions,
+    draw_linearity,
     draw_projection,
     draw_similarity,
     draw_spectra,
@@ -60,7 +61,7 @@ def plot_panel(audit: Audit, panel: str, theme: Theme = LIGHT) -> Figure:
         audit: what `analyze` returned.
         panel: one of `PANELS`: "dimension", "energies", "gamma_sweep", "representation_spectra", "weight_spectra",
             "weight_directions", "projection", "step_sizes", "step_size_trace", "criticality", "intrinsic_dimensions",
-            "similarity".
+            "similarity", "linearity".
         theme: colours. Default `LIGHT`.
 
     Raises:
@@ -90,6 +91,8 @@ def panels_of(audit: Audit) -> list[str]:
         found.append("criticality")
     if any(layer.cka_with_previous is not None for layer in measured):
         found += ["intrinsic_dimensions", "similarity"]
+    if audit.summary.get("effective_nonlinear_depth"):
+        found.append("linearity")
     return found
 
 
@@ -106,6 +109,7 @@ PANELS: dict[str, Any] = {
     "criticality": draw_criticality,
     "intrinsic_dimensions": draw_intrinsic_dimensions,
     "similarity": draw_similarity,
+    "linearity": draw_linearity,
 }
 
 

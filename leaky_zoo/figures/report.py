@@ -13,6 +13,7 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from leaky_zoo.analysis.audit import Audit
+from leaky_zoo.analysis.linearity import linearity_sentence
 from leaky_zoo.analysis.records import LayerAudit
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.figures.comparison import COMPARISONS, comparisons_of, plot_comparison
@@ -37,6 +38,8 @@ COLUMNS = {
     "weight_norm": "‖W‖",
     "weight_directions": "directions",
     "weight_gap": "gap",
+    "negative_share": "negative",
+    "relu_effect": "ReLU effect",
     "stable_rank": "stable rank",
     "participation_ratio": "part. ratio",
     "nuclear_norm_rank": "nuclear rank",
@@ -61,6 +64,7 @@ CAPTIONS = {
     "step_size_trace": "How the schedule moved the steps; lines that have gone flat have arrived.",
     "criticality": "Above the line the energies of that layer are not conserved.",
     "intrinsic_dimensions": "Soft ranks are no integers; intrinsic dimensions see a curved sheet as what it is.",
+    "linearity": "Where little of A is negative, the next ReLU does nothing, and layers fold into one.",
     "similarity": "CKA near 1: the layer changes little. Variance within classes near 0: neural collapse.",
 }
 
@@ -152,6 +156,8 @@ def _facts(audit: Audit) -> dict[str, str]:
             found["balance of ‖W‖ (least / largest)"] = _number(summary["weight_norm_balance"])
         if summary.get("path_length") is not None:
             found["path length (K norm)"] = _number(summary["path_length"])
+        if summary.get("effective_nonlinear_depth"):
+            found["linear stretch"] = linearity_sentence(audit)
     else:
         found["layers measured"] = f"{summary['measured_layers']} of {len(audit.layers)}"
     if audit.bounds:

@@ -30,6 +30,7 @@ KEPT = ("config.json", "model.weights.h5", "golden.npz")
 # What is measured or looked up again; all else that the metadata of these weights say stays said.
 RENEWED = ("metrics", "sha256", "selection", "trained_with", "input", "output", "class_names", "data", "licence")
 GOLDEN_TOLERANCE = 1e-5
+RELU_SAMPLES = 1000  # on which ReLUs are left out
 
 
 @dataclass(frozen=True)
@@ -194,7 +195,7 @@ class Publication:
         splits = {"train": part.train, "validation": part.validation, "test": part.test}
         metrics = {name: evaluate_network(network, *data.select(split)) for name, split in splits.items() if split}
         named = {"name": data.identifier, "split": part.train}
-        audit = analyze(network, *data.select(part.train), data=named, track=track)
+        audit = analyze(network, *data.select(part.train), data=named, track=track, relu_samples=RELU_SAMPLES)
         about = self._about | (extra or {}) | self._facts(data)
         onnx = self._write(network, data, metrics, audit, about)
         return Published(self.recipe.name, self.folder, self.preset is None, metrics, audit, onnx)

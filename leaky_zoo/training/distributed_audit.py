@@ -50,6 +50,10 @@ def analyze_distributed(
     """
     chosen, count = settings or AnalysisSettings(), strategy.replicas
     chosen.refuse_clarke("replicas: it needs all samples at once")
+    if chosen.relu_samples:
+        raise InvalidInputError(
+            f"ReLUs are left out on one device only: use relu_samples=0. Received: relu_samples={chosen.relu_samples}"
+        )
     if len(x) < count:
         raise InvalidInputError(f"Each of the {count} replicas needs a sample. Received: {len(x)} samples")
     kept: list[NetworkSums] = []

@@ -5,6 +5,7 @@ from typing import Any
 import yaml
 
 from leaky_zoo.analysis import Audit
+from leaky_zoo.analysis.linearity import linearity_sentence
 from leaky_zoo.zoo.recipe import Recipe
 
 LOSSES = {
@@ -170,6 +171,8 @@ def _bottleneck(audit: Audit) -> list[str]:
             )
         if summary["max_criticality_residual"] is not None:
             lines.append(f"- largest criticality residual there: {summary['max_criticality_residual']:.3f}")
+    if summary.get("effective_nonlinear_depth"):
+        lines.append(f"- {linearity_sentence(audit)}")
     interval = f" (between {verdict.low} and {verdict.high})" if verdict and verdict.estimate is not None else ""
     return [measured, f"**Verdict: {verdict.verdict}{interval}.**" if verdict else "", "\n".join(lines)]
 
