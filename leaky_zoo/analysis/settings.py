@@ -23,7 +23,8 @@ class AnalysisSettings:
             (`geometry.kinks`), with a control; momenta and energies then have the chosen slopes. For a net of one path
             of dense blocks whose representations fit in memory. Default False.
         relu_samples: evenly spaced samples on which ReLUs are left out, one by one and in runs, for `relu_effect`,
-            `linear_stretch` and `effective_nonlinear_depth`; up to `4 L` more passes over them. Default 0: not measured.
+            `linear_stretch` and `effective_nonlinear_depth`; up to `4 L` more passes over them. Default 0:
+            not measured.
 
     Raises:
         InvalidInputError: a setting is out of its range.

@@ -11,6 +11,7 @@ from leaky_zoo.cli import (
     analyze,
     attach,
     audits,
+    compress,
     evaluate,
     export,
     inspect,
@@ -48,6 +49,7 @@ app.command("analyze")(analyze.analyze_command)
 app.command("merge-audits")(audits.merge_audits)
 app.command("compare")(audits.compare)
 app.command("export")(export.export)
+app.command("compress")(compress.compress)
 app.command("publish")(publish.publish)
 app.command("inspect")(inspect.inspect)
 app.command("predict")(predict.predict_command)

@@ -3,8 +3,6 @@
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -28,16 +26,14 @@ from leaky_zoo.deploy.external import writing_graph
 from leaky_zoo.deploy.graph import OPSET
 from leaky_zoo.deploy.ports import Reference
 from leaky_zoo.deploy.reference import add_reference
+from leaky_zoo.deploy.signing import sign, verify_written
 from leaky_zoo.deploy.twin import compute_dtypes, float32_twin
-from leaky_zoo.errors import CheckFailedError, InvalidInputError
+from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.flow import weights_sha256
 from leaky_zoo.networks import LeakyNetwork
-from leaky_zoo.runtime.metadata import pack_golden, write_properties
+from leaky_zoo.runtime.metadata import pack_golden
 from leaky_zoo.runtime.session import CHECK_BATCHES
 from leaky_zoo.runtime.several import count_pairs, pack_pairs
-from leaky_zoo.runtime.verify import verify_onnx
-
-PRODUCER = "leaky-zoo"
 
 
 @dataclass(frozen=True)
@@ -174,9 +170,9 @@ def export_onnx(
             golden_tolerance=max(tolerance, _low_precision_error(model)),
         )
         values["external_data"] = external
-        _sign(graph, values, sentence(model, reference, route), model_version)
+        sign(graph, values, sentence(model, reference, route), model_version)
         aside.write_bytes(graph.SerializeToString(deterministic=True))
-        _verify_written(aside)
+        verify_written(aside)
     return ExportReport(
         path=str(path),
         file_bytes=path.stat().st_size + (external or {}).get("bytes", 0),
@@ -258,19 +254,3 @@ def _kept_golden(
     taken = inputs if golden is None else {reference.inputs[0].name: golden[0]}
     rows = {name: values[: CHECK_BATCHES[1] * 2] for name, values in taken.items()}
     return pack_pairs(rows, reference(rows))
-
-
-def _sign(graph: onnx.ModelProto, values: Mapping[str, Any], words: str, model_version: int) -> None:
-    graph.doc_string = words
-    graph.producer_name = PRODUCER
-    graph.producer_version = version(PRODUCER)
-    graph.domain = "leaky_zoo"
-    graph.model_version = model_version
-    onnx.helper.set_model_props(graph, write_properties(values))
-
-
-def _verify_written(path: Path) -> None:
-    """Check the written bytes as a reader of the file would."""
-    failed = [check for check in verify_onnx(path).checks if not check.passed]
-    if failed:
-        raise CheckFailedError("; ".join(f"{check.name}: {check.detail}" for check in failed))

@@ -68,6 +68,24 @@ class GraphBuilder:
         self._initializers.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
         return name
 
+    def int8_constant(self, name: str, values: np.ndarray, scale: np.ndarray) -> str:
+        """Add `scale * values` as int8 and a float32 scale: two nodes that ONNX Runtime computes once, at load.
+
+        Args:
+            name: of the tensor that other nodes read.
+            values: int8.
+            scale: float32, of a shape that broadcasts against `values`.
+        """
+        self._initializers.append(numpy_helper.from_array(np.ascontiguousarray(values, np.int8), f"{name}/int8"))
+        self._initializers.append(numpy_helper.from_array(np.ascontiguousarray(scale, np.float32), f"{name}/scale"))
+        wide = self.node("Cast", [f"{name}/int8"], f"{name}/cast", to=TensorProto.FLOAT)
+        return self.node("Mul", [wide, f"{name}/scale"], name)
+
+    def float16_constant(self, name: str, values: np.ndarray) -> str:
+        """Add values that float16 holds exactly, as float16 and one node that is computed at load."""
+        self._initializers.append(numpy_helper.from_array(np.ascontiguousarray(values, np.float16), f"{name}/float16"))
+        return self.node("Cast", [f"{name}/float16"], name, to=TensorProto.FLOAT)
+
     def node(self, op: str, inputs: Sequence[str], name: str, *, output: str | None = None, **attributes: Any) -> str:
         """Add a node; its output is called like the node, unless `output` says otherwise. Returns the output."""
         self._nodes.append(helper.make_node(op, list(inputs), [output or name], name=name, **attributes))

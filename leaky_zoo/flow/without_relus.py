@@ -16,7 +16,8 @@ class WithoutRelus:
     """Runs a network again and again over the same samples, each time without another set of its ReLUs.
 
     Layer `l` (from 1, through all paths) is the step `A_{l-1} -> A_l`; without its ReLU, `s(A)` is `A` itself, or its
-    patches. Steps run in numpy in the dtype of the weights; entries and head run in Keras. Memory: `A_0` of all samples.
+    patches. Steps run in numpy in the dtype of the weights; entries and head run in Keras. Memory: `A_0` of
+    all samples.
 
     Args:
         network: the network, with its weights of this moment.

@@ -1,0 +1,187 @@
+"""From a plan to a smaller net: factors, distillation, fewer bits, a temperature; the record of what became of it."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from leaky_zoo.compress.chain import Link, Map, build_model, maps_of, numbers_of, read_chain, read_maps
+from leaky_zoo.compress.data import CompressionData, Metric
+from leaky_zoo.compress.distill import Augmented, distill
+from leaky_zoo.compress.folding import leaks_absorbed, normalization_folded
+from leaky_zoo.compress.plan import Choice, CompressionPlan, describe_choice
+from leaky_zoo.compress.search import run_model
+from leaky_zoo.compress.storage import rounded
+from leaky_zoo.errors import InvalidInputError
+from leaky_zoo.flow import weights_sha256
+from leaky_zoo.networks import LeakyNetwork
+from leaky_zoo.runtime import fit_temperature
+
+
+@dataclass(frozen=True)
+class Compressed:
+    """A smaller net.
+
+    Attributes:
+        model: a Keras model, float32, from raw inputs to the outputs of the whole net.
+        links: its chain.
+        storage: of its kernels: "float32", "float16" or "int8"; the model has them rounded so.
+        temperature: its logits are to be divided by before the softmax; None for what is no classifier.
+        record: what became of each layer and what it cost, as `leaky_zoo.compression` holds it.
+    """
+
+    model: keras.Model
+    links: list[Link]
+    storage: str
+    temperature: float | None
+    record: dict[str, Any]
+
+
+def compress(
+    network: LeakyNetwork,
+    plan: CompressionPlan,
+    data: CompressionData | None = None,
+    *,
+    choice: int = -1,
+    epochs: int = 0,
+    storage: str = "float32",
+    augmented: Augmented | None = None,
+    folder: str | os.PathLike[str] | None = None,
+    report: Callable[[int, float], None] | None = None,
+) -> Compressed:
+    """Make the smaller net of a plan.
+
+    Args:
+        network: the whole net; left alone.
+        plan: made for it.
+        data: as `plan_compression` had it; for distillation, the temperature and the validation drop. Default None:
+            without them.
+        choice: which of the plan's choices. Default -1: the largest, which needs no distillation.
+        epochs: of distillation. Default 0: none.
+        storage: "float32", "float16" or "int8". Default "float32".
+        augmented: the recipe's augmentation, for distillation. Default None: none.
+        folder: for checkpoints of the distillation. Default None: none.
+        report: called with each epoch of distillation and its score.
+
+    Returns:
+        The `Compressed` net, with `record["cost"]` measured on `data.validation`.
+
+    Raises:
+        InvalidInputError: no such choice, epochs without data, or as `distill` and `rounded`.
+    """
+    if not -len(plan.choices) <= choice < len(plan.choices):
+        raise InvalidInputError(f"The plan has {len(plan.choices)} choices. Received: choice={choice}")
+    if epochs and data is None:
+        raise InvalidInputError(f"Distillation needs `data`. Received: epochs={epochs}, data=None")
+    chosen, metric = plan.choices[choice], Metric.of(network, plan.metric)
+    shape, name = network.config.input_shape, f"{network.name}_compressed"
+    links, scores = chosen.links, []
+    if epochs and data is not None:
+        model = build_model(links, shape, name)
+        score = _score(metric, data, network.task.labels)
+        place = None if folder is None else Path(folder) / f"choice_{choice % len(plan.choices)}"
+        about = {"source": weights_sha256(network), **describe_choice(chosen)}
+        scores = distill(
+            model,
+            network,
+            data.fit,
+            score,
+            epochs=epochs,
+            augmented=augmented,
+            folder=place,
+            about=about,
+            report=report,
+        )
+        links = read_maps(model, links)
+    links = leaks_absorbed(normalization_folded(links))
+    exact = build_model(links, shape, name)
+    links = rounded(links, storage)
+    model = build_model(links, shape, name)
+    temperature = None
+    if data is not None and network.task.labels:
+        temperature = fit_temperature(run_model(model, np.asarray(data.choose[0], np.float32)), data.choose[1])
+    record = _record(network, plan, chosen, links, storage)
+    if scores:
+        record["settings"]["distillation"] = {"epochs": epochs, "scores": [float(f"{each:.5g}") for each in scores]}
+    if data is not None:
+        record["cost"] = {"validation": _cost(metric, network, exact, model, data.validation)}
+        record["settings"]["data"] = data.words
+    return Compressed(model, links, storage, temperature, record)
+
+
+def _score(metric: Metric, data: CompressionData, labels: bool) -> Callable[[keras.Model], float]:
+    """What distillation keeps the best epoch by: the metric on the samples to choose on, then the loss."""
+    x, y = np.asarray(data.choose[0], np.float32), data.choose[1]
+
+    def score(model: keras.Model) -> float:
+        outputs = run_model(model, x)
+        if metric.name == "accuracy":
+            loss = metric.mean_loss(outputs / fit_temperature(outputs, y), y)
+            return metric.value(outputs, y) - 1e-3 * min(loss, 1.0)
+        return -metric.value(outputs, y)
+
+    return score
+
+
+def _cost(
+    metric: Metric,
+    network: LeakyNetwork,
+    exact: keras.Model,
+    model: keras.Model,
+    samples: tuple[np.ndarray, np.ndarray],
+) -> dict[str, Any]:
+    """Metric before and after, and what the rounding alone did."""
+    x, y = np.asarray(samples[0], np.float32), samples[1]
+    before, unrounded, after = (metric.value(run_model(each, x), y) for each in (network, exact, model))
+    return {
+        "metric": metric.name,
+        "samples": len(x),
+        "before": before,
+        "after": after,
+        "drop": metric.drop(before, after),
+        "drop_of_rounding": metric.drop(unrounded, after),
+    }
+
+
+def _record(
+    network: LeakyNetwork, plan: CompressionPlan, choice: Choice, links: list[Link], storage: str
+) -> dict[str, Any]:
+    maps, left_out = maps_of(links), choice.candidate.left_out
+    layers = [_became(name, maps, storage, left_out) for name in maps_of(read_chain(network))]
+    return {
+        "source": {
+            "name": network.name,
+            "weights_sha256": weights_sha256(network),
+            "parameters": plan.numbers,
+        },
+        "parameters": numbers_of(links),
+        "layers": layers,
+        "settings": {
+            "max_drop": plan.max_drop,
+            "metric": plan.metric,
+            "storage": storage,
+            **describe_choice(choice),
+        },
+    }
+
+
+def _became(name: str, maps: dict[str, Map], storage: str, left_out: tuple[int, ...]) -> dict[str, Any]:
+    """What became of one layer of the whole net."""
+    link = next(link for link in maps.values() if name in link.made_of)
+    rank = link.factors[0].shape[-1] if len(link.factors) == 2 else None
+    width = {"float32": 4, "float16": 2, "int8": 1}[storage]
+    size = width * sum(factor.size for factor in link.factors) + 4 * link.bias.size
+    if storage == "int8":
+        size += 4 * sum(factor.shape[-1] for factor in link.factors)
+    if len(link.made_of) > 1:
+        became = f"folded into {link.name}"
+    elif link.layer in left_out:
+        became = "relu dropped"
+    else:
+        became = "kept"
+    became = became if rank is None else f"{became}, factored"
+    return {"name": name, "became": became, "rank": rank, "bytes": size if link.made_of[0] == name else 0}

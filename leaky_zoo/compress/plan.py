@@ -1,0 +1,203 @@
+"""What to fold and where to cut: measured, smallest first."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from leaky_zoo.analysis.linearity import Linearity, measure_linearity
+from leaky_zoo.compress.chain import Link, build_model, numbers_of, read_chain
+from leaky_zoo.compress.data import CompressionData, Metric
+from leaky_zoo.compress.factors import InputMoments, factored, input_moments, spectrum_of
+from leaky_zoo.compress.folding import fold, remove_dead_units
+from leaky_zoo.compress.search import Candidate, RankSearch, run_model
+from leaky_zoo.errors import CheckFailedError, InvalidInputError
+from leaky_zoo.geometry.subsample import even_rows
+from leaky_zoo.networks import LeakyNetwork
+
+MOMENT_SAMPLES, RELU_SAMPLES, SEARCH_SAMPLES = 8000, 1000, 4000
+IMAGE_SAMPLES = 1000  # for all three, where maps are convolutions
+ALLOWANCES = (10.0, 3.0, 1.0)  # drops before distillation that are tried, in budgets
+MOST_FOLDS = 2
+DEAD = 1e-8
+LEAST_SAVED = 0.25  # of the numbers, without distillation, where no layers fold
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One way to compress: a candidate of the search, with what was measured before distillation.
+
+    Attributes:
+        candidate: folds and ranks.
+        links: the chain, factors and all.
+    """
+
+    candidate: Candidate
+    links: list[Link] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class CompressionPlan:
+    """What `plan_compression` found.
+
+    Attributes:
+        max_drop: the budget.
+        metric: its name.
+        whole: the metric of the whole net on the samples that were chosen on.
+        numbers: weights and biases of the whole net.
+        linearity: which ReLUs do nothing there.
+        choices: what can be tried, smallest first; the last one is within the budget without distillation.
+        trail: every candidate that was measured, fold after fold.
+    """
+
+    max_drop: float
+    metric: str
+    whole: float
+    numbers: int
+    linearity: Linearity
+    choices: list[Choice]
+    trail: list[Candidate] = field(repr=False)
+
+
+def plan_compression(
+    network: LeakyNetwork,
+    data: CompressionData,
+    *,
+    max_drop: float,
+    metric: str | None = None,
+    distill: bool = True,
+    augment: Callable[[np.ndarray], np.ndarray] | None = None,
+) -> CompressionPlan:
+    """Find which layers fold and which ranks do, within a budget; nothing of the network is changed.
+
+    Folds: the ReLUs that `measure_linearity` finds idle, then the run of them longer by one layer at a time towards the
+    input, as long as the metric stays within what is allowed. Ranks: `RankSearch` for each fold. With distillation to
+    follow, candidates that lose up to ten budgets before it are kept too. Measured on `data.choose` alone. This
+    project.
+
+    Args:
+        network: the whole net.
+        data: its samples, as `split_for` divides them.
+        max_drop: percentage points of accuracy, or percent of the loss, above 0.
+        metric: "accuracy" or "loss". Default None: accuracy of a classifier, else the loss.
+        distill: whether distillation will follow. Default True.
+        augment: of training, for the moments of the inputs: raw samples to raw samples. Default None: none.
+
+    Returns:
+        The `CompressionPlan`.
+
+    Raises:
+        InvalidInputError: a budget that is not positive, or a network that is no chain.
+        CheckFailedError: the net has no bottleneck: no two layers fold, and ranks within the budget save less than a
+            quarter of the numbers. The message says what was measured.
+    """
+    if not (isinstance(max_drop, int | float) and 0 < max_drop <= 100):
+        raise InvalidInputError(f"`max_drop` must be in (0, 100]. Received: max_drop={max_drop!r}")
+    measured = Metric.of(network, metric)
+    links = read_chain(network)
+    images = len(network.config.input_shape) == 3 and network.family != "mlp"
+    sizes = [IMAGE_SAMPLES] * 3 if images else [MOMENT_SAMPLES, RELU_SAMPLES, SEARCH_SAMPLES]
+    x, y = (each[even_rows(len(data.choose[0]), sizes[2])] for each in data.choose)
+    whole = measured.value(run_model(network, x), y)
+    linearity = measure_linearity(network, x, samples=sizes[1])
+    seen = data.fit[0][even_rows(len(data.fit[0]), sizes[0])]
+    seen = seen if augment is None else augment(seen)
+    allowed = max_drop * (ALLOWANCES[0] if distill else 1.0)
+    trail: list[Candidate] = []
+    searches: dict[tuple[int, ...], RankSearch] = {}
+    for left_out, chain in _folds(network, links, linearity, (x, y), measured, whole, allowed):
+        chain, moments = _moments(chain, seen, network.config.input_shape)
+        search = RankSearch(chain, moments, (x, y), measured, network.task.labels, network.config.input_shape)
+        trail += search.candidates(whole, allowed, left_out)
+        searches[left_out] = search
+    chosen = _chosen(trail, max_drop, ALLOWANCES if distill else (1.0,))
+    numbers = numbers_of(links)
+    _refuse_without_bottleneck(network, numbers, trail, max_drop, linearity)
+    choices = [Choice(each, searches[each.left_out].with_ranks(each.ranks)) for each in chosen]
+    return CompressionPlan(max_drop, measured.name, whole, numbers, linearity, choices, trail)
+
+
+def _folds(
+    network: LeakyNetwork,
+    links: Sequence[Link],
+    linearity: Linearity,
+    samples: tuple[np.ndarray, np.ndarray],
+    metric: Metric,
+    whole: float,
+    allowed: float,
+) -> list[tuple[tuple[int, ...], list[Link]]]:
+    """Sets of layers without ReLUs that cost no more than is allowed, and their chains; the largest ones."""
+    found = [((), list(links))]
+    left_out = set(linearity.left_out)
+    start = linearity.linear_stretch[0] if linearity.linear_stretch else len(linearity.relu_effects) + 1
+    for first in range(start, 0, -1):
+        layers = left_out | set(range(first, start))
+        if not layers:
+            continue
+        chain = fold(links, layers)
+        value = metric.value(
+            run_model(build_model(chain, network.config.input_shape, "folded"), samples[0]), samples[1]
+        )
+        if metric.drop(whole, value) > allowed:
+            break
+        found.append((tuple(sorted(layers)), chain))
+    return found[-MOST_FOLDS:]
+
+
+def _moments(
+    chain: list[Link], x: np.ndarray, input_shape: tuple[int, ...]
+) -> tuple[list[Link], dict[str, InputMoments]]:
+    """The chain without dead units, and the moments of its maps' inputs."""
+    moments = input_moments(build_model(chain, input_shape, "moments"), chain, x)
+    alive = remove_dead_units(chain, {name: each.energies for name, each in moments.items()}, DEAD)
+    if numbers_of(alive) == numbers_of(chain):
+        return chain, moments
+    return alive, input_moments(build_model(alive, input_shape, "moments"), alive, x)
+
+
+def _chosen(trail: Sequence[Candidate], max_drop: float, allowances: Sequence[float]) -> list[Candidate]:
+    """The smallest candidate within each allowance, smallest first."""
+    found: list[Candidate] = []
+    for allowance in allowances:
+        within = [each for each in trail if each.drop <= allowance * max_drop]
+        if within:
+            best = min(within, key=lambda each: each.numbers)
+            if best not in found:
+                found.append(best)
+    return found
+
+
+def _refuse_without_bottleneck(
+    network: LeakyNetwork, numbers: int, trail: Sequence[Candidate], max_drop: float, linearity: Linearity
+) -> None:
+    within = [each.numbers for each in trail if each.drop <= max_drop]
+    stretch = linearity.linear_stretch
+    folds = stretch is not None and stretch[1] > stretch[0]
+    smallest = min(within, default=numbers)
+    if folds or smallest <= (1 - LEAST_SAVED) * numbers:
+        return
+    raise CheckFailedError(
+        f"{network.name} has no bottleneck to compress along: no two neighbouring layers are linear "
+        f"({linearity.effective_nonlinear_depth['layers']} of {len(linearity.relu_effects)} ReLUs do something), and "
+        f"factors within {max_drop:g} save {100 * (1 - smallest / numbers):.0f}% of its {numbers:,} numbers. It is "
+        "left alone."
+    )
+
+
+def plain_svd(links: Sequence[Link], moments: dict[str, InputMoments], ranks: dict[str, int]) -> list[Link]:
+    """The chain with these ranks, its maps cut as matrices, whatever the data; for comparison."""
+    result: list[Link] = []
+    for link in links:
+        if link.name in ranks:
+            size = moments[link.name].mean.size
+            blind = InputMoments(np.zeros(size), np.eye(size), moments[link.name].energies)
+            link = factored(link, blind, spectrum_of(link, blind), ranks[link.name])  # type: ignore[arg-type]
+        result.append(link)
+    return result
+
+
+def describe_choice(choice: Choice) -> dict[str, Any]:
+    """A choice in plain data."""
+    each = choice.candidate
+    return {"left_out": list(each.left_out), "ranks": each.ranks, "numbers": each.numbers, "drop_before": each.drop}

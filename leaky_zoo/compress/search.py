@@ -1,0 +1,157 @@
+"""Ranks for all maps of a chain at once: greedy, by measured loss for each number saved."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from leaky_zoo.compress.chain import Link, Map, build_model, maps_of, numbers_of, set_map
+from leaky_zoo.compress.data import Metric
+from leaky_zoo.compress.factors import InputMoments, Spectrum, factored, most_rank, spectrum_of
+from leaky_zoo.runtime import fit_temperature
+
+STEP = 0.8  # from one rank to the next lower one
+FIRST_STEP = 0.9  # of the largest rank that saves anything
+BATCH = 512
+
+
+def run_model(model: keras.Model, x: np.ndarray) -> np.ndarray:
+    """Outputs for all samples, in batches."""
+    starts = range(0, len(x), BATCH)
+    return np.concatenate([np.asarray(model.predict_on_batch(x[start : start + BATCH])) for start in starts])
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A chain with ranks, and what it gives on the samples that are chosen on.
+
+    Attributes:
+        left_out: layers without a ReLU.
+        ranks: of the maps that have factors, by name.
+        numbers: weights and biases left.
+        value: of the metric.
+        drop: against the whole net, as `Metric.drop`.
+    """
+
+    left_out: tuple[int, ...]
+    ranks: dict[str, int]
+    numbers: int
+    value: float
+    drop: float
+
+
+class RankSearch:
+    """Lowers ranks one step at a time, that map first which loses least for each number it saves.
+
+    Losses are measured on the whole net with all ranks chosen so far. A map's last measured score stands until it
+    comes first; then it is measured again (lazy greedy: Minoux 1978).
+
+    Args:
+        links: a chain without factors.
+        moments: of its maps' inputs.
+        samples: `(x, y)` to measure on.
+        metric: of the budget.
+        labels: whether `y` are labels: the loss is then taken at the best temperature.
+        input_shape: of a sample.
+    """
+
+    def __init__(
+        self,
+        links: Sequence[Link],
+        moments: dict[str, InputMoments],
+        samples: tuple[np.ndarray, np.ndarray],
+        metric: Metric,
+        labels: bool,
+        input_shape: tuple[int, ...],
+    ) -> None:
+        self._links, self._moments, self._metric, self._labels = list(links), moments, metric, labels
+        self._x, self._y = np.asarray(samples[0], np.float32), samples[1]
+        self._model = build_model(links, input_shape, "search")
+        self.maps = maps_of(links)
+        self._spectra: dict[str, Spectrum] = {}
+        self.ranks: dict[str, int] = {}
+
+    def measure(self) -> tuple[float, float]:
+        """The loss that scores are about, and the metric, of the ranks that the model has now."""
+        outputs = run_model(self._model, self._x)
+        value = self._metric.value(outputs, self._y)
+        if self._labels:
+            outputs = outputs / fit_temperature(outputs, self._y)
+        return self._metric.mean_loss(outputs, self._y), value
+
+    def candidates(self, whole: float, stop: float, left_out: Sequence[int]) -> list[Candidate]:
+        """From the whole chain down, one for each step, until the metric has dropped by more than `stop`."""
+        loss, value = self.measure()
+        found = [self._candidate(left_out, value, whole)]
+        scores = {name: -np.inf for name, link in self.maps.items() if self._next(name, link) is not None}
+        fresh: dict[str, tuple[float, float]] = {}
+        while scores:
+            name = min(scores, key=lambda name: scores[name])
+            if name not in fresh:
+                fresh[name] = self._try(name)
+                scores[name] = (fresh[name][0] - loss) / self._saved(name)
+                continue
+            self._set(name, self._next(name, self.maps[name]))
+            loss, value = fresh[name]
+            fresh = {}
+            if self._next(name, self.maps[name]) is None:
+                del scores[name]
+            found.append(self._candidate(left_out, value, whole))
+            if found[-1].drop > stop:
+                break
+        return found
+
+    def _candidate(self, left_out: Sequence[int], value: float, whole: float) -> Candidate:
+        numbers = numbers_of([self._with_rank(link, self.ranks) for link in self._links])
+        return Candidate(tuple(left_out), dict(self.ranks), numbers, value, self._metric.drop(whole, value))
+
+    def _next(self, name: str, link: Map) -> int | None:
+        """The next lower rank; None where there is none."""
+        now = self.ranks.get(name)
+        if now is None:
+            first = int(FIRST_STEP * most_rank(link))
+            return min(first, int(np.sum(self._spectrum(name).values > 0))) if first >= 1 else None
+        return min(int(STEP * now), now - 1) or None
+
+    def _saved(self, name: str) -> int:
+        m, n = self.maps[name].matrix.shape
+        now, after = self.ranks.get(name), self._next(name, self.maps[name]) or 0
+        return (m * n if now is None else now * (m + n)) - after * (m + n)
+
+    def _spectrum(self, name: str) -> Spectrum:
+        if name not in self._spectra:
+            self._spectra[name] = spectrum_of(self.maps[name], self._moments[name])
+        return self._spectra[name]
+
+    def _low(self, name: str, rank: int | None) -> Map:
+        link = self.maps[name]
+        return link if rank is None else factored(link, self._moments[name], self._spectrum(name), rank)
+
+    def _with_rank(self, link: Link, ranks: dict[str, int]) -> Link:
+        return self._low(link.name, ranks[link.name]) if isinstance(link, Map) and link.name in ranks else link
+
+    def with_ranks(self, ranks: dict[str, int]) -> list[Link]:
+        """The chain with factors of these ranks."""
+        return [self._with_rank(link, ranks) for link in self._links]
+
+    def _try(self, name: str) -> tuple[float, float]:
+        before = self.ranks.get(name)
+        self._assign(name, self._next(name, self.maps[name]))
+        measured = self.measure()
+        self._assign(name, before)
+        return measured
+
+    def _set(self, name: str, rank: int | None) -> None:
+        assert rank is not None
+        self.ranks[name] = rank
+        self._assign(name, rank)
+
+    def _assign(self, name: str, rank: int | None) -> None:
+        """Give the model the product of the factors, in the shape of the whole kernel."""
+        whole, low = self.maps[name], self._low(name, rank)
+        set_map(self._model.get_layer(name), whole.with_matrix(low.matrix, bias=low.bias))
+
+
+Progress = Callable[[str], Any]

@@ -1,0 +1,178 @@
+"""A preset or a saved model to a compressed ONNX file, within a budget or not at all."""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from leaky_zoo.analysis import Audit, analyze
+from leaky_zoo.compress import Augmented, Compressed, CompressionData, compress, plan_compression, split_for
+from leaky_zoo.compress.data import Metric
+from leaky_zoo.compress.search import run_model
+from leaky_zoo.compress.storage import STORAGES
+from leaky_zoo.data import Dataset, load_data
+from leaky_zoo.deploy.arguments import checked_path
+from leaky_zoo.deploy.compressed import export_compressed
+from leaky_zoo.errors import CheckFailedError, InvalidInputError
+from leaky_zoo.networks import LeakyNetwork
+from leaky_zoo.zoo import Preset, Recipe, load_model
+from leaky_zoo.zoo.training_data import trained_on
+
+RELU_SAMPLES = 1000
+Words = Callable[[str], None]
+
+
+def compress_model(
+    model: str | os.PathLike[str] | Preset,
+    path: str | os.PathLike[str],
+    *,
+    max_drop: float,
+    metric: str | None = None,
+    data: str | None = None,
+    data_dir: str | os.PathLike[str] | None = None,
+    epochs: int = 10,
+    storage: str = "float32",
+    words: Words | None = None,
+) -> dict[str, Any]:
+    """Compress a preset or a `.keras` file into one ONNX file.
+
+    The choices of `plan_compression` are tried, smallest first: distilled, rounded, and measured on the validation part
+    of the training split; the first within the budget is written. The test split is looked at once, for that one.
+    Distillation uses the augmentation of the preset's recipe, or of a `recipe.yaml` beside the `.keras` file. Its
+    checkpoints are in a folder beside `path` until the file is written: the same call goes on from them. This project.
+
+    Args:
+        model: preset name, preset folder, open `Preset`, or `.keras` file of one of our networks.
+        path: the `.onnx` file.
+        max_drop: budget, percentage points of accuracy or percent of the loss, in (0, 100].
+        metric: as `plan_compression`. Default None.
+        data: data set or file with a training split. Default None: what the network was trained on.
+        data_dir: TFDS folder. Default None.
+        epochs: of distillation, for each choice that is tried; 0: none. Default 10.
+        storage: of the kernels: "float32", "float16" or "int8". Default "float32".
+        words: told what is being done. Default None.
+
+    Returns:
+        As `export_compressed`, with `tried`: each choice and its drop on the validation part.
+
+    Raises:
+        InvalidInputError: an argument that cannot be used.
+        CheckFailedError: no bottleneck, a budget that no choice meets (the message says what was reached), or a graph
+            that does not agree with Keras. Nothing is written.
+    """
+    path = checked_path(path)
+    if not isinstance(epochs, int) or epochs < 0:
+        raise InvalidInputError(f"`epochs` must be a whole number, at least 0. Received: epochs={epochs!r}")
+    if storage not in STORAGES:
+        raise InvalidInputError(f"`storage` is one of {', '.join(STORAGES)}. Received: storage={storage!r}")
+    say = words or (lambda text: None)
+    network, audit, recipe, metadata = _subject(model)
+    name = data or (trained_on(network) or {}).get("name")
+    if name is None:
+        raise InvalidInputError(f"{network.name} does not say what it was trained on: give --data (`data`).")
+    dataset = load_data(name, data_dir)
+    parts, augmented = split_for(network, dataset), _augmented(network, recipe, dataset)
+    say(f"validation part of {parts.words}")
+    plan = plan_compression(
+        network, parts, max_drop=max_drop, metric=metric, distill=epochs > 0, augment=augmented.once
+    )
+    folder = Path(f"{path}.distillation")
+    compressed, tried = _within(network, plan, parts, epochs, storage, augmented, folder, say)
+    _look_at_test(compressed, network, dataset, Metric.of(network, plan.metric))
+    if audit is None:
+        trained = trained_on(network) or {}
+        split = trained["split"] if trained.get("name") == dataset.identifier else "train"
+        about = {"name": dataset.identifier, "split": split}
+        audit = analyze(network, *dataset.select(split), data=about, relu_samples=RELU_SAMPLES)
+    inputs = np.asarray(parts.validation[0][:512], np.float32)
+    cost = compressed.record["cost"]
+    metrics = {split: {each["metric"]: each["after"]} for split, each in cost.items()}
+    report = export_compressed(
+        compressed, network, path, check_inputs=inputs, audit=audit, metadata=metadata, metrics=metrics
+    )
+    shutil.rmtree(folder, ignore_errors=True)
+    return {**report, "tried": tried}
+
+
+def _subject(
+    model: str | os.PathLike[str] | Preset,
+) -> tuple[LeakyNetwork, Audit | None, Recipe | None, dict[str, Any] | None]:
+    """The network, and its audit, recipe and metadata where they are there."""
+    if isinstance(model, Preset) or not os.fspath(model).endswith(".keras"):
+        preset = Preset.open(model)
+        return preset.network, preset.audit, preset.recipe, preset.metadata
+    network = load_model(model)
+    if not isinstance(network, LeakyNetwork):
+        raise InvalidInputError(f"Only networks of ours are compressed. Received: a {type(network).__name__}")
+    beside = Path(model).with_name("recipe.yaml")
+    return network, None, Recipe.read(beside) if beside.is_file() else None, None
+
+
+def _augmented(network: LeakyNetwork, recipe: Recipe | None, dataset: Dataset) -> Augmented:
+    fill = network.config.input_mean if dataset.normalize_features else 0.0
+    if recipe is None:
+        return Augmented(fill=fill)
+    return Augmented(recipe.seed, recipe.data.input_dropout, recipe.data.translation, fill)
+
+
+def _within(
+    network: LeakyNetwork,
+    plan: Any,
+    parts: CompressionData,
+    epochs: int,
+    storage: str,
+    augmented: Augmented,
+    folder: Path,
+    say: Words,
+) -> tuple[Compressed, list[dict[str, Any]]]:
+    """The first choice within the budget on the validation part, and what was tried.
+
+    Raises:
+        CheckFailedError: there is none.
+    """
+    tried: list[dict[str, Any]] = []
+    for place, choice in enumerate(plan.choices):
+        say(f"{choice.candidate.numbers:,} of {plan.numbers:,} numbers, {epochs} epochs")
+        compressed = compress(
+            network,
+            plan,
+            parts,
+            choice=place,
+            epochs=epochs,
+            storage=storage,
+            augmented=augmented,
+            folder=folder if epochs else None,
+            report=lambda epoch, score: say(f"epoch {epoch}: {score:.5g}"),
+        )
+        cost = compressed.record["cost"]["validation"]
+        tried.append({"numbers": compressed.record["parameters"], **cost})
+        say(f"validation: {cost['before']:.5g} before, {cost['after']:.5g} after, drop {cost['drop']:.3f}")
+        if cost["drop"] <= plan.max_drop:
+            compressed.record["tried"] = tried
+            return compressed, tried
+    best = min(tried, key=lambda each: each["drop"], default=None)
+    reached = f"{best['drop']:.3f} with {best['numbers']:,} numbers" if best else "no candidate at all"
+    raise CheckFailedError(
+        f"A drop of at most {plan.max_drop:g} ({plan.metric}, validation part) was not reached: the least was "
+        f"{reached}, from {plan.numbers:,}. Nothing was written."
+    )
+
+
+def _look_at_test(compressed: Compressed, network: LeakyNetwork, dataset: Dataset, metric: Metric) -> None:
+    """Measure both nets on the test split, where there is one, into the record."""
+    if "test" not in dataset.splits:
+        return
+    x, y = dataset.select("test")
+    targets = network.task.targets(x, y)
+    rows = np.asarray(x, np.float32)
+    before, after = (metric.value(run_model(each, rows), targets) for each in (network, compressed.model))
+    compressed.record["cost"]["test"] = {
+        "metric": metric.name,
+        "samples": len(x),
+        "before": before,
+        "after": after,
+        "drop": metric.drop(before, after),
+    }

@@ -1,0 +1,265 @@
+"""A compressed net to an ONNX file: built from its maps, kernels in the bits that were chosen, with its record."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import onnx
+
+from leaky_zoo.compress import Compressed
+from leaky_zoo.compress.chain import Map
+from leaky_zoo.compress.storage import int8_of
+from leaky_zoo.deploy.arguments import checked_metadata, checked_path, checked_tolerance
+from leaky_zoo.deploy.builders.conv import same_padding
+from leaky_zoo.deploy.compare import as_recorded, compare, load_checked
+from leaky_zoo.deploy.describe import describe_model
+from leaky_zoo.deploy.graph import INPUT_NAME, GraphBuilder
+from leaky_zoo.deploy.reference import add_reference
+from leaky_zoo.deploy.signing import sign, verify_written
+from leaky_zoo.errors import InvalidInputError
+from leaky_zoo.flow import weights_sha256
+from leaky_zoo.io.files import replacing
+from leaky_zoo.networks import LeakyNetwork
+from leaky_zoo.runtime import summarise_audit
+from leaky_zoo.runtime.metadata import MAX_GOLDEN_BYTES, pack_golden
+
+GOLDEN_SHARE = 0.02  # of a file's weights, for the inputs of its golden pairs
+_TO_CHANNELS_FIRST, _TO_CHANNELS_LAST = (0, 3, 1, 2), (0, 2, 3, 1)
+_STALE = ("metrics", "sha256", "parameters", "temperature")  # what a preset's metadata say of the whole net's files
+
+
+def build_compressed(compressed: Compressed, output_name: str) -> onnx.ModelProto:
+    """The graph of a compressed net, unchecked and without metadata.
+
+    Args:
+        compressed: the net.
+        output_name: of its output.
+
+    Returns:
+        A model of opset 17 and IR version 8; input `inputs`, raw values in Keras's layout.
+
+    Raises:
+        InvalidInputError: its chain holds a Keras layer that has no graph here.
+    """
+    graph = GraphBuilder()
+    writer = _Writer(graph, compressed)
+    current = graph.input(INPUT_NAME, compressed.model.input_shape[1:])
+    for link in compressed.links:
+        current = writer.add(link, current)
+    current = writer.channels_last(current)
+    graph.finish(output_name, compressed.model.output_shape[1:])
+    return graph.model(compressed.model.name)
+
+
+class _Writer:
+    """Adds the links of a chain to a graph, one after another."""
+
+    def __init__(self, graph: GraphBuilder, compressed: Compressed) -> None:
+        self._graph, self._compressed = graph, compressed
+        self._moved = False  # whether images have their channels first although Keras has them last
+
+    def add(self, link: Any, current: str) -> str:
+        """The name of what the link makes of `current`."""
+        if isinstance(link, Map):
+            return self._dense(link, current) if link.dense else self._convolution(link, current)
+        if isinstance(link, keras.layers.Flatten):
+            return self._graph.node("Flatten", [self.channels_last(current)], link.name, axis=1)
+        if isinstance(link, keras.layers.Normalization):
+            return self._normalization(link, current)
+        if isinstance(link, keras.layers.ReLU | keras.layers.Activation) and _is_plain_relu(link):
+            return self._graph.node("Relu", [current], link.name)
+        if isinstance(link, keras.layers.AveragePooling2D):
+            return self._average(link, self._channels_first(link, current))
+        if isinstance(link, keras.layers.GlobalAveragePooling2D):
+            mean = self._graph.node("GlobalAveragePool", [self._channels_first(link, current)], f"{link.name}/mean")
+            self._moved = False
+            return self._graph.node("Flatten", [mean], link.name, axis=1)
+        if isinstance(link, keras.layers.Reshape):
+            shape = self._graph.constant(f"{link.name}/shape", np.array([0, *link.target_shape]))
+            return self._graph.node("Reshape", [self.channels_last(current), shape], link.name)
+        raise InvalidInputError(
+            f"A {type(link).__name__} cannot be written into a compressed file. Received: {link.name}"
+        )
+
+    def channels_last(self, current: str) -> str:
+        """Images in Keras's layout again."""
+        if not self._moved:
+            return current
+        self._moved = False
+        return self._graph.node("Transpose", [current], "to_channels_last", perm=_TO_CHANNELS_LAST)
+
+    def _channels_first(self, link: Any, current: str) -> str:
+        if self._moved or link.data_format == "channels_first":
+            return current
+        self._moved = True
+        return self._graph.node("Transpose", [current], "to_channels_first", perm=_TO_CHANNELS_FIRST)
+
+    def _dense(self, link: Map, current: str) -> str:
+        name, before = link.name, current
+        if link.relu:
+            current = self._graph.node("Relu", [current], f"{name}/relu")
+        *first, last = [self._kernel(f"{name}/weight_{place}", factor) for place, factor in enumerate(link.factors, 1)]
+        for place, weight in enumerate(first, 1):
+            current = self._graph.node("Gemm", [current, weight], f"{name}/factor_{place}")
+        if not link.leak:
+            bias = self._graph.constant(f"{name}/bias", link.bias)
+            return self._graph.node("Gemm", [current, last, bias], f"{name}/step")
+        shifted = self._graph.constant(f"{name}/bias", link.bias / link.leak)
+        kept = self._graph.node("Add", [before, shifted], f"{name}/leak")
+        return self._graph.node("Gemm", [current, last, kept], f"{name}/step", beta=link.leak)
+
+    def _convolution(self, link: Map, current: str) -> str:
+        name = link.name
+        before = current = self._channels_first(link, current)
+        if link.relu:
+            current = self._graph.node("Relu", [current], f"{name}/relu")
+        sides = self._sides(link.name, link.data_format)
+        for place, factor in enumerate(link.factors, 1):
+            inputs = [current, self._kernel(f"{name}/weight_{place}", factor)]
+            if place == len(link.factors):
+                inputs.append(self._graph.constant(f"{name}/bias", link.bias))
+            strides, kernel = (1 if place > 1 else link.strides), factor.shape[:2]
+            pairs = [same_padding(side, size, strides) for side, size in zip(sides, kernel, strict=True)]
+            pads = [pair[0] for pair in pairs] + [pair[1] for pair in pairs]
+            given = {"strides": (strides, strides), "pads": pads, "kernel_shape": kernel}
+            current = self._graph.node("Conv", inputs, f"{name}/conv_{place}", **given)
+        if link.leak is None:
+            return current
+        if link.leak != 1:
+            factor = self._graph.constant(f"{name}/leak_factor", link.leak)
+            before = self._graph.node("Mul", [before, factor], f"{name}/leak")
+        return self._graph.node("Add", [before, current], f"{name}/step")
+
+    def _kernel(self, name: str, kernel: np.ndarray) -> str:
+        storage = self._compressed.storage
+        order = (3, 2, 0, 1) if kernel.ndim == 4 else (0, 1)
+        if storage == "int8":
+            values, scale = int8_of(kernel)
+            wide = scale.reshape(-1, 1, 1, 1) if kernel.ndim == 4 else scale
+            return self._graph.int8_constant(name, values.transpose(order), wide)
+        if storage == "float16":
+            return self._graph.float16_constant(name, kernel.transpose(order))
+        return self._graph.constant(name, kernel.transpose(order))
+
+    def _normalization(self, link: keras.layers.Normalization, current: str) -> str:
+        mean, variance = (keras.ops.convert_to_numpy(each).astype(np.float64)[0] for each in (link.mean, link.variance))
+        deviation = np.maximum(np.sqrt(variance), keras.config.epsilon())
+        current = self.channels_last(current)
+        shift, scale = (
+            self._graph.constant(f"{link.name}/mean", mean),
+            self._graph.constant(f"{link.name}/deviation", deviation),
+        )
+        if link.invert:
+            current = self._graph.node("Mul", [current, scale], f"{link.name}/scale")
+            return self._graph.node("Add", [current, shift], f"{link.name}/shift")
+        current = self._graph.node("Sub", [current, shift], f"{link.name}/centre")
+        return self._graph.node("Div", [current, scale], f"{link.name}/scale")
+
+    def _average(self, link: keras.layers.AveragePooling2D, current: str) -> str:
+        sides, (size, _), strides = self._sides(link.name, link.data_format), link.pool_size, link.strides[0]
+        if link.padding != "same" or len(set(link.pool_size)) > 1 or len(set(link.strides)) > 1:
+            raise InvalidInputError(f"Only square pools under 'same' padding are written. Received: {link.name}")
+        pairs = [same_padding(side, size, strides) for side in sides]
+        pads = [pair[0] for pair in pairs] + [pair[1] for pair in pairs]
+        given = {"kernel_shape": (size, size), "strides": (strides, strides), "pads": pads, "count_include_pad": 0}
+        return self._graph.node("AveragePool", [current], link.name, **given)
+
+    def _sides(self, name: str, data_format: str | None) -> Sequence[int]:
+        shape = self._compressed.model.get_layer(name).input.shape
+        return shape[2:] if data_format == "channels_first" else shape[1:3]
+
+
+def _is_plain_relu(link: keras.layers.Layer) -> bool:
+    if isinstance(link, keras.layers.ReLU):
+        return link.max_value is None and not link.negative_slope and not link.threshold
+    return keras.activations.serialize(link.activation) == "relu"
+
+
+def export_compressed(
+    compressed: Compressed,
+    network: LeakyNetwork,
+    path: str | os.PathLike[str],
+    *,
+    check_inputs: np.ndarray,
+    audit: Any = None,
+    metadata: Mapping[str, Any] | None = None,
+    metrics: Mapping[str, Any] | None = None,
+    monitor_data: np.ndarray | None = None,
+    tolerance: float = 1e-5,
+) -> dict[str, Any]:
+    """Write a compressed net as one ONNX file, after comparing it with its Keras model at batch sizes 1, 2 and 257.
+
+    The file carries the record (`leaky_zoo.compression`), the temperature, golden pairs in proportion to its size, and
+    a summary of the whole net's audit of at most 16 KiB. This project.
+
+    Args:
+        compressed: the smaller net.
+        network: the net it was made from.
+        path: the `.onnx` file; an existing one is replaced only after all checks passed.
+        check_inputs: raw samples to compare on; the first of them become golden pairs: give none that must stay
+            private.
+        audit: of the whole net, an `Audit` or its dict. Default None: none.
+        metadata: of the whole net's preset; what it says of the whole net's files and metrics is left out.
+        metrics: of the smaller net, by split. Default None.
+        monitor_data: as `export_onnx`. Default None.
+        tolerance: largest `max |d| / max |ref|`, in (0, 1). Default 1e-5.
+
+    Returns:
+        `{"path", "bytes", "weight_bytes", "nodes", "relative_errors", "record"}`.
+
+    Raises:
+        InvalidInputError: an argument that cannot be used, or a layer that has no graph here.
+        CheckFailedError: the graph does not load, or does not agree with Keras; the old file is as it was.
+    """
+    path, tolerance = checked_path(path), checked_tolerance(tolerance)
+    about = {key: value for key, value in checked_metadata(metadata).items() if key not in _STALE}
+    rows = np.asarray(check_inputs, np.float32)
+    graph = build_compressed(compressed, network.task.output_name)
+    weight_bytes = graph.ByteSize()
+    watch = None
+    if monitor_data is not None:
+        last = [node.output[0] for node in graph.graph.node if node.name.endswith("/step")]
+        watch = add_reference(graph, monitor_data, tensors=last[:-1] or last)
+    measured = compare(load_checked(graph), compressed.model, rows, tolerance=tolerance, classifier=network.task.labels)
+    values = describe_model(network, about, None, weights_sha256(network))
+    values["preset"] = {**values["preset"], "name": compressed.model.name}
+    values |= {
+        "audit_summary": None if audit is None else summarise_audit(_as_dict(audit)),
+        "check": {**as_recorded(tolerance), "inputs": f"{len(rows)} given samples", "reference": "its Keras model"},
+        "compression": compressed.record,
+        "golden_sha256": None,
+        "golden": _golden(compressed.model, rows, weight_bytes),
+        "metrics": metrics,
+        "reference": watch,
+        "temperature": compressed.temperature,
+    }
+    record = compressed.record
+    words = (
+        f"{network.name} compressed: {record['parameters']:,} of {record['source']['parameters']:,} numbers, kernels "
+        f"in {compressed.storage}; raw float32 {INPUT_NAME}, preprocessing included."
+    )
+    sign(graph, values, words, 1)
+    with replacing(path) as aside:
+        aside.write_bytes(graph.SerializeToString(deterministic=True))
+        verify_written(aside)
+    return {
+        "path": str(path),
+        "bytes": Path(path).stat().st_size,
+        "weight_bytes": weight_bytes,
+        "nodes": len(graph.graph.node),
+        "relative_errors": {str(batch): error for batch, error in measured.relative_errors.items()},
+        "record": compressed.record,
+    }
+
+
+def _as_dict(audit: Any) -> dict[str, Any]:
+    return audit if isinstance(audit, dict) else audit.to_dict()
+
+
+def _golden(model: keras.Model, rows: np.ndarray, weight_bytes: int) -> dict[str, Any]:
+    kept = rows[:4]
+    outputs = np.asarray(model.predict_on_batch(kept))
+    return pack_golden(kept, outputs, max_bytes=min(MAX_GOLDEN_BYTES - 1, int(GOLDEN_SHARE * weight_bytes)))
