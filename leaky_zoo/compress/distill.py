@@ -56,7 +56,7 @@ class _Pupil(keras.Model):
     def __init__(self, model: keras.Model, teacher: LeakyNetwork) -> None:
         super().__init__(name="pupil")
         self.model, self._labels = model, teacher.task.labels
-        self._teacher = [teacher]  # in a list: Keras shall not track it
+        self._wanted = lambda inputs: teacher(inputs, training=False)  # a function: Keras shall not track the teacher
         variance = np.asarray(teacher.config.output_variance, np.float32)
         self._scale = np.maximum(variance, 1e-12)
 
@@ -66,7 +66,7 @@ class _Pupil(keras.Model):
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
     ) -> Any:
-        wanted = ops.stop_gradient(ops.cast(self._teacher[0](x, training=False), "float32"))
+        wanted = ops.stop_gradient(ops.cast(self._wanted(x), "float32"))
         if not self._labels:
             return ops.mean(ops.square(y_pred - wanted) / self._scale)
         soft = ops.softmax(wanted / TEMPERATURE)

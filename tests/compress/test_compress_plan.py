@@ -59,7 +59,7 @@ def test_a_file_says_what_became_of_the_net(planned, storage, tmp_path):
     path = tmp_path / "small.onnx"
     report = export_compressed(made, net, path, check_inputs=data.fit[0], audit=audit, monitor_data=None)
     assert verify_onnx(path).passed
-    metadata = inspect_onnx(path)["metadata"]
+    metadata = inspect_onnx(path)
     assert metadata["leaky_zoo.compression"]["settings"]["storage"] == storage
     assert metadata["leaky_zoo.compression"]["source"]["weights_sha256"] == metadata["leaky_zoo.weights_sha256"]
     assert metadata["leaky_zoo.temperature"] == pytest.approx(made.temperature)
@@ -119,17 +119,19 @@ def test_distillation_ends_no_worse_than_it_began_and_resumes(planned, tmp_path)
 
 def test_a_net_without_a_bottleneck_is_told_so():
     net = LeakyMLP((6,), 3, width=12, depth=5, effective_depth=1.0)
+    own = [part[0] for part in (parts((6,)).fit, parts((6,)).choose, parts((6,)).validation)]
+    data = CompressionData(*((x, net.predict(x, verbose=0).argmax(-1)) for x in own))
     with pytest.raises(CheckFailedError, match=r"no bottleneck.*left alone"):
-        plan_compression(net, parts((6,)), max_drop=0.01, distill=False)
+        plan_compression(net, data, max_drop=0.01, distill=False)
 
 
 def test_parts_of_a_training_split():
     x, y = np.arange(600, dtype=np.float32)[:, None], np.arange(600) % 3
     dataset = Dataset("mine", None, "classification", {"train": (x, y)})
-    net = LeakyMLP((1,), 3, width=4, depth=3)
+    net = LeakyMLP((1,), 3, width=4, depth=4)
     seen = split_for(net, dataset)
     assert [len(part[0]) for part in (seen.fit, seen.choose, seen.validation)] == [450, 50, 100]
-    unseen = LeakyMLP((1,), 3, width=4, depth=3, dataset={"name": "mine", "split": "train[:480]"})
+    unseen = LeakyMLP((1,), 3, width=4, depth=4, dataset={"name": "mine", "split": "train[:480]"})
     parts = split_for(unseen, dataset)
     assert parts.fit[0].max() == 479 and parts.choose[0].min() == 480 and parts.validation[0].min() == 520
     assert "not trained on" in parts.words
@@ -155,7 +157,7 @@ def test_bad_input_is_refused(planned):
 def files(mlp, tmp_path):
     """A saved net with a bottleneck, and its data."""
     (x, y), (x_test, y_test) = samples((6, 6, 1), 1200, 4), samples((6, 6, 1), 400, 5)
-    np.savez(tmp_path / "mine.npz", x_train=x, y_train=y, x_test=x_test, y_test=y_test)
+    np.savez(tmp_path / "mine.npz", x=x, y=y, x_test=x_test, y_test=y_test)
     mlp.save(tmp_path / "net.keras")
     return tmp_path
 

@@ -1,0 +1,89 @@
+"""Every preset at L~ >= 7 without the ReLUs that do nothing, no training: test metric and outputs, full against folded.
+
+    python -m benchmarks.science.folding [--data-dir DIR]    writes folding.csv and docs/images/folding.png
+
+Which ReLUs go is measured on 2,000 samples of the training split (`leaky_zoo.analysis.linearity`); the test split is
+looked at once. Layers are linear maps: stem, steps, head; runs of linear ones are multiplied out.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from benchmarks.common import options, write_table
+from leaky_zoo.analysis.linearity import class_change, measure_linearity, relative_change
+from leaky_zoo.compress.chain import build_model, maps_of, read_chain
+from leaky_zoo.compress.data import Metric
+from leaky_zoo.compress.folding import fold
+from leaky_zoo.compress.search import run_model
+from leaky_zoo.data import load_data
+from leaky_zoo.zoo import from_preset, list_presets
+
+TABLE = Path(__file__).with_suffix(".csv")
+FIGURE = Path(__file__).parents[2] / "docs" / "images" / "folding.png"
+LEAST_DEPTH, SAMPLES = 7, 2000
+
+
+def measure(preset: str, name: str, data_dir: str | None) -> dict[str, object]:
+    """One row: a preset, full and folded."""
+    net, data = from_preset(preset), load_data(name, data_dir)
+    (x, _), (x_test, y_test) = data.select("train"), data.select("test")
+    found, metric = measure_linearity(net, x, samples=SAMPLES), Metric.of(net)
+    links = read_chain(net)
+    folded = fold(links, found.left_out)
+    rows = np.asarray(x_test, np.float32)
+    before, after = (run_model(each, rows) for each in (net, build_model(folded, net.config.input_shape, "folded")))
+    values = [metric.value(outputs, y_test) for outputs in (before, after)]
+    stretch = found.linear_stretch or ("", "")
+    return {
+        "preset": preset,
+        "steps": len(net.blocks),
+        "stretch_first": stretch[0],
+        "stretch_last": stretch[1],
+        "relus_left": found.effective_nonlinear_depth["layers"],
+        "maps_before": len(maps_of(links)),
+        "maps_after": len(maps_of(folded)),
+        "metric": "accuracy %" if metric.name == "accuracy" else "test loss",
+        "before": f"{values[0] * (100 if metric.name == 'accuracy' else 1):.5g}",
+        "after": f"{values[1] * (100 if metric.name == 'accuracy' else 1):.5g}",
+        "drop": f"{metric.drop(*values):.3g}",
+        "classes_changed_percent": f"{100 * class_change(after, before):.3g}" if net.task.labels else "",
+        "change_of_outputs": f"{relative_change(after, before):.3g}",
+        "largest_change_of_outputs": f"{np.abs(after - before).max() / np.abs(before).max():.3g}",
+    }
+
+
+def draw(rows: list[dict[str, object]]) -> None:
+    """Maps before and after, and what folding cost."""
+    figure = Figure(figsize=(9, 0.42 * len(rows) + 1.4), layout="constrained")
+    axes = figure.subplots()
+    places = np.arange(len(rows))[::-1]
+    axes.barh(places + 0.19, [row["maps_before"] for row in rows], 0.36, color="#c9ced6", label="maps before")
+    axes.barh(places - 0.19, [row["maps_after"] for row in rows], 0.36, color="#1f6f8b", label="maps after folding")
+    for place, row in zip(places, rows, strict=True):
+        unit = "%" if row["metric"] == "accuracy %" else ""
+        words = f"{row['before']}{unit} to {row['after']}{unit}"
+        axes.text(row["maps_before"] + 0.3, place, words, va="center", fontsize=8)
+    axes.set_yticks(places, [str(row["preset"]).removeprefix("leaky_mlp_") for row in rows], fontsize=8)
+    axes.set_xlim(0, max(row["maps_before"] for row in rows) + 6)
+    axes.set_xlabel("linear maps, stem and head included (beside them: test accuracy or loss, before and after)")
+    axes.legend(loc="lower right", fontsize=8, frameon=False)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    figure.savefig(FIGURE, dpi=130)
+
+
+def main(data_dir: str | None) -> None:
+    """Measure every such preset, and write table and figure."""
+    rows = []
+    for preset in list_presets():
+        if preset["effective_depth"] >= LEAST_DEPTH:
+            rows.append(measure(preset["name"], preset["dataset"], data_dir))
+            print(*rows[-1].values(), flush=True)
+    write_table(TABLE, rows, samples=SAMPLES)
+    draw(rows)
+
+
+if __name__ == "__main__":
+    main(options(__doc__, data_dir=str).data_dir)
