@@ -11,7 +11,7 @@ from leaky_zoo.geometry.subsample import even_rows
 from leaky_zoo.networks import LeakyNetwork
 
 # Share of a classifier's samples whose class may change, or relative change of other outputs.
-CLASS_TOLERANCE, OUTPUT_TOLERANCE = 0.002, 0.02
+CLASS_TOLERANCE, OUTPUT_TOLERANCE = 0.0005, 0.02
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def measure_linearity(
         network: any of ours.
         x: raw inputs.
         samples: evenly spaced ones of these that are used. Default None: all.
-        tolerance: of the change. Default None: 0.002 of the samples change class, or 0.02 of other outputs.
+        tolerance: of the change. Default None: 0.0005 of the samples change class, or 0.02 of other outputs.
 
     Returns:
         The `Linearity`.

@@ -106,7 +106,7 @@ def analyze_command(
     plot: Plot = None,
     relu_samples: Annotated[
         int, typer.Option(help="Evenly spaced samples on which ReLUs are left out; 0: not. Not in shards or replicas.")
-    ] = 1000,
+    ] = 2000,
     save: Annotated[Path | None, typer.Option(help="Write the audit, JSON (a shard's sums: .npz).")] = None,
     task: Task = None,
     stream: Stream = False,

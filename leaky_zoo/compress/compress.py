@@ -15,7 +15,7 @@ from leaky_zoo.compress.distill import Augmented, distill
 from leaky_zoo.compress.folding import leaks_absorbed, normalization_folded
 from leaky_zoo.compress.plan import Choice, CompressionPlan, describe_choice
 from leaky_zoo.compress.search import run_model
-from leaky_zoo.compress.storage import rounded
+from leaky_zoo.compress.storage import int8_of, rounded
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.flow import weights_sha256
 from leaky_zoo.networks import LeakyNetwork
@@ -174,9 +174,9 @@ def _became(name: str, maps: dict[str, Map], storage: str, left_out: tuple[int, 
     link = next(link for link in maps.values() if name in link.made_of)
     rank = link.factors[0].shape[-1] if len(link.factors) == 2 else None
     width = {"float32": 4, "float16": 2, "int8": 1}[storage]
-    size = width * sum(factor.size for factor in link.factors) + 4 * link.bias.size
+    size = width * sum(factor.size for factor in link.factors) + (4 if storage == "float32" else 2) * link.bias.size
     if storage == "int8":
-        size += 4 * sum(factor.shape[-1] for factor in link.factors)
+        size += 4 * sum(int8_of(factor)[1].size for factor in link.factors)
     if len(link.made_of) > 1:
         became = f"folded into {link.name}"
     elif link.layer in left_out:

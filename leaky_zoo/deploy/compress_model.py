@@ -21,7 +21,7 @@ from leaky_zoo.networks import LeakyNetwork
 from leaky_zoo.zoo import Preset, Recipe, load_model
 from leaky_zoo.zoo.training_data import trained_on
 
-RELU_SAMPLES = 1000
+RELU_SAMPLES = 2000
 Words = Callable[[str], None]
 
 

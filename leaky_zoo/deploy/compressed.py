@@ -105,10 +105,8 @@ class _Writer:
         for place, weight in enumerate(first, 1):
             current = self._graph.node("Gemm", [current, weight], f"{name}/factor_{place}")
         if not link.leak:
-            bias = self._graph.constant(f"{name}/bias", link.bias)
-            return self._graph.node("Gemm", [current, last, bias], f"{name}/step")
-        shifted = self._graph.constant(f"{name}/bias", link.bias / link.leak)
-        kept = self._graph.node("Add", [before, shifted], f"{name}/leak")
+            return self._graph.node("Gemm", [current, last, self._bias(link)], f"{name}/step")
+        kept = self._graph.node("Add", [before, self._bias(link, 1 / link.leak)], f"{name}/leak")
         return self._graph.node("Gemm", [current, last, kept], f"{name}/step", beta=link.leak)
 
     def _convolution(self, link: Map, current: str) -> str:
@@ -120,7 +118,7 @@ class _Writer:
         for place, factor in enumerate(link.factors, 1):
             inputs = [current, self._kernel(f"{name}/weight_{place}", factor)]
             if place == len(link.factors):
-                inputs.append(self._graph.constant(f"{name}/bias", link.bias))
+                inputs.append(self._bias(link))
             strides, kernel = (1 if place > 1 else link.strides), factor.shape[:2]
             pairs = [same_padding(side, size, strides) for side, size in zip(sides, kernel, strict=True)]
             pads = [pair[0] for pair in pairs] + [pair[1] for pair in pairs]
@@ -133,13 +131,22 @@ class _Writer:
             before = self._graph.node("Mul", [before, factor], f"{name}/leak")
         return self._graph.node("Add", [before, current], f"{name}/step")
 
+    def _bias(self, link: Map, factor: float = 1.0) -> str:
+        """The bias, times a factor that the runtime multiplies in at load where the bias is kept in 16 bits."""
+        name = f"{link.name}/bias"
+        if self._compressed.storage == "float32":
+            return self._graph.constant(name, factor * link.bias)
+        if factor == 1.0:
+            return self._graph.float16_constant(name, link.bias)
+        scale = self._graph.constant(f"{name}/factor", factor)
+        return self._graph.node("Mul", [self._graph.float16_constant(f"{name}/kept", link.bias), scale], name)
+
     def _kernel(self, name: str, kernel: np.ndarray) -> str:
         storage = self._compressed.storage
         order = (3, 2, 0, 1) if kernel.ndim == 4 else (0, 1)
         if storage == "int8":
             values, scale = int8_of(kernel)
-            wide = scale.reshape(-1, 1, 1, 1) if kernel.ndim == 4 else scale
-            return self._graph.int8_constant(name, values.transpose(order), wide)
+            return self._graph.int8_constant(name, values.transpose(order), scale.transpose(order))
         if storage == "float16":
             return self._graph.float16_constant(name, kernel.transpose(order))
         return self._graph.constant(name, kernel.transpose(order))
