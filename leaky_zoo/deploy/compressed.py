@@ -13,10 +13,11 @@ from leaky_zoo.compress import Compressed
 from leaky_zoo.compress.chain import Map
 from leaky_zoo.compress.storage import int8_of
 from leaky_zoo.deploy.arguments import checked_metadata, checked_path, checked_tolerance
-from leaky_zoo.deploy.builders.conv import same_padding
 from leaky_zoo.deploy.compare import as_recorded, compare, load_checked
+from leaky_zoo.deploy.convolutions import same_padding
 from leaky_zoo.deploy.describe import describe_model
 from leaky_zoo.deploy.graph import INPUT_NAME, GraphBuilder
+from leaky_zoo.deploy.ports import Reference
 from leaky_zoo.deploy.reference import add_reference
 from leaky_zoo.deploy.signing import sign, verify_written
 from leaky_zoo.errors import InvalidInputError
@@ -122,13 +123,13 @@ class _Writer:
             strides, kernel = (1 if place > 1 else link.strides), factor.shape[:2]
             pairs = [same_padding(side, size, strides) for side, size in zip(sides, kernel, strict=True)]
             pads = [pair[0] for pair in pairs] + [pair[1] for pair in pairs]
-            given = {"strides": (strides, strides), "pads": pads, "kernel_shape": kernel}
+            given: dict[str, Any] = {"strides": (strides, strides), "pads": pads, "kernel_shape": kernel}
             current = self._graph.node("Conv", inputs, f"{name}/conv_{place}", **given)
         if link.leak is None:
             return current
         if link.leak != 1:
-            factor = self._graph.constant(f"{name}/leak_factor", link.leak)
-            before = self._graph.node("Mul", [before, factor], f"{name}/leak")
+            leak = self._graph.constant(f"{name}/leak_factor", link.leak)
+            before = self._graph.node("Mul", [before, leak], f"{name}/leak")
         return self._graph.node("Add", [before, current], f"{name}/step")
 
     def _bias(self, link: Map, factor: float = 1.0) -> str:
@@ -171,7 +172,12 @@ class _Writer:
             raise InvalidInputError(f"Only square pools under 'same' padding are written. Received: {link.name}")
         pairs = [same_padding(side, size, strides) for side in sides]
         pads = [pair[0] for pair in pairs] + [pair[1] for pair in pairs]
-        given = {"kernel_shape": (size, size), "strides": (strides, strides), "pads": pads, "count_include_pad": 0}
+        given: dict[str, Any] = {
+            "kernel_shape": (size, size),
+            "strides": (strides, strides),
+            "pads": pads,
+            "count_include_pad": 0,
+        }
         return self._graph.node("AveragePool", [current], link.name, **given)
 
     def _sides(self, name: str, data_format: str | None) -> Sequence[int]:
@@ -230,8 +236,11 @@ def export_compressed(
     if monitor_data is not None:
         last = [node.output[0] for node in graph.graph.node if node.name.endswith("/step")]
         watch = add_reference(graph, monitor_data, tensors=last[:-1] or last)
-    measured = compare(load_checked(graph), compressed.model, rows, tolerance=tolerance, classifier=network.task.labels)
-    values = describe_model(network, about, None, weights_sha256(network))
+    reference = Reference(compressed.model, network.task.output_name, [rows])
+    inputs = {reference.inputs[0].name: rows}
+    classifier = network.task.labels
+    measured = compare(load_checked(graph), reference, inputs, tolerance=tolerance, classifier=classifier)
+    values = describe_model(network, reference, about, None, weights_sha256(network))
     values["preset"] = {**values["preset"], "name": compressed.model.name}
     values |= {
         "audit_summary": None if audit is None else summarise_audit(_as_dict(audit)),

@@ -86,7 +86,7 @@ def convert_with_tf2onnx(reference: Reference, opset: int = 17) -> onnx.ModelPro
     del converted.graph.input[:], converted.graph.output[:]
     for ports, declared in ((reference.inputs, converted.graph.input), (reference.outputs, converted.graph.output)):
         for port in ports:
-            shape = [BATCH, *port.shape]
+            shape: list[str | int | None] = [BATCH, *port.shape]
             declared.append(onnx.helper.make_tensor_value_info(port.name, onnx.TensorProto.FLOAT, shape))
     converted.ir_version = IR_VERSIONS[opset]
     return converted

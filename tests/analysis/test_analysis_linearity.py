@@ -80,7 +80,7 @@ def test_bad_input_is_refused():
         AnalysisSettings(relu_samples=-1)
     with pytest.raises(InvalidInputError, match="shard cannot"):
         analyze_part(net, x, None, (1, 2), AnalysisSettings(relu_samples=5))
-    with pytest.raises(InvalidInputError, match="Layers are 1..6"):
+    with pytest.raises(InvalidInputError, match=r"Layers are 1\.\.6"):
         WithoutRelus(net, x).outputs({7})
     with pytest.raises(InvalidInputError, match="length 0"):
         WithoutRelus(net, x[:0])
