@@ -19,7 +19,7 @@ import onnx
 from onnxruntime.quantization import quantize_dynamic
 
 from benchmarks.common import options, write_table
-from leaky_zoo.compress import Augmented, Compressed, split_for
+from leaky_zoo.compress import Compressed, split_for
 from leaky_zoo.compress.chain import Map, build_model, maps_of, numbers_of, read_chain, read_maps
 from leaky_zoo.compress.distill import distill
 from leaky_zoo.compress.factors import InputMoments, factored, most_rank, spectrum_of
@@ -30,6 +30,7 @@ from leaky_zoo.data.pipeline import training_pipeline
 from leaky_zoo.deploy.build import build_onnx
 from leaky_zoo.deploy.compressed import build_compressed
 from leaky_zoo.runtime import inspect_onnx, load
+from leaky_zoo.training.building import augmentation
 from leaky_zoo.zoo import Recipe, load_network
 
 TABLE = Path(__file__).with_suffix(".csv")
@@ -45,7 +46,7 @@ class Study:
         data = load_data(self.recipe.data.name, data_dir)
         self.parts, self.test = split_for(self.net, data), data.select("test")
         self.train = data.select(self.recipe.data.train)
-        self.augmented = Augmented(self.recipe.seed, self.recipe.data.input_dropout, self.recipe.data.translation)
+        self.augmentation = augmentation(self.recipe, data)
 
     def accuracy(self, model, on=None) -> float:
         """In %; of the test split, unless another is given."""
@@ -55,7 +56,7 @@ class Study:
     def taught(self, model) -> float:
         """Test accuracy after distillation."""
         distill(model, self.net, self.parts.fit, lambda each: self.accuracy(each, self.parts.choose),
-                epochs=self.epochs, augmented=self.augmented)  # fmt: skip
+                epochs=self.epochs, augmentation=self.augmentation)  # fmt: skip
         return self.accuracy(model)
 
 

@@ -80,6 +80,8 @@ def analyze(
             )
         x, y = _foreign_samples(model, x, y)
         return analyze_any(model, x, y, chosen, data=data, layers=layers, track=track)
+    if hasattr(x, "element_spec"):
+        x, y = from_dataset(x, y, len(model.inputs[0].shape))
     x, y = arrays(x, y)
     features = max(path.blocks[0].weight_matrix.shape[1] for path in model.paths)
     if features > MAX_PATH_FEATURES:

@@ -43,7 +43,7 @@ def compress(
     if distill < 0:
         raise InvalidInputError(f"--distill must be at least 0. Received: {distill}")
     start_tensorflow()
-    from leaky_zoo.deploy.compress_model import compress_model
+    from leaky_zoo.deploy.zoo_compression import compress_model
 
     report = compress_model(
         model,

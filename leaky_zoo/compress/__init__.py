@@ -3,13 +3,11 @@
 from leaky_zoo.errors import naming_extras
 
 with naming_extras():
-    from leaky_zoo.compress.compress import Compressed, compress
     from leaky_zoo.compress.data import CompressionData, split_for
-    from leaky_zoo.compress.distill import Augmented
     from leaky_zoo.compress.plan import CompressionPlan, plan_compression
+    from leaky_zoo.compress.smaller import Compressed, compress
 
 __all__ = [
-    "Augmented",
     "Compressed",
     "CompressionData",
     "CompressionPlan",

@@ -91,6 +91,11 @@ def read_chain(network: LeakyNetwork) -> list[Link]:
             number += 1
             move = rho * block.scale
             kernel = move * _float64(block.kernel)
+            if kernel.ndim not in (2, 4):
+                raise InvalidInputError(
+                    f"Paths of dense blocks and of convolutions of images are compressed. Received: {block.name} "
+                    f"with a kernel of shape {kernel.shape}"
+                )
             bias = np.zeros(kernel.shape[-1]) if block.bias is None else move * _float64(block.bias)
             kept = float(leak(rho, block.effective_depth, block.variable_dtype))
             layout = getattr(block, "data_format", None)

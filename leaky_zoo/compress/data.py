@@ -68,7 +68,9 @@ def split_for(network: LeakyNetwork, dataset: Dataset, split: str = "train") -> 
             first, second = seen, seen + (len(x) - seen) // 3
             words = f"{split}: the part after the first {seen} samples, which the net was not trained on"
     cuts = (slice(None, first), slice(first, second), slice(second, None))
-    return CompressionData(*((x[cut], network.task.targets(x[cut], y[cut])) for cut in cuts), words)
+    return CompressionData(
+        *((x[cut], network.task.targets(x[cut], None if y is None else y[cut])) for cut in cuts), words
+    )
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from leaky_zoo.data.augmentation import Augmentation
 from leaky_zoo.data.pipeline import training_pipeline
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.io.archives import read_npz
@@ -22,32 +23,23 @@ TEMPERATURE = 2.0  # of the soft outputs of classifiers
 BATCH = 256
 
 
-@dataclass(frozen=True)
-class Augmented:
-    """How batches are made: the augmentation of a recipe.
+def batches(x: np.ndarray, augmentation: Augmentation | None, batch_size: int, first_step: int = 0) -> Any:
+    """An endless stream of augmented `(x, 0)`; mixing of samples is left out, since no targets are looked at."""
+    changes = asdict(replace(augmentation or Augmentation(0), mixup=0.0))
+    seed, zeros = changes.pop("seed"), np.zeros(len(x), np.int32)
+    return training_pipeline(x, zeros, batch_size, seed, first_step=first_step, **changes)
 
-    Attributes:
-        seed: of order and augmentation. Default 0.
-        input_dropout: as `Augmentation`. Default 0.
-        translation: as `Augmentation`. Default 0.
-        fill: as `Augmentation`. Default 0.
+
+def augmented(x: np.ndarray, augmentation: Augmentation | None) -> np.ndarray:
+    """Every sample once, as one pass of training sees them.
+
+    Example:
+    >>> augmented(np.ones((5, 4, 4, 1), "float32"), Augmentation(0, translation=1)).shape
+    (5, 4, 4, 1)
     """
-
-    seed: int = 0
-    input_dropout: float = 0.0
-    translation: int = 0
-    fill: Any = 0.0
-
-    def batches(self, x: np.ndarray, y: np.ndarray, batch_size: int, first_step: int = 0) -> Any:
-        """An endless `tf.data` stream of `(x, y)`."""
-        given = {"input_dropout": self.input_dropout, "translation": self.translation, "fill": self.fill}
-        return training_pipeline(x, y, batch_size, self.seed, first_step=first_step, **given)
-
-    def once(self, x: np.ndarray) -> np.ndarray:
-        """Every sample once, in batches of one pass, augmented."""
-        size = min(BATCH, len(x))
-        stream = self.batches(x, np.zeros(len(x), np.int32), size).take(-(-len(x) // size))
-        return np.concatenate([rows for rows, _ in stream.as_numpy_iterator()])
+    size = min(BATCH, len(x))
+    stream = batches(x, augmentation, size).take(-(-len(x) // size))
+    return np.concatenate([rows for rows, _ in stream.as_numpy_iterator()])
 
 
 class _Pupil(keras.Model):
@@ -81,7 +73,7 @@ def distill(
     score: Callable[[keras.Model], float],
     *,
     epochs: int,
-    augmented: Augmented | None = None,
+    augmentation: Augmentation | None = None,
     batch_size: int = BATCH,
     learning_rate: float = LEARNING_RATE,
     folder: str | os.PathLike[str] | None = None,
@@ -99,7 +91,7 @@ def distill(
         samples: `(x, y)`, raw; `y` is not looked at.
         score: larger is better; not of samples that the budget is measured on.
         epochs: passes over the samples, at least 1.
-        augmented: of the recipe. Default None: none.
+        augmentation: of the recipe, without its mixing of samples. Default None: none.
         batch_size: at most the samples. Default 256.
         learning_rate: at the start. Default 2e-3.
         folder: for a checkpoint after each epoch; a run with the same model and epochs goes on from it. Default None:
@@ -125,7 +117,7 @@ def distill(
     optimizer.build(model.trainable_variables)
     state = _State(model, optimizer, folder, {**(about or {}), "epochs": epochs, "samples": len(x)})
     scores, best = state.resume() or ([score(model)], model.get_weights())
-    stream = (augmented or Augmented()).batches(x, np.zeros(len(x), np.int32), size, len(scores[1:]) * steps)
+    stream = batches(x, augmentation, size, len(scores[1:]) * steps)
     for epoch in range(len(scores), epochs + 1):
         pupil.fit(stream, epochs=epoch, initial_epoch=epoch - 1, steps_per_epoch=steps, verbose=0, shuffle=False)
         scores.append(score(model))
@@ -134,7 +126,7 @@ def distill(
         state.save(scores, best)
         if report:
             report(epoch, scores[-1])
-        stream = (augmented or Augmented()).batches(x, np.zeros(len(x), np.int32), size, epoch * steps)
+        stream = batches(x, augmentation, size, epoch * steps)
     model.set_weights(best)
     return scores
 

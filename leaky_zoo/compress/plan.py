@@ -1,6 +1,6 @@
 """What to fold and where to cut: measured, smallest first."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,9 +9,11 @@ import numpy as np
 from leaky_zoo.analysis.linearity import Linearity, measure_linearity
 from leaky_zoo.compress.chain import Link, build_model, numbers_of, read_chain
 from leaky_zoo.compress.data import CompressionData, Metric
+from leaky_zoo.compress.distill import augmented
 from leaky_zoo.compress.factors import InputMoments, factored, input_moments, spectrum_of
 from leaky_zoo.compress.folding import fold, remove_dead_units
 from leaky_zoo.compress.search import Candidate, RankSearch, run_model
+from leaky_zoo.data.augmentation import Augmentation
 from leaky_zoo.errors import CheckFailedError, InvalidInputError
 from leaky_zoo.geometry.subsample import even_rows
 from leaky_zoo.networks import LeakyNetwork
@@ -67,7 +69,7 @@ def plan_compression(
     max_drop: float,
     metric: str | None = None,
     distill: bool = True,
-    augment: Callable[[np.ndarray], np.ndarray] | None = None,
+    augmentation: Augmentation | None = None,
 ) -> CompressionPlan:
     """Find which layers fold and which ranks do, within a budget; nothing of the network is changed.
 
@@ -82,7 +84,7 @@ def plan_compression(
         max_drop: percentage points of accuracy, or percent of the loss, above 0.
         metric: "accuracy" or "loss". Default None: accuracy of a classifier, else the loss.
         distill: whether distillation will follow. Default True.
-        augment: of training, for the moments of the inputs: raw samples to raw samples. Default None: none.
+        augmentation: of training, for the moments of the inputs. Default None: none.
 
     Returns:
         The `CompressionPlan`.
@@ -101,8 +103,7 @@ def plan_compression(
     x, y = (each[even_rows(len(data.choose[0]), sizes[2])] for each in data.choose)
     whole = measured.value(run_model(network, x), y)
     linearity = measure_linearity(network, x, samples=sizes[1])
-    seen = data.fit[0][even_rows(len(data.fit[0]), sizes[0])]
-    seen = seen if augment is None else augment(seen)
+    seen = augmented(data.fit[0][even_rows(len(data.fit[0]), sizes[0])], augmentation)
     allowed = max_drop * (ALLOWANCES[0] if distill else 1.0)
     trail: list[Candidate] = []
     searches: dict[tuple[int, ...], RankSearch] = {}

@@ -1,8 +1,7 @@
 """Ranks for all maps of a chain at once: greedy, by measured loss for each number saved."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import keras
 import numpy as np
@@ -19,8 +18,9 @@ BATCH = 512
 
 def run_model(model: keras.Model, x: np.ndarray) -> np.ndarray:
     """Outputs for all samples, in batches."""
-    starts = range(0, len(x), BATCH)
-    return np.concatenate([np.asarray(model.predict_on_batch(x[start : start + BATCH])) for start in starts])
+    kind, starts = model.inputs[0].dtype, range(0, len(x), BATCH)
+    found = (model(np.asarray(x[start : start + BATCH], kind), training=False) for start in starts)
+    return np.concatenate([keras.ops.convert_to_numpy(each) for each in found])
 
 
 @dataclass(frozen=True)
@@ -152,6 +152,3 @@ class RankSearch:
         """Give the model the product of the factors, in the shape of the whole kernel."""
         whole, low = self.maps[name], self._low(name, rank)
         set_map(self._model.get_layer(name), whole.with_matrix(low.matrix, bias=low.bias))
-
-
-Progress = Callable[[str], Any]

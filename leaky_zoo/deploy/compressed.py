@@ -14,7 +14,7 @@ from leaky_zoo.compress.chain import Map
 from leaky_zoo.compress.storage import int8_of
 from leaky_zoo.deploy.arguments import checked_metadata, checked_path, checked_tolerance
 from leaky_zoo.deploy.compare import as_recorded, compare, load_checked
-from leaky_zoo.deploy.convolutions import same_padding
+from leaky_zoo.deploy.convolutions import pads
 from leaky_zoo.deploy.describe import describe_model
 from leaky_zoo.deploy.graph import INPUT_NAME, GraphBuilder
 from leaky_zoo.deploy.ports import Reference
@@ -66,6 +66,8 @@ class _Writer:
         """The name of what the link makes of `current`."""
         if isinstance(link, Map):
             return self._dense(link, current) if link.dense else self._convolution(link, current)
+        if isinstance(link, keras.layers.Dropout):
+            return current
         if isinstance(link, keras.layers.Flatten):
             return self._graph.node("Flatten", [self.channels_last(current)], link.name, axis=1)
         if isinstance(link, keras.layers.Normalization):
@@ -121,9 +123,11 @@ class _Writer:
             if place == len(link.factors):
                 inputs.append(self._bias(link))
             strides, kernel = (1 if place > 1 else link.strides), factor.shape[:2]
-            pairs = [same_padding(side, size, strides) for side, size in zip(sides, kernel, strict=True)]
-            pads = [pair[0] for pair in pairs] + [pair[1] for pair in pairs]
-            given: dict[str, Any] = {"strides": (strides, strides), "pads": pads, "kernel_shape": kernel}
+            given: dict[str, Any] = {
+                "strides": (strides, strides),
+                "pads": pads(sides, kernel, strides),
+                "kernel_shape": kernel,
+            }
             current = self._graph.node("Conv", inputs, f"{name}/conv_{place}", **given)
         if link.leak is None:
             return current
@@ -170,14 +174,8 @@ class _Writer:
         sides, (size, _), strides = self._sides(link.name, link.data_format), link.pool_size, link.strides[0]
         if link.padding != "same" or len(set(link.pool_size)) > 1 or len(set(link.strides)) > 1:
             raise InvalidInputError(f"Only square pools under 'same' padding are written. Received: {link.name}")
-        pairs = [same_padding(side, size, strides) for side in sides]
-        pads = [pair[0] for pair in pairs] + [pair[1] for pair in pairs]
-        given: dict[str, Any] = {
-            "kernel_shape": (size, size),
-            "strides": (strides, strides),
-            "pads": pads,
-            "count_include_pad": 0,
-        }
+        given: dict[str, Any] = {"kernel_shape": (size, size), "strides": (strides, strides), "count_include_pad": 0}
+        given["pads"] = pads(sides, (size, size), strides)
         return self._graph.node("AveragePool", [current], link.name, **given)
 
     def _sides(self, name: str, data_format: str | None) -> Sequence[int]:

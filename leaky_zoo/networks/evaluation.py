@@ -91,7 +91,9 @@ def evaluate_network(
     return {name: total / len(x) for name, total in totals.items()}
 
 
-def _numbers(values: Any, what: str) -> np.ndarray:
+def _numbers(values: Any, what: str) -> Any:
+    if hasattr(values, "view_rows"):
+        return values  # streamed from the disk, a part at a time
     try:
         array = np.asarray(values)
     except (TypeError, ValueError) as error:

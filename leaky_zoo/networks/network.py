@@ -14,6 +14,7 @@ from leaky_zoo.networks.config import NetworkConfig, check_names
 from leaky_zoo.networks.families import register_family
 from leaky_zoo.networks.layer_changes import apply_layer_changes, as_built, changes_of, check_mode
 from leaky_zoo.networks.losses import layer_penalty
+from leaky_zoo.networks.parts import normalization
 from leaky_zoo.networks.paths import LeakyPath, PathPlan, make_path
 from leaky_zoo.networks.tasks import Task, get_task
 
@@ -91,7 +92,7 @@ class LeakyNetwork(keras.Model):
         arguments = LayerArguments(policy, policy.variable_dtype, penalty)
         inputs = keras.Input(config.input_shape, dtype=arguments.exact, name="inputs")
         before = current = inputs
-        normalized = _normalization(config.input_mean, config.input_variance, arguments.exact, "normalize")(inputs)
+        normalized = normalization(config.input_mean, config.input_variance, arguments.exact, "normalize")(inputs)
         common = {"weight_decay": config.weight_decay, "use_bias": config.use_bias, "dtype": policy}
         paths, representations = [], []
         for place, plan in enumerate(self._plans(schedule)):
@@ -104,7 +105,7 @@ class LeakyNetwork(keras.Model):
         shifted = np.any(np.asarray(config.output_mean) != 0) or np.any(np.asarray(config.output_variance) != 1)
         if shifted:
             statistics = config.output_mean, config.output_variance, arguments.exact
-            outputs = _normalization(*statistics, "denormalize", invert=True)(outputs)
+            outputs = normalization(*statistics, "denormalize", invert=True)(outputs)
         super().__init__(inputs=inputs, outputs=outputs, name=name)
         self.dtype_policy = policy
         self._representations, self._paths = representations, tuple(paths)
@@ -193,11 +194,6 @@ class LeakyNetwork(keras.Model):
     def dropout(self) -> HeadDropout | None:
         """The head's dropout, if there is one."""
         return next((layer for layer in self.layers if isinstance(layer, HeadDropout)), None)
-
-    def dropped(self, features: Any, arguments: LayerArguments) -> Any:
-        """The features before the head's last layer, with dropout where the configuration asks for it."""
-        rate = self.config.head_dropout
-        return HeadDropout(rate, dtype=arguments.dtype, name="head_dropout")(features) if rate else features
 
     def loss_function(self) -> keras.losses.Loss:
         """The data term of the objective this net is trained with."""
@@ -301,9 +297,3 @@ class LeakyNetwork(keras.Model):
             network.trainable = False
         apply_layer_changes(network.layers, changes)
         return network
-
-
-def _normalization(mean: Any, variance: Any, dtype: str, name: str, invert: bool = False) -> keras.layers.Layer:
-    axis = None if np.ndim(mean) == 0 and np.ndim(variance) == 0 else -1
-    mean, variance = (each.tolist() for each in np.broadcast_arrays(mean, variance))
-    return keras.layers.Normalization(axis=axis, mean=mean, variance=variance, invert=invert, dtype=dtype, name=name)

@@ -87,7 +87,7 @@ def test_evaluate_refuses(x, y, words, net):
         (X[:0], "no sample"),
         ([], "no sample"),
         ({}, "no sample"),
-        (3.0, "one row for each sample"),
+        (3.0, "array or anything that numpy takes"),
         ([[1.0, 2.0], [3.0]], "arrays of numbers"),
         ([X, X[:9, :4]], "equally many"),
         (batches(X).batch(8).repeat(), "never ends"),

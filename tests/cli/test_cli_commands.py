@@ -173,7 +173,7 @@ def test_verify_says_no_with_exit_code_1(run, tmp_path):
         (("evaluate", "leaky_mlp_optical_digit_l2_equidistant"), NAME),
         (("evaluate", NAME, "--data", "mnest"), "mnist"),
         (("evaluate", NAME, "--data", "none.npz"), "No such file"),
-        (("evaluate", NAME, "--data", "bottleneck_teacher"), "(8, 8, 1)"),
+        (("evaluate", NAME, "--data", "bottleneck_teacher"), "not one-hot"),
         (("evaluate", NAME, "--split", "train[90%"), "train[90%"),
         (("analyze", NAME, "--gamma-0", "-1"), "gamma_0=-1"),
         (("analyze", NAME, "--plot", "plot.gif"), "plot.gif"),
@@ -226,7 +226,7 @@ def test_demo_does_the_whole_job(run, tmp_path):
 def test_targets_that_do_not_fit_are_refused(run, tmp_path, command, labels):
     np.savez(tmp_path / "mine.npz", x=np.zeros((50, 8, 8, 1)), y=labels)
     code, _, err = run(command, NAME, "--data", tmp_path / "mine.npz", "--split", "train")
-    assert code == 2 and "10 classes" in err
+    assert code == 2 and ("10 classes" in err or "no labels of classes" in err)
 
 
 def test_damaged_golden_pairs_are_one_clear_error(run, models, tmp_path):

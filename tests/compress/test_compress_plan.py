@@ -9,11 +9,12 @@ from typer.testing import CliRunner
 
 from leaky_zoo.analysis import analyze
 from leaky_zoo.cli import app
-from leaky_zoo.compress import Augmented, CompressionData, compress, plan_compression, split_for
+from leaky_zoo.compress import CompressionData, compress, plan_compression, split_for
 from leaky_zoo.compress.chain import build_model
 from leaky_zoo.compress.data import Metric
 from leaky_zoo.compress.distill import distill
 from leaky_zoo.data import Dataset
+from leaky_zoo.data.augmentation import Augmentation
 from leaky_zoo.deploy import export_compressed
 from leaky_zoo.errors import CheckFailedError, InvalidInputError
 from leaky_zoo.networks import LeakyMLP
@@ -99,7 +100,7 @@ def test_distillation_ends_no_worse_than_it_began_and_resumes(planned, tmp_path)
 
         scores = distill(
             model, net, data.fit, score, epochs=3, batch_size=64, folder=folder, report=after,
-            augmented=Augmented(translation=1),
+            augmentation=Augmentation(0, translation=1),
         )  # fmt: skip
         return scores, model.get_weights()
 

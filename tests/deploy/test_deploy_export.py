@@ -57,7 +57,7 @@ def test_everything_written_comes_back(kind, tmp_path, make_network, raw_inputs,
     assert carried["leaky_zoo.dataset"] == {"name": "pixels", "split": "train"}
     assert carried["leaky_zoo.preprocessing"]["mean"] == 33.0
     assert carried["leaky_zoo.effective_depth"] == 3.0
-    assert carried["leaky_zoo.step_sizes"] == network.paths[0].step_sizes.tolist()
+    assert carried["leaky_zoo.step_sizes"] == [rho for path in network.paths for rho in path.step_sizes.tolist()]
     assert carried["leaky_zoo.check"]["tolerance"] == 1e-5
     assert carried["leaky_zoo.golden"]["inputs"]["shape"][0] == 4
 

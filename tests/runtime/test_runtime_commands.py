@@ -32,7 +32,7 @@ def test_predict(watching_file, data, samples):
     assert [row["label"] for row in rows] == model.predict_labels(x)
     np.testing.assert_allclose([row["outputs"] for row in rows], model.predict(x), rtol=1e-5, atol=1e-6)
     assert "cat" in leaky_zoo("predict", watching_file, "--data", data / "today.npz", "--first", 260)
-    assert "neither" in leaky_zoo("predict", watching_file, "--data", data / "other.npz", code=2)
+    assert "do not say which" in leaky_zoo("predict", watching_file, "--data", data / "other.npz", code=2)
 
 
 def test_monitor(watching_file, plain_file, data):

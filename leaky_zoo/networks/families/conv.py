@@ -6,6 +6,7 @@ import keras
 
 from leaky_zoo.networks.images import ImageConfig, ImageNetwork
 from leaky_zoo.networks.network import LayerArguments
+from leaky_zoo.networks.parts import head_dropout
 
 
 class ConvConfig(ImageConfig):
@@ -74,5 +75,5 @@ class LeakyConvNet(ImageNetwork):
             **penalty,
         )(outputs)
         outputs = self.layer("GlobalAveragePooling", dtype=dtype, name="head_mean")(outputs)
-        outputs = self.dropped(outputs, arguments)
+        outputs = head_dropout(outputs, self.config.head_dropout, arguments.dtype)
         return keras.layers.Dense(self.config.output_size, dtype=exact, name="head", **penalty)(outputs)

@@ -10,6 +10,7 @@ from leaky_zoo.io.keras_config import largest, product
 from leaky_zoo.layers import LeakyBlock, LeakyDense
 from leaky_zoo.networks.config import NetworkConfig
 from leaky_zoo.networks.network import LayerArguments, LeakyNetwork
+from leaky_zoo.networks.parts import head_dropout
 
 
 class MLPConfig(NetworkConfig):
@@ -57,7 +58,7 @@ class LeakyMLP(LeakyNetwork):
     def _head(self, inputs: Any, arguments: LayerArguments) -> Any:
         shape, exact = self.config.input_shape, arguments.exact
         size = self.config.output_size or math.prod(shape)
-        features = self.dropped(inputs, arguments)
+        features = head_dropout(inputs, self.config.head_dropout, arguments.dtype)
         outputs = keras.layers.Dense(size, dtype=exact, name="head", **arguments.penalty)(features)
         if self.task.from_inputs and len(shape) > 1:
             outputs = keras.layers.Reshape(shape, dtype=exact, name="unflatten")(outputs)

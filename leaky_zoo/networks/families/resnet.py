@@ -13,6 +13,7 @@ from leaky_zoo.layers import LeakyBlock, Schedule, get_schedule
 from leaky_zoo.networks.config import Number, Whole
 from leaky_zoo.networks.images import ImageConfig, ImageNetwork
 from leaky_zoo.networks.network import LayerArguments
+from leaky_zoo.networks.parts import head_dropout
 from leaky_zoo.networks.paths import PathPlan
 from leaky_zoo.networks.tasks import Task
 
@@ -178,7 +179,7 @@ class LeakyResNet(ImageNetwork):
         if self.task.from_inputs:
             return self.image_head(outputs, arguments)
         outputs = self.layer("GlobalAveragePooling", dtype=arguments.dtype, name="head_mean")(outputs)
-        outputs = self.dropped(outputs, arguments)
+        outputs = head_dropout(outputs, self.config.head_dropout, arguments.dtype)
         return keras.layers.Dense(
             self.config.output_size,
             kernel_initializer=_initializer(1.0 / self._growth(len(self.config.widths or ()) - 1)),

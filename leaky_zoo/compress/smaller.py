@@ -11,11 +11,12 @@ import numpy as np
 
 from leaky_zoo.compress.chain import Link, Map, build_model, maps_of, numbers_of, read_chain, read_maps
 from leaky_zoo.compress.data import CompressionData, Metric
-from leaky_zoo.compress.distill import Augmented, distill
+from leaky_zoo.compress.distill import distill
 from leaky_zoo.compress.folding import leaks_absorbed, normalization_folded
 from leaky_zoo.compress.plan import Choice, CompressionPlan, describe_choice
 from leaky_zoo.compress.search import run_model
 from leaky_zoo.compress.storage import int8_of, rounded
+from leaky_zoo.data.augmentation import Augmentation
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.flow import weights_sha256
 from leaky_zoo.networks import LeakyNetwork
@@ -49,7 +50,7 @@ def compress(
     choice: int = -1,
     epochs: int = 0,
     storage: str = "float32",
-    augmented: Augmented | None = None,
+    augmentation: Augmentation | None = None,
     folder: str | os.PathLike[str] | None = None,
     report: Callable[[int, float], None] | None = None,
 ) -> Compressed:
@@ -63,7 +64,7 @@ def compress(
         choice: which of the plan's choices. Default -1: the largest, which needs no distillation.
         epochs: of distillation. Default 0: none.
         storage: "float32", "float16" or "int8". Default "float32".
-        augmented: the recipe's augmentation, for distillation. Default None: none.
+        augmentation: the recipe's, for distillation. Default None: none.
         folder: for checkpoints of the distillation. Default None: none.
         report: called with each epoch of distillation and its score.
 
@@ -91,7 +92,7 @@ def compress(
             data.fit,
             score,
             epochs=epochs,
-            augmented=augmented,
+            augmentation=augmentation,
             folder=place,
             about=about,
             report=report,

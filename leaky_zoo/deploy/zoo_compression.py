@@ -9,17 +9,19 @@ from typing import Any
 import numpy as np
 
 from leaky_zoo.analysis import Audit, analyze
-from leaky_zoo.compress import Augmented, Compressed, CompressionData, compress, plan_compression, split_for
+from leaky_zoo.compress import Compressed, CompressionData, compress, plan_compression, split_for
 from leaky_zoo.compress.data import Metric
 from leaky_zoo.compress.search import run_model
 from leaky_zoo.compress.storage import STORAGES
-from leaky_zoo.data import Dataset, load_data
+from leaky_zoo.data import Dataset
+from leaky_zoo.data.augmentation import Augmentation
 from leaky_zoo.deploy.arguments import checked_path
 from leaky_zoo.deploy.compressed import export_compressed
 from leaky_zoo.errors import CheckFailedError, InvalidInputError
 from leaky_zoo.networks import LeakyNetwork
+from leaky_zoo.training.building import augmentation
 from leaky_zoo.zoo import Preset, Recipe, load_model
-from leaky_zoo.zoo.training_data import trained_on
+from leaky_zoo.zoo.training_data import training_data
 
 RELU_SAMPLES = 2000
 Words = Callable[[str], None]
@@ -70,23 +72,16 @@ def compress_model(
         raise InvalidInputError(f"`storage` is one of {', '.join(STORAGES)}. Received: storage={storage!r}")
     say = words or (lambda text: None)
     network, audit, recipe, metadata = _subject(model)
-    name = data or (trained_on(network) or {}).get("name")
-    if name is None:
-        raise InvalidInputError(f"{network.name} does not say what it was trained on: give --data (`data`).")
-    dataset = load_data(name, data_dir)
-    parts, augmented = split_for(network, dataset), _augmented(network, recipe, dataset)
+    samples = training_data(network, data, data_dir=data_dir)
+    dataset = samples.dataset
+    parts, changes = split_for(network, dataset), _augmentation(recipe, dataset)
     say(f"validation part of {parts.words}")
-    plan = plan_compression(
-        network, parts, max_drop=max_drop, metric=metric, distill=epochs > 0, augment=augmented.once
-    )
+    plan = plan_compression(network, parts, max_drop=max_drop, metric=metric, distill=epochs > 0, augmentation=changes)
     folder = Path(f"{path}.distillation")
-    compressed, tried = _within(network, plan, parts, epochs, storage, augmented, folder, say)
+    compressed, tried = _within(network, plan, parts, epochs, storage, changes, folder, say)
     _look_at_test(compressed, network, dataset, Metric.of(network, plan.metric))
     if audit is None:
-        trained = trained_on(network) or {}
-        split = trained["split"] if trained.get("name") == dataset.identifier else "train"
-        about = {"name": dataset.identifier, "split": split}
-        audit = analyze(network, *dataset.select(split), data=about, relu_samples=RELU_SAMPLES)
+        audit = analyze(network, *samples.arrays, data=samples.about, relu_samples=RELU_SAMPLES)
     inputs = np.asarray(parts.validation[0][:512], np.float32)
     cost = compressed.record["cost"]
     metrics = {split: {each["metric"]: each["after"]} for split, each in cost.items()}
@@ -111,11 +106,8 @@ def _subject(
     return network, None, Recipe.read(beside) if beside.is_file() else None, None
 
 
-def _augmented(network: LeakyNetwork, recipe: Recipe | None, dataset: Dataset) -> Augmented:
-    fill = network.config.input_mean if dataset.normalize_features else 0.0
-    if recipe is None:
-        return Augmented(fill=fill)
-    return Augmented(recipe.seed, recipe.data.input_dropout, recipe.data.translation, fill)
+def _augmentation(recipe: Recipe | None, dataset: Dataset) -> Augmentation | None:
+    return None if recipe is None else augmentation(recipe, dataset)
 
 
 def _within(
@@ -124,7 +116,7 @@ def _within(
     parts: CompressionData,
     epochs: int,
     storage: str,
-    augmented: Augmented,
+    changes: Augmentation | None,
     folder: Path,
     say: Words,
 ) -> tuple[Compressed, list[dict[str, Any]]]:
@@ -143,7 +135,7 @@ def _within(
             choice=place,
             epochs=epochs,
             storage=storage,
-            augmented=augmented,
+            augmentation=changes,
             folder=folder if epochs else None,
             report=lambda epoch, score: say(f"epoch {epoch}: {score:.5g}"),
         )
