@@ -7,7 +7,7 @@ from collections.abc import Iterator
 # Which extra of the package brings a library that the base install does without.
 EXTRAS = {
     "tensorflow": (
-        "absl", "filelock", "h5py", "importlib_resources", "jinja2", "keras", "matplotlib", "scipy", "skdim", "sklearn",
+        "absl", "array_record", "filelock", "h5py", "importlib_resources", "jinja2", "keras", "matplotlib", "scipy", "skdim", "sklearn",
         "tensorflow", "tensorflow_datasets", "tf2onnx", "threadpoolctl",
     ),
     "jax": ("jax", "jaxlib"),

@@ -1,6 +1,7 @@
 """Every preset at L~ >= 7 without the ReLUs that do nothing, no training: test metric and outputs, full against folded.
 
-    python -m benchmarks.science.folding [--data-dir DIR]    writes folding.csv and docs/images/folding.png
+    python -m benchmarks.science.folding [--presets A,B] [--data-dir DIR]
+        writes folding.csv and docs/images/folding.png; rows of other presets stay
 
 Which ReLUs go is measured on 2,000 samples of the training split (`leaky_zoo.analysis.linearity`); the test split is
 looked at once. Layers are linear maps: stem, steps, head; runs of linear ones are multiplied out.
@@ -11,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from benchmarks.common import options, write_table
+from benchmarks.common import options, read_table, write_table
 from leaky_zoo.analysis.linearity import class_change, measure_linearity, relative_change
 from leaky_zoo.compress.chain import build_model, maps_of, read_chain
 from leaky_zoo.compress.data import Metric
@@ -54,19 +55,21 @@ def measure(preset: str, name: str, data_dir: str | None) -> dict[str, object]:
     }
 
 
-def draw(rows: list[dict[str, object]]) -> None:
+def draw(rows: list[dict[str, str]]) -> None:
     """Maps before and after, and what folding cost."""
     figure = Figure(figsize=(9, 0.42 * len(rows) + 1.4), layout="constrained")
     axes = figure.subplots()
     places = np.arange(len(rows))[::-1]
-    axes.barh(places + 0.19, [row["maps_before"] for row in rows], 0.36, color="#c9ced6", label="maps before")
-    axes.barh(places - 0.19, [row["maps_after"] for row in rows], 0.36, color="#1f6f8b", label="maps after folding")
+    axes.barh(places + 0.19, [int(row["maps_before"]) for row in rows], 0.36, color="#c9ced6", label="maps before")
+    axes.barh(
+        places - 0.19, [int(row["maps_after"]) for row in rows], 0.36, color="#1f6f8b", label="maps after folding"
+    )
     for place, row in zip(places, rows, strict=True):
         unit = "%" if row["metric"] == "accuracy %" else ""
         words = f"{row['before']}{unit} to {row['after']}{unit}"
-        axes.text(row["maps_before"] + 0.3, place, words, va="center", fontsize=8)
+        axes.text(int(row["maps_before"]) + 0.3, place, words, va="center", fontsize=8)
     axes.set_yticks(places, [str(row["preset"]).removeprefix("leaky_mlp_") for row in rows], fontsize=8)
-    axes.set_xlim(0, max(row["maps_before"] for row in rows) + 6)
+    axes.set_xlim(0, max(int(row["maps_before"]) for row in rows) + 6)
     axes.set_xlabel("linear maps, stem and head included (beside them: test accuracy or loss, before and after)")
     axes.legend(loc="lower right", fontsize=8, frameon=False)
     for side in ("top", "right"):
@@ -74,16 +77,17 @@ def draw(rows: list[dict[str, object]]) -> None:
     figure.savefig(FIGURE, dpi=130)
 
 
-def main(data_dir: str | None) -> None:
-    """Measure every such preset, and write table and figure."""
-    rows = []
+def main(presets: tuple[str, ...], data_dir: str | None) -> None:
+    """Measure these presets (none named: every such one), and write table and figure."""
     for preset in list_presets():
-        if preset["effective_depth"] >= LEAST_DEPTH:
-            rows.append(measure(preset["name"], preset["dataset"], data_dir))
-            print(*rows[-1].values(), flush=True)
-    write_table(TABLE, rows, samples=SAMPLES)
-    draw(rows)
+        named = preset["name"] in presets or not any(presets)
+        if named and preset["effective_depth"] >= LEAST_DEPTH:
+            row = measure(preset["name"], preset["dataset"], data_dir)
+            print(*row.values(), flush=True)
+            write_table(TABLE, [row], keys=["preset"], samples=SAMPLES)
+    draw(read_table(TABLE))
 
 
 if __name__ == "__main__":
-    main(options(__doc__, data_dir=str).data_dir)
+    given = options(__doc__, presets=("",), data_dir=str)
+    main(given.presets, given.data_dir)

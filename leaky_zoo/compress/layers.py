@@ -30,6 +30,7 @@ class FactoredMap(keras.layers.Layer):
         InvalidInputError: a size below 1, or strides without a convolution.
 
     Example:
+    >>> import numpy as np
     >>> layer = FactoredMap(3, rank=2, leak=None)
     >>> layer(np.ones((5, 4), "float32")).shape == (5, 3)
     True

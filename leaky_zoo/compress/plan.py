@@ -129,7 +129,7 @@ def _folds(
     allowed: float,
 ) -> list[tuple[tuple[int, ...], list[Link]]]:
     """Sets of layers without ReLUs that cost no more than is allowed, and their chains; the largest ones."""
-    found: list[tuple[tuple[int, ...], list[Link]]] = [((), list(links))]
+    found = [((), list(links))]
     left_out = set(linearity.left_out)
     start = linearity.linear_stretch[0] if linearity.linear_stretch else len(linearity.relu_effects) + 1
     for first in range(start, 0, -1):

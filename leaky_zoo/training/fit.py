@@ -184,7 +184,7 @@ def _prepare(recipe: Recipe, folder: RunFolder, data_dir: str | os.PathLike[str]
     order = BatchOrder(len(x), batch_size(recipe, len(x)), recipe.seed)
     changes = augmentation(recipe, data)
     keras.utils.set_random_seed(recipe.seed)
-    with out_of_memory("building the network"):
+    with out_of_memory(f"building a network of width {recipe.network.width}"):
         network = compiled(recipe, data, strategy, order.steps_per_pass)
     return _Run(recipe, folder, strategy, data, x, y, order, changes, network)
 

@@ -68,7 +68,7 @@ def test_data_that_are_no_numbers_are_refused_before_training(tmp_path, recipe, 
     arrays = {key: [np.ones((60, 3), "float32"), np.ones((60, 1), "float32")] for key in ("train", "test")}
     arrays[split]["xy".index(name)][17] = np.nan
     data = Dataset("mine", None, "regression", {key: tuple(pair) for key, pair in arrays.items()})
-    monkeypatch.setattr("leaky_zoo.training.fit.load_data", lambda *_: data)
+    monkeypatch.setattr("leaky_zoo.training.fit.data_of", lambda *_: data)
     with pytest.raises(InvalidInputError, match=f"`{name}` of split '{split}' holds nan in row 17"):
         train(recipe(data={"name": "mine", "train": "train", "batch_size": 20}), tmp_path / "run")
     assert not (tmp_path / "run").exists()

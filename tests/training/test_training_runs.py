@@ -38,7 +38,9 @@ def test_a_run_leaves_its_files(tmp_path, recipe):
     loaded = load_model(tmp_path / "run" / "model.keras")
     for saved, kept in zip(loaded.get_weights(), network.get_weights(), strict=True):
         np.testing.assert_array_equal(saved, kept)
-    assert network.config.dataset == {"name": "optical_digits/fold_0", "split": "train[:400]"}
+    dataset = dict(network.config.dataset)
+    assert len(dataset.pop("sha256")) == 64
+    assert dataset == {"name": "optical_digits/fold_0", "split": "train[:400]"}
     assert all(float(block.penalty_factor) == 1.0 for block in network.blocks)
     assert [entry["step"] for entry in result.step_size_trace] == [4, 8, 12, 16, 20]
     # The saved net carries it, and so does every audit of the net.
