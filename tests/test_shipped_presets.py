@@ -24,7 +24,7 @@ pytestmark = pytest.mark.tensorflow_only
 ROOT = Path(__file__).parent.parent
 NAMES = [preset["name"] for preset in list_presets()]
 EXPORTED = sorted(path.parent.name for path in (ROOT / "export").glob("*/model.onnx"))
-NAME = re.compile(r"^leaky_(mlp|conv)_(?P<dataset>[a-z0-9_]+)_l(?P<depth>[0-9.]+)_(?P<schedule>[a-z]+)$")
+NAME = re.compile(r"^leaky_(mlp|conv|resnet)_(?P<dataset>[a-z0-9_]+)_l(?P<depth>[0-9.]+)_(?P<schedule>[a-z]+)$")
 
 
 opened = functools.cache(Preset.open)

@@ -136,8 +136,8 @@ class Augmentation:
         if self.translation:
             inputs = translate(inputs, draws["shift"], self.translation)
         if self.crop_padding:
-            inputs = window(inputs, draws["window"], self.crop_padding)
-        if self.flip:
+            inputs = window(inputs, draws["window"], self.crop_padding, draws.get("flip"))
+        elif self.flip:
             inputs = flip(inputs, draws["flip"])
         if self.rotation or self.zoom:
             inputs = project(inputs, draws.get("angle"), draws.get("zoom"))

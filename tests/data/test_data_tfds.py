@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tensorflow_datasets as tfds
+from mock_tfds import write_mock
 
 from leaky_zoo.data import DATASETS, load_data
 from leaky_zoo.data.checks import changed, check_generated
@@ -70,20 +70,6 @@ def test_the_jpeg_copy_of_cifar10_is_decoded_to_the_pixels_on_record(mnist_dir):
     assert changed("cifar10_jpeg", {"test": pixels}) == []
     pixels[0, 0, 0, 0] ^= 1
     assert changed("cifar10_jpeg", {"test": pixels}) == ["test"]
-
-
-def write_mock(name, config, folder, count=10):
-    """A data set of TFDS with its true features and mock samples, as TFDS writes it."""
-    with tfds.testing.mock_data(num_examples=count):
-        builder = tfds.builder(f"{name}/{config}" if config else name)
-        features = builder.info.features
-        splits = {
-            split: [(row, each) for row, each in enumerate(tfds.as_numpy(builder.as_dataset(split=split).take(count)))]
-            for split in ("train", "validation" if name == "imagenette" else "test")
-        }
-    tfds.dataset_builders.store_as_tfds_dataset(
-        name, "1.0.0", features, splits, config=config or None, data_dir=folder, disable_shuffling=True
-    )
 
 
 @pytest.mark.parametrize(
