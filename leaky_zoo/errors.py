@@ -7,8 +7,8 @@ from collections.abc import Iterator
 # Which extra of the package brings a library that the base install does without.
 EXTRAS = {
     "tensorflow": (
-        "absl", "array_record", "filelock", "h5py", "importlib_resources", "jinja2", "keras", "matplotlib", "scipy", "skdim",
-        "sklearn", "tensorflow", "tensorflow_datasets", "tf2onnx", "threadpoolctl",
+        "absl", "array_record", "filelock", "h5py", "importlib_resources", "jinja2", "keras", "matplotlib", "scipy",
+        "skdim", "sklearn", "tensorflow", "tensorflow_datasets", "tf2onnx", "threadpoolctl",
     ),
     "jax": ("jax", "jaxlib"),
     "sweeps": ("dask", "distributed"),
