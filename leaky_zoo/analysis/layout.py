@@ -90,7 +90,7 @@ def as_matrices(
     """
     if array.ndim == 2:
         columns = np.ascontiguousarray(array, dtype=dtype)
-        return Matrices(columns, np.maximum(columns, 0), columns, "units")
+        return Matrices(columns, _rectified(columns), columns, "units")
     count, channels = len(array), array.shape[-1]
     if mask is not None:
         return _masked(array, dtype, mask)
@@ -99,13 +99,18 @@ def as_matrices(
         flat = array.reshape(count, -1, channels)
         stride = -(-flat.shape[1] // MAX_POSITIONS)
         columns = np.ascontiguousarray(flat[:, ::stride], dtype=dtype).reshape(-1, channels)
-        return Matrices(columns, np.maximum(columns, 0), vectors, _thinned("channels", stride))
+        return Matrices(columns, _rectified(columns), vectors, _thinned("channels", stride))
     stride = max(1, int(np.ceil(np.sqrt(array.shape[1] * array.shape[2] / MAX_POSITIONS))))
     columns = np.ascontiguousarray(array[:, ::stride, ::stride], dtype=dtype).reshape(-1, channels)
     if 9 * channels > MAX_FEATURES or min(array.shape[1:3]) < 3:
-        return Matrices(columns, np.maximum(columns, 0), vectors, _thinned("channels", stride))
+        return Matrices(columns, _rectified(columns), vectors, _thinned("channels", stride))
     patches = image_patches(np.maximum(array, 0), 3, stride).astype(dtype, copy=False)
     return Matrices(columns, np.ascontiguousarray(patches), vectors, _thinned("patches 3x3", stride))
+
+
+def _rectified(columns: np.ndarray) -> np.ndarray:
+    """`relu(A)`; the very array where nothing is negative, so that its products are made once."""
+    return columns if columns.size and columns.min() >= 0 else np.maximum(columns, 0)
 
 
 def _masked(array: np.ndarray, dtype: np.dtype, mask: np.ndarray) -> Matrices:

@@ -2,8 +2,9 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from threading import BoundedSemaphore
 from typing import Any
 
 import keras
@@ -26,6 +27,7 @@ class _Layer:
         self.reason: str | None = NOT_CALLED
         self.features: str | None = None
         self.sums: LayerAccumulator | None = None
+        self.pending: Future[None] | None = None
 
 
 class Recorder:
@@ -54,6 +56,9 @@ class Recorder:
         self.owners: dict[str, str] = {}  # names of the layers, by entry
         self.subsample, self._classes, self._products = subsample, classes, products
         self._axes = axes or {}
+        cores = os.cpu_count() or 1
+        # Copies of outputs that wait for their sums are few.
+        self._pool, self._room = ThreadPoolExecutor(cores), BoundedSemaphore(2 * cores)
         self._calls: dict[str, int] = {}
 
     def begin(self, start: int, count: int, labels: np.ndarray | None) -> None:
@@ -74,12 +79,24 @@ class Recorder:
         known = self._axes.get(name, ())
         axes = known[call - 1] if call <= len(known) else None
         array, layer.reason = one_array(output, self._count, axes)
-        if array is not None:
-            found = as_matrices(array, np.dtype(self._products), axes.image if axes else None, _mask_of(mask, array))
-            if not np.isfinite(found.columns).all():
-                layer.reason = "its outputs hold NaN or infinity"
-        if layer.reason is not None:
+        if array is None:
             layer.sums = None
+            return
+        if layer.pending is not None:
+            layer.pending.result()  # batch after batch: the sums are the same whatever the machine does
+        places = self.subsample.within(self._start, self._count)
+        self._room.acquire()
+        image, kept = axes.image if axes else None, _mask_of(mask, array)
+        layer.pending = self._pool.submit(self._sum, layer, array, image, kept, self._labels, places)
+        layer.pending.add_done_callback(lambda _: self._room.release())
+
+    def _sum(
+        self, layer: _Layer, array: np.ndarray, image: Any, mask: Any, labels: Any, places: tuple[slice, np.ndarray]
+    ) -> None:
+        """Add one batch of one layer, beside the model's next layers."""
+        found = as_matrices(array, np.dtype(self._products), image, mask)
+        if not np.isfinite(found.columns).all():
+            layer.reason, layer.sums = "its outputs hold NaN or infinity", None
             return
         if layer.sums is None:
             sample = np.zeros((len(self.subsample.indices), found.vectors.shape[1]), np.float32)
@@ -90,8 +107,7 @@ class Recorder:
         if found.columns.shape[1] != layer.sums.sums.total.size:
             layer.reason, layer.sums = "its width is not the same for every batch of samples", None
             return
-        kept = self.subsample.within(self._start, self._count)
-        layer.sums.add(found.columns, found.activations, found.vectors, self._labels, *kept)
+        layer.sums.add(found.columns, found.activations, found.vectors, labels, *places)
 
     def _entry(self, entry: str, name: str) -> _Layer:
         self.owners.setdefault(entry, name)
@@ -99,6 +115,10 @@ class Recorder:
 
     def audits(self, kinds: dict[str, str], gamma_0: float, track: Any = None) -> list[LayerAudit]:
         """One `LayerAudit` for each layer; the decompositions of several layers run at once."""
+        for layer in self.layers.values():
+            if layer.pending is not None:
+                layer.pending.result()
+        self._pool.shutdown()
         never = {name: _Layer() for name in self._names if name not in self.layers}
         every = {**self.layers, **never}
         numbered = list(enumerate(every.items(), start=1))

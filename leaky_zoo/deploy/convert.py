@@ -60,6 +60,10 @@ def convert_with_tf2onnx(reference: Reference, opset: int = 17) -> onnx.ModelPro
     log = logging.getLogger("tf2onnx")
     level = log.level
     log.setLevel(logging.CRITICAL)
+    eager = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(
+        True
+    )  # functions inside become part of the graph: tf2onnx cannot open compiled ones
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # deprecations inside tf2onnx and TensorFlow are not the caller's
@@ -75,6 +79,7 @@ def convert_with_tf2onnx(reference: Reference, opset: int = 17) -> onnx.ModelPro
             f"tf2onnx cannot convert {type(model).__name__} {model.name!r}: {type(error).__name__}: {one_line(error)}"
         ) from error
     finally:
+        tf.config.run_functions_eagerly(eager)
         log.setLevel(level)
     _hold(
         converted.graph,

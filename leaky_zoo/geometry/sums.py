@@ -53,17 +53,23 @@ class MomentSums:
         Args:
             columns: `A`, one row per column of the paper's `A`, C-contiguous, shape `(n, width)`, in the dtype of the
                 products.
-            activations: `s(A)` without the ones, in the same layout and dtype, shape `(n, features)`; None leaves `S`
-                and `M` out, for a layer that no step starts from.
+            activations: `s(A)` without the ones, in the same layout and dtype, shape `(n, features)`; `columns` itself
+                where that is what they are (a third of the work); None leaves `S` and `M` out, for a layer that no
+                step starts from.
         """
-        if activations is not None:
+        if activations is columns and self._outer is not None:
+            product = self._product(columns, columns)  # of what is never negative: all three are one
+            for total in (self._gram, self._cross, self._outer):
+                total += product
+            self.feature_total += columns.sum(axis=0, dtype=np.float64)
+        elif activations is not None:
             self._gram += self._product(activations, activations)
             self._cross += self._product(columns, activations)
             self.feature_total += activations.sum(axis=0, dtype=np.float64)
         else:
             positive = np.maximum(columns, 0)
             self._rectified += _inner(positive, positive)
-        if self._outer is not None:
+        if self._outer is not None and activations is not columns:
             self._outer += self._product(columns, columns)
         self.total += columns.sum(axis=0, dtype=np.float64)
         self.squared += _inner(columns, columns)
