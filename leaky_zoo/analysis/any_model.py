@@ -1,6 +1,7 @@
 """The half of an audit that needs no loss, for any Keras model: an entry for each layer, or the reason why not."""
 
 from collections.abc import Sequence
+from contextlib import closing
 from typing import Any
 
 import keras
@@ -55,7 +56,7 @@ def analyze_any(
     recorder = Recorder(list(chosen), classes, subsample, settings.products, axes)
     batch_size = settings.batch_size or BATCH
     starts = range(0, samples.count, batch_size)
-    with threadpool_limits(1), watching(chosen, recorder.add):
+    with threadpool_limits(1), closing(recorder), watching(chosen, recorder.add):
         for start in track(starts) if track else starts:
             stop = min(start + batch_size, samples.count)
             recorder.begin(start, stop - start, None if labels is None else labels[start:stop])

@@ -113,12 +113,15 @@ class Recorder:
         self.owners.setdefault(entry, name)
         return self.layers.setdefault(entry, _Layer())
 
+    def close(self) -> None:
+        """Wait for the sums that are under way; no output is taken after it."""
+        self._pool.shutdown()
+
     def audits(self, kinds: dict[str, str], gamma_0: float, track: Any = None) -> list[LayerAudit]:
         """One `LayerAudit` for each layer; the decompositions of several layers run at once."""
         for layer in self.layers.values():
             if layer.pending is not None:
                 layer.pending.result()
-        self._pool.shutdown()
         never = {name: _Layer() for name in self._names if name not in self.layers}
         every = {**self.layers, **never}
         numbered = list(enumerate(every.items(), start=1))
