@@ -79,6 +79,7 @@ def same(found, net, x, policies=True):
         assert {**found.get_config(), "name": 0} == {**net.get_config(), "name": 0}
 
 
+@pytest.mark.tensorflow_only  # float64 among the dtypes: JAX has it only where x64 is on
 @pytest.mark.parametrize("seed", range(NETS))
 def test_changes_of_a_network_survive_saving_and_copying(seed, tmp_path):
     random = np.random.default_rng(seed)
@@ -102,6 +103,7 @@ def test_changes_of_a_network_survive_saving_and_copying(seed, tmp_path):
     same(load_model(tmp_path / "again.keras"), net, x)
 
 
+@pytest.mark.tensorflow_only  # float64 among the dtypes: JAX has it only where x64 is on
 @pytest.mark.parametrize("dtype", POLICIES)
 def test_a_frozen_path_stays_frozen(dtype, tmp_path):
     net = LeakyMLP((8,), 3, width=12, depth=4, effective_depth=1.0, dtype=dtype).with_new_head(5, freeze_path=True)
