@@ -11,6 +11,9 @@ from leaky_zoo.figures import plot_audit, write_report
 from leaky_zoo.networks import LeakyMLP
 from leaky_zoo.zoo import load_model
 
+pytestmark = pytest.mark.tensorflow_only  # arguments, and words of TensorFlow's errors
+
+
 random = np.random.default_rng(0)
 X, Y = random.normal(size=(64, 8)).astype("float32"), random.integers(0, 3, 64)
 

@@ -114,6 +114,7 @@ def test_dropout_in_the_head_takes_the_draws_it_is_given():
     assert not np.allclose(ops.convert_to_numpy(net(x, training=True)), plain)
 
 
+@pytest.mark.tensorflow_only  # evaluation is training's, on TensorFlow
 def test_flips_take_the_mean_of_an_image_and_its_mirror_image():
     net = LeakyResNet((6, 5, 2), 3, width=3, depth=3, effective_depth=1.0, **LAST)
     x, y = samples(net)
