@@ -3,8 +3,9 @@
     python -m benchmarks.science.folding [--presets A,B] [--data-dir DIR]
         writes folding.csv and docs/images/folding.png; rows of other presets stay
 
-Which ReLUs go is measured on 2,000 samples of the training split (`leaky_zoo.analysis.linearity`). The tolerance was set
-to 0.0005 after the test drops of three MNIST presets at 0.002 had been seen. Layers are linear maps: stem, steps, head; runs of linear ones are multiplied out.
+Which ReLUs go is measured on 2,000 samples of the training split (`leaky_zoo.analysis.linearity`). The tolerance was
+set to 0.0005 after the test drops of three MNIST presets at 0.002 had been seen. Layers are linear maps: stem, steps,
+head; runs of linear ones are multiplied out.
 """
 
 from pathlib import Path

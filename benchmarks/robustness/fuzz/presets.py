@@ -18,6 +18,7 @@ from leaky_zoo.analysis.shards import AuditPart, merge_parts
 from leaky_zoo.cli import listing
 from leaky_zoo.data import load_data
 from leaky_zoo.deploy.arguments import checked_golden
+from leaky_zoo.deploy.ports import Reference
 from leaky_zoo.errors import LeakyZooError
 from leaky_zoo.figures import plot_audit
 from leaky_zoo.io.files import sha256
@@ -157,7 +158,9 @@ def read_preset(path: Path) -> None:
 
 def read_golden(path: Path) -> None:
     """Accepted: pairs that fit the network, or are refused by what takes them."""
-    checked_golden(parse_golden((path / "golden.npz").read_bytes(), "golden.npz"), small_network())
+    network = small_network()
+    reference = Reference(network, network.task.output_name)
+    checked_golden(parse_golden((path / "golden.npz").read_bytes(), "golden.npz"), reference.inputs, reference.outputs)
 
 
 @functools.cache
