@@ -60,6 +60,12 @@ def find_axes(model: keras.Model, layers: Mapping[str, Any], samples: Any) -> di
         layers: by name, those that are asked for; all others are looked at too.
         samples: as `call_model`.
     """
+    if (
+        not model.built
+    ):  # Keras first calls it with tensors that hold nothing, and warns of layers that are never called
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", r"(?s).*unbuilt state", UserWarning)
+            call_model(model, samples)
     finder = AxesFinder()
     names = {id(layer): name for name, layer in layers.items()}
     watched: dict[str, Any] = {}

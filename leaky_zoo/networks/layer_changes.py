@@ -4,8 +4,10 @@ Keras writes a functional model's layers one by one. Ours are made by their fami
 differs from that stands beside it, by the name that the layer was given at first.
 """
 
+import contextlib
 import json
-from collections.abc import Iterable, Mapping
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import keras
@@ -59,6 +61,12 @@ def changes_of(network: Any, layers: Iterable[keras.layers.Layer]) -> dict[str, 
     return found
 
 
+def changes_entry(network: Any) -> dict[str, Any]:
+    """What a network's configuration says of its layers: nothing where nothing was changed."""
+    changes = changes_of(network, network.layers)
+    return {"layers": changes} if changes else {}
+
+
 def check_mode(mode: Any) -> None:
     """Refuse a quantisation that a saved network could not be given again.
 
@@ -70,6 +78,19 @@ def check_mode(mode: Any) -> None:
             f"A leaky network is quantised in {', '.join(QUANTIZATION_MODES)}: what another mode does could not be "
             f"loaded again. Received: mode={shown(mode)}"
         )
+
+
+@contextlib.contextmanager
+def quantizing(mode: Any) -> Iterator[None]:
+    """Around Keras's `quantize` of a network: the mode is checked, and blocks may have no such method.
+
+    Raises:
+        InvalidInputError: as `check_mode`.
+    """
+    check_mode(mode)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Layer .* does not have a `quantize` method")
+        yield
 
 
 def _quantization(layer: keras.layers.Layer, mode: str) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """What every Leaky ResNet shares: preprocessing, a stem, leaky paths with a step-size vector each, a head."""
 
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +11,7 @@ from leaky_zoo.io.keras_config import LEAST_WEIGHTS
 from leaky_zoo.layers import HeadDropout, LeakyBlock, Schedule, get_schedule
 from leaky_zoo.networks.config import NetworkConfig, check_names
 from leaky_zoo.networks.families import register_family
-from leaky_zoo.networks.layer_changes import apply_layer_changes, as_built, changes_of, check_mode
+from leaky_zoo.networks.layer_changes import apply_layer_changes, as_built, changes_entry, changes_of, quantizing
 from leaky_zoo.networks.losses import layer_penalty
 from leaky_zoo.networks.parts import normalization
 from leaky_zoo.networks.paths import LeakyPath, PathPlan, make_path
@@ -212,8 +211,7 @@ class LeakyNetwork(keras.Model):
 
         Summed over the paths, with their schedules' own penalties, if they have any.
         """
-        own = (path.penalty(self.config.weight_decay) for path in self._paths)
-        return sum(own, layer_penalty(self.layers))
+        return sum((path.penalty(self.config.weight_decay) for path in self._paths), layer_penalty(self.layers))
 
     def _aggregate_additional_loss(self, loss: Any) -> Any:
         # Keras sums the compiled loss, which it keeps in floatx, with the penalties, which have the layers' dtype.
@@ -272,21 +270,14 @@ class LeakyNetwork(keras.Model):
         return twin
 
     def quantize(self, mode: Any = None, config: Any = None, **kwargs: Any) -> None:
-        """Quantise stem and head as Keras does; blocks stay as they are.
-
-        Raises:
-            InvalidInputError: a mode that a saved network could not be given again.
-        """
-        check_mode(mode or getattr(config, "mode", None))
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Layer .* does not have a `quantize` method")  # blocks, as said above
+        """Quantise stem and head, not the blocks, as Keras does; by "int8", "int4" or "float8" only."""
+        with quantizing(mode or getattr(config, "mode", None)):
             super().quantize(mode, config=config, **kwargs)
 
     def get_config(self) -> dict[str, Any]:
         policy = keras.dtype_policies.serialize(self.dtype_policy)
         config = {**self.config.model_dump(mode="json"), "dtype": policy, "name": self.name}
-        changes = changes_of(self, self.layers)
-        return {**config, "trainable": self.trainable, **({"layers": changes} if changes else {})}
+        return {**config, "trainable": self.trainable, **changes_entry(self)}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "LeakyNetwork":
