@@ -107,7 +107,7 @@ def plan_compression(
     allowed = max_drop * (ALLOWANCES[0] if distill else 1.0)
     trail: list[Candidate] = []
     searches: dict[tuple[int, ...], RankSearch] = {}
-    for left_out, chain in _folds(network, links, linearity, (x, y), measured, whole, allowed):
+    for left_out, chain in _folds(network, links, linearity, (x, y), measured, whole, max_drop, allowed):
         chain, moments = _moments(chain, seen, network.config.input_shape)
         search = RankSearch(chain, moments, (x, y), measured, network.task.labels, network.config.input_shape)
         trail += search.candidates(whole, allowed, left_out)
@@ -126,10 +126,16 @@ def _folds(
     samples: tuple[np.ndarray, np.ndarray],
     metric: Metric,
     whole: float,
+    max_drop: float,
     allowed: float,
 ) -> list[tuple[tuple[int, ...], list[Link]]]:
-    """Sets of layers without ReLUs that cost no more than is allowed, and their chains; the largest ones."""
+    """Sets of layers without ReLUs that cost no more than is allowed, and their chains.
+
+    The largest ones, and the largest one within the budget, so that there is always something that needs no
+    distillation.
+    """
     found = [((), list(links))]
+    safe = found[0]
     left_out = set(linearity.left_out)
     start = linearity.linear_stretch[0] if linearity.linear_stretch else len(linearity.relu_effects) + 1
     for first in range(start, 0, -1):
@@ -140,10 +146,13 @@ def _folds(
         value = metric.value(
             run_model(build_model(chain, network.config.input_shape, "folded"), samples[0]), samples[1]
         )
-        if metric.drop(whole, value) > allowed:
+        drop = metric.drop(whole, value)
+        if drop > allowed:
             break
         found.append((tuple(sorted(layers)), chain))
-    return found[-MOST_FOLDS:]
+        if drop <= max_drop:
+            safe = found[-1]
+    return [*([] if safe in found[-MOST_FOLDS:] else [safe]), *found[-MOST_FOLDS:]]
 
 
 def _moments(

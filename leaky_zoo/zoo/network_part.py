@@ -1,8 +1,10 @@
 """The network of a recipe: fields that every family has, and a family's own. Ours are read without Keras."""
 
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError, field_validator, model_validator
+from pydantic_core import InitErrorDetails
 
 from leaky_zoo.networks.config import Number, Whole
 from leaky_zoo.networks.families import BUILT_IN, get_family
@@ -51,11 +53,28 @@ class NetworkPart(BaseModel):
             raise ValueError(f"a data set has its own task; any data can have {', '.join(free)}")
         return task
 
-    @model_validator(mode="after")
-    def _of_the_family(self) -> "NetworkPart":
-        if self.family_fields:
-            get_family(self.family).config_class.family_fields().model_validate(self.family_fields)
-        return self
+    @model_validator(mode="wrap")
+    @classmethod
+    def _of_the_family(cls, value: Any, read: Callable[[Any], "NetworkPart"]) -> "NetworkPart":
+        """What is wrong with the common fields and with the family's own is said together."""
+        wrong: list[InitErrorDetails] = []
+        part = None
+        try:
+            part = read(value)
+        except ValidationError as error:
+            wrong += _details(error)
+        own = (
+            {key: each for key, each in value.items() if key not in cls.model_fields} if isinstance(value, dict) else {}
+        )
+        known = not any(each["loc"][:1] == ("family",) for each in wrong)
+        if own and known:
+            try:
+                get_family(value.get("family", "mlp")).config_class.family_fields().model_validate(own)
+            except ValidationError as error:
+                wrong += _details(error)
+        if part is None or wrong:
+            raise ValidationError.from_exception_data(cls.__name__, wrong)
+        return part
 
     @property
     def given(self) -> dict[str, Any]:
@@ -68,3 +87,10 @@ class NetworkPart(BaseModel):
     def family_fields(self) -> dict[str, Any]:
         """The family's own fields that the recipe gives."""
         return dict(self.model_extra or {})
+
+
+def _details(error: ValidationError) -> list[InitErrorDetails]:
+    return [
+        InitErrorDetails(type=each["type"], loc=each["loc"], input=each["input"], ctx=each.get("ctx", {}))
+        for each in error.errors()
+    ]

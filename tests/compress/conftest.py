@@ -31,7 +31,7 @@ def parts(shape, count=300, noise=1.3):
 
 @pytest.fixture(scope="session")
 def mlp():
-    keras.utils.set_random_seed(2)
+    keras.utils.set_random_seed(0)
     net = LeakyMLP((6, 6, 1), 3, width=24, depth=6, effective_depth=5.0, weight_decay=3e-3, input_mean=0.1,
                    input_variance=2.0)  # fmt: skip
     return trained(net, (6, 6, 1))

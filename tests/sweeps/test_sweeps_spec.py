@@ -83,7 +83,8 @@ def test_a_sweep_that_is_wrong_is_named_by_its_field(changes, message):
 
 def test_a_wrong_value_is_reported_by_its_cell():
     cells = make(grid={"network.depth": [0, 10], "network.widht": [3]}).cells()
-    assert [cell.problem.partition(":")[0] for cell in cells] == ["network.depth", "network.widht"]
+    assert all("network.widht" in cell.problem for cell in cells)
+    assert ["network.depth" in cell.problem for cell in cells] == [True, False]
     cells = make(grid={"network.depth": [0, 10]}).cells()
     assert [cell.recipe is None for cell in cells] == [True, False]
     assert cells[0].name == "depth-0" and cells[0].problem.startswith("network.depth:")
