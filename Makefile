@@ -47,6 +47,7 @@ soak: $(READY)
 docs: $(READY)
 	$(BIN)/python -m benchmarks.tables
 	$(BIN)/python docs/rooms.py
+	$(BIN)/python docs/recipes.py
 	$(BIN)/python docs/render.py
 	$(BIN)/python docs/api.py $(API)
 

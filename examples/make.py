@@ -3,8 +3,8 @@
     python examples/make.py            # into examples/
     python examples/make.py --out DIR  # elsewhere, to compare
 
-Digits and flowers come from scikit-learn's wheel, pictures from MNIST through TFDS. Arrays, tables and pictures come out the
-same to the byte; `my.keras` too, on one machine: training on another rounds otherwise.
+Digits and flowers come from scikit-learn's wheel, pictures from MNIST through TFDS. Arrays, tables and pictures come
+out the same to the byte; `my.keras` too, on one machine: training on another rounds otherwise.
 """
 
 import argparse
