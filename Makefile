@@ -20,7 +20,7 @@ demo: $(READY)
 # Everything on TensorFlow, then the numerics again on JAX; coverage over both.
 test: $(READY)
 	rm -f .coverage .coverage.*
-	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest tests leaky_zoo README.md -n $(WORKERS) --cov --cov-report=
+	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest tests leaky_zoo -n $(WORKERS) --cov --cov-report=
 	KERAS_BACKEND=jax $(BIN)/python -m pytest tests/geometry tests/layers tests/networks tests/analysis -n $(WORKERS) --cov --cov-append --cov-report=
 	$(BIN)/python -m coverage report --fail-under=90
 
