@@ -62,7 +62,7 @@ web: $(READY)
 # Resolve the pinned versions again from pyproject.toml.
 lock: $(READY)
 	$(BIN)/pip-compile --extra dev --strip-extras --no-emit-index-url --no-emit-trusted-host --no-emit-find-links \
-	  --unsafe-package leaky-zoo --unsafe-package pip --unsafe-package setuptools \
+	  --unsafe-package leaky-zoo --unsafe-package pip \
 	  --no-header --annotation-style line --upgrade -o requirements.lock pyproject.toml
 
 $(READY): pyproject.toml requirements.lock

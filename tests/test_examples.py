@@ -31,7 +31,7 @@ def test_arrays_and_tables_are_made_the_same_to_the_byte(make, tmp_path):
     made = sorted(path.name for path in tmp_path.iterdir())
     assert made == ["digits.csv", "my.csv", "my.npz"]
     for name in made:
-        assert (tmp_path / name).read_bytes() == (EXAMPLES / name).read_bytes(), f"python examples/make.py writes {name}"
+        assert (tmp_path / name).read_bytes() == (EXAMPLES / name).read_bytes(), f"make.py writes {name}"
 
 
 def test_pictures_are_made_the_same(make, tmp_path, mnist_dir):

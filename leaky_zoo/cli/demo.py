@@ -131,8 +131,9 @@ def _export(preset: "Preset", digits: "Dataset", onnx: Path, expected: float) ->
 
 def _say_what_next(with_bottleneck: str, onnx: Path, folder: Path) -> None:
     """Commands that run when they are pasted, wherever the program is."""
-    called = sys.argv[0] if Path(sys.argv[0]).name == "leaky-zoo" else None
-    program = ["leaky-zoo"] if shutil.which("leaky-zoo") else [called] if called else [sys.executable, "-m", "leaky_zoo"]
+    program = [sys.argv[0]] if Path(sys.argv[0]).name == "leaky-zoo" else [sys.executable, "-m", "leaky_zoo"]
+    if shutil.which("leaky-zoo"):
+        program = ["leaky-zoo"]
     out.print("\nTry next:", style="bold")
     for arguments in (
         ["list"],
