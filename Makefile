@@ -20,7 +20,7 @@ demo: $(READY)
 # Everything on TensorFlow, then the numerics again on JAX; coverage over both.
 test: $(READY)
 	rm -f .coverage .coverage.*
-	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest tests leaky_zoo README.md -n $(WORKERS) --cov --cov-report=
+	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest tests leaky_zoo -n $(WORKERS) --cov --cov-report=
 	KERAS_BACKEND=jax $(BIN)/python -m pytest tests/geometry tests/layers tests/networks tests/analysis -n $(WORKERS) --cov --cov-append --cov-report=
 	$(BIN)/python -m coverage report --fail-under=90
 
@@ -47,6 +47,7 @@ soak: $(READY)
 docs: $(READY)
 	$(BIN)/python -m benchmarks.tables
 	$(BIN)/python docs/rooms.py
+	$(BIN)/python docs/recipes.py
 	$(BIN)/python docs/render.py
 	$(BIN)/python docs/api.py $(API)
 
@@ -61,7 +62,7 @@ web: $(READY)
 # Resolve the pinned versions again from pyproject.toml.
 lock: $(READY)
 	$(BIN)/pip-compile --extra dev --strip-extras --no-emit-index-url --no-emit-trusted-host --no-emit-find-links \
-	  --unsafe-package leaky-zoo --unsafe-package pip --unsafe-package setuptools \
+	  --unsafe-package leaky-zoo --unsafe-package pip \
 	  --no-header --annotation-style line --upgrade -o requirements.lock pyproject.toml
 
 $(READY): pyproject.toml requirements.lock

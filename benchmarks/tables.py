@@ -30,7 +30,7 @@ COPIED = {
 
 def tables() -> Iterator[tuple[str, str, str]]:
     """`(page, marker, table)` of every table."""
-    yield "README.md", "presets", presets_table()
+    yield "docs/presets.md", "presets", presets_table()
     yield "docs/presets.md", "selection", schedule_selection.table()
     yield "docs/training.md", "convergence_time", convergence_time.table()
     yield "docs/analysis.md", "bottleneck_rank", bottleneck_rank.table()
