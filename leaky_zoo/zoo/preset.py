@@ -175,7 +175,19 @@ class Preset:
             raise InvalidInputError(
                 f"{self.folder} cannot be loaded as a {found.__name__}: {one_line(error)}."
             ) from error
+        known = self._known_of_input(network)
+        if known:  # presets that were written before their configuration said so
+            network.config = network.config.read({**dict(network.config), **known}, source)
         return network
+
+    def _known_of_input(self, network: "LeakyNetwork") -> dict[str, Any]:
+        """What the metadata say of the inputs and the configuration does not."""
+        given = self.metadata.get("input")
+        stated = given if isinstance(given, dict) else {}
+        known = {"input_range": stated.get("range"), "feature_names": stated.get("feature_names")}
+        return {
+            key: value for key, value in known.items() if value is not None and getattr(network.config, key) is None
+        }
 
     def _json(self, file: str) -> Any:
         source = str(self.folder / file)
