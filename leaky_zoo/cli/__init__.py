@@ -2,12 +2,12 @@
 
 import signal
 import sys
+from importlib.metadata import version as version_of
 from types import FrameType
 from typing import Annotated
 
 import typer
 
-from leaky_zoo import __version__
 from leaky_zoo.cli import (
     analyze,
     attach,
@@ -62,7 +62,7 @@ app.command("demo")(demo_command.demo)
 
 def _say_version(asked: bool) -> None:
     if asked:
-        print(f"leaky-zoo {__version__}")
+        print(f"leaky-zoo {version_of('leaky-zoo')}")
         raise typer.Exit
 
 

@@ -1,4 +1,4 @@
-"""Keras's own calls on a network: `compile` with the net's own loss, `fit`, `evaluate` and `predict` that look at inputs."""
+"""Keras's own calls on a network: `compile` with its own loss, `fit`, `evaluate` and `predict` that look at inputs."""
 
 import warnings
 from collections.abc import Iterable
