@@ -11,7 +11,7 @@ from rich.segment import Segment
 from rich.table import Table
 
 NUMBER = re.compile(r"^(-|yes|no|(loss )?-?[\d.,]+(e[-+]\d+)?%?)$")
-GAP = 2  # columns of space between two
+GAP = 3  # columns of space between two, in a table with lines
 LEAST = 16  # columns that a text needs to be read when it wraps
 
 
@@ -19,8 +19,9 @@ class Output(Console):
     """A terminal's text wraps at its width; text that goes into a file or a pipe does not wrap at all."""
 
     def print(self, *objects: Any, **arguments: Any) -> None:
-        """As rich's, with `soft_wrap` where nobody looks at a width."""
-        if not self.is_terminal:
+        """As rich's, with `soft_wrap` where nobody looks at a width, or where it is too small."""
+        too_wide = any(isinstance(each, Rows) and not each.fits(self.width) for each in objects)
+        if too_wide or not self.is_terminal:
             arguments["soft_wrap"] = True
         super().print(*objects, **arguments)
 
@@ -50,12 +51,13 @@ class Rows:
         # A cell of several words may wrap; a name, a path or a number may not.
         self._words = [any(" " in row[place] for row in self.rows) for place in places]
 
+    def fits(self, width: int) -> bool:
+        """Whether a table of it is readable in so many columns."""
+        columns = zip(self._longest, self._words, strict=True)
+        return sum(GAP + (min(most, LEAST) if words else most) for most, words in columns) <= width
+
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        needed = sum(
-            GAP + (min(most, LEAST) if words else most)
-            for most, words in zip(self._longest, self._words, strict=True)
-        )  # fmt: skip
-        if console.is_terminal and needed <= options.max_width:
+        if console.is_terminal and self.fits(options.max_width):
             yield self._table()
             return
         for line in self._lines():

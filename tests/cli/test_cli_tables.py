@@ -68,7 +68,7 @@ def test_a_pipe_gets_plain_unbroken_lines():
 def test_inspect_says_what_matters_first_and_no_base64():
     code, out, _ = command("inspect", ONNX)
     keys = [line.split("  ")[0] for line in out.splitlines()]
-    assert code == 0 and keys[1] == "network" and keys.index("goes in") < keys.index("weights_sha256")
+    assert code == 0 and keys[2] == "network" and keys.index("goes in") < keys.index("weights_sha256")
     assert "from 0 to 16" in out and "logits" in out and "accuracy: 0.99" in out
     assert max(len(word) for word in out.split()) <= 120
 
