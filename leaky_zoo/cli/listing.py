@@ -4,8 +4,10 @@ from typing import Annotated, Any
 
 import typer
 
-from leaky_zoo.cli.console import AsJson, out, print_json, table
+from leaky_zoo.cli.console import AsJson, err, out, print_json, table
+from leaky_zoo.io.reading import shown
 from leaky_zoo.zoo import Preset, list_presets
+from leaky_zoo.zoo.ends import input_words, output_words, some_of
 
 
 def list_command(
@@ -19,6 +21,9 @@ def list_command(
     presets = list_presets(filter)
     if as_json:
         print_json(presets)
+        return
+    if not presets:
+        err.print(f"No preset's name contains {shown(filter)}." if filter else "There are no presets.", markup=False)
         return
     columns = ("name", "L~", "depth", "parameters", "test")
     rows = (
@@ -47,7 +52,7 @@ def info(
     if as_json:
         print_json(metadata)
         return
-    out.print(table(metadata["name"], ("field", "value"), _flat(metadata)))
+    out.print(table(metadata["name"], ("field", "value"), _facts(metadata)))
     out.print(f"card: {preset.folder / 'README.md'}", soft_wrap=True)
 
 
@@ -57,6 +62,18 @@ def headline(metrics: dict[str, dict[str, float]]) -> str:
     if "accuracy" in test:
         return f"{100 * test['accuracy']:.2f}%"
     return f"loss {test['loss']:.4f}" if "loss" in test else "-"
+
+
+def _facts(metadata: dict[str, Any]) -> list[tuple[str, Any]]:
+    """What matters first, then all the rest."""
+    first = {
+        "goes in": input_words(metadata),
+        "features": some_of((metadata.get("input") or {}).get("feature_names") or []),
+        "comes out": output_words(metadata),
+        "classes": some_of(metadata.get("class_names") or []),
+    }
+    rest = {key: value for key, value in metadata.items() if key not in ("name", "input", "output", "class_names")}
+    return [(key, words) for key, words in first.items() if words] + _flat(rest)
 
 
 def _flat(value: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

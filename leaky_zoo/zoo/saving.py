@@ -12,6 +12,7 @@ from leaky_zoo.analysis import Audit
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.io.files import making_folder, sha256, write_json, write_text
 from leaky_zoo.networks import LeakyNetwork
+from leaky_zoo.networks.ends import known_of_input
 from leaky_zoo.zoo.card import write_card
 from leaky_zoo.zoo.index import NAME
 from leaky_zoo.zoo.preset import HASHED
@@ -150,7 +151,7 @@ def write_preset(
 def _ends(network: LeakyNetwork, config: dict[str, Any]) -> dict[str, Any]:
     """What goes in and what comes out, as the card says it."""
     ends: dict[str, Any] = {
-        "input": {"shape": list(network.input_shape[1:])},
+        "input": {"shape": list(network.input_shape[1:]), **known_of_input(network.config)},
         "output": {"shape": list(network.output_shape[1:])},
     }
     return ends | ({"class_names": list(config["class_names"])} if config["class_names"] else {})
