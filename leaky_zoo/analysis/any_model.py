@@ -53,15 +53,22 @@ def analyze_any(
             "own. Call it on samples before it is saved."
         )
     subsample = Subsample.of(samples.count, settings.subsample)
-    recorder = Recorder(list(chosen), classes, subsample, settings.products, axes)
-    batch_size = settings.batch_size or BATCH
-    starts = range(0, samples.count, batch_size)
-    with threadpool_limits(1), closing(recorder), watching(chosen, recorder.add):
-        for start in track(starts) if track else starts:
-            stop = min(start + batch_size, samples.count)
-            recorder.begin(start, stop - start, None if labels is None else labels[start:stop])
-            call_model(model, samples.rows(start, stop))
+
+    def record(sharing: bool) -> Recorder:
+        recorder = Recorder(list(chosen), classes, subsample, settings.products, axes, sharing)
+        batch_size = settings.batch_size or BATCH
+        starts = range(0, samples.count, batch_size)
+        with closing(recorder), watching(chosen, recorder.add):
+            for start in track(starts) if track else starts:
+                stop = min(start + batch_size, samples.count)
+                recorder.begin(start, stop - start, None if labels is None else labels[start:stop])
+                call_model(model, samples.rows(start, stop))
+        return recorder
+
     with threadpool_limits(1):
+        recorder = record(sharing=True)
+        if recorder.repeats_ended:  # a model that computes one batch otherwise than another
+            recorder = record(sharing=False)
         kinds = {name: type(layer).__name__ for name, layer in chosen.items()}
         measured = recorder.audits(kinds, settings.gamma_0, track)
     why = "needs a LeakyMLP or LeakyConvNet that knows its loss, mu and training data"
