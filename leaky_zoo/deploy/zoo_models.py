@@ -114,11 +114,16 @@ def _check_format(format: str, given: dict[str, Any]) -> None:
         raise InvalidInputError(f"Only an ONNX file has {', '.join(named)}. Received: format={format!r}")
 
 
+def can_watch(network: keras.Model, samples: TrainingData) -> bool:
+    """Whether an ONNX file of this network can watch for drift with held-out samples of these data."""
+    return can_build(network) and held_out(network, samples) is not None
+
+
 def _watched(
     network: keras.Model, samples: TrainingData | None, monitor: bool | None
 ) -> tuple[np.ndarray | None, str | None]:
     """Samples to watch with and what they are; nothing where there are none and nobody has asked."""
-    found = held_out(network, samples) if samples is not None and can_build(network) else None
+    found = held_out(network, samples) if samples is not None and can_watch(network, samples) else None
     if found is None and monitor:
         raise InvalidInputError(
             f"There are no samples to watch {network.name} with: a data set with at least 360 that it was not trained "
