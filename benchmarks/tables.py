@@ -24,6 +24,8 @@ COPIED = {
     "performance": ("speed/onnx_latency", "speed/step_size_overhead", "speed/step_size_memory"),
     "training": ("speed/replicas", "robustness/soak", "speed/loop_speed"),
     "analysis": ("speed/audit_cost",),
+    "deploy": ("speed/monitor_overhead",),
+    "compression": ("science/folding", "science/compression_baselines", "speed/compressed_latency"),
     "step_sizes": ("science/resampling",),
 }
 

@@ -15,6 +15,7 @@ EXTRAS = {
     "pandas": ("pandas", "pyarrow"),
     "serving": ("fastapi", "uvicorn"),
     "tensorboard": ("tensorboard",),
+    "litert": ("ai_edge_litert",),
 }  # fmt: skip
 
 

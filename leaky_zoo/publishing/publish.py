@@ -15,6 +15,7 @@ import numpy as np
 from leaky_zoo.analysis import Audit, analyze
 from leaky_zoo.data import DATASETS, Dataset, load_data
 from leaky_zoo.deploy import export_model
+from leaky_zoo.deploy.zoo_models import can_watch
 from leaky_zoo.errors import CheckFailedError, InvalidInputError
 from leaky_zoo.io.files import making_folder, replacing
 from leaky_zoo.io.reading import MAX_YAML_BYTES, decoded, parse_yaml, read_bytes, shown
@@ -23,6 +24,7 @@ from leaky_zoo.training import train
 from leaky_zoo.zoo import Preset, Recipe, UnknownPresetError, models_dir
 from leaky_zoo.zoo.index import FILES, is_path
 from leaky_zoo.zoo.saving import write_preset
+from leaky_zoo.zoo.training_data import TrainingData
 
 RUNS = Path("build") / "publish"
 # What belongs to the weights: written when they are, and kept byte for byte as long as they are.
@@ -254,7 +256,9 @@ class Publication:
             written = Preset.open(folder)
             check_golden(written)
             if new_onnx:
-                export_model(written, new_onnx)
+                # It watches for drift where some samples were held out: the data are at hand.
+                watches = can_watch(network, TrainingData(data, self.recipe.data.train))
+                export_model(written, new_onnx, monitor=watches, data_dir=self.data_dir)
         return onnx
 
 

@@ -102,7 +102,7 @@ def test_golden_inputs_give_what_python_gives(page, site, expected, relative_dif
     np.testing.assert_array_equal(found.argmax(-1), expected[1].argmax(-1))
 
 
-@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.parent.name)
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_shipped_files_give_what_python_gives(page, site, path, relative_difference):
     from leaky_zoo.runtime.metadata import unpack_golden
 
