@@ -19,6 +19,7 @@ from leaky_zoo.errors import CheckFailedError, InvalidInputError
 from leaky_zoo.io.files import making_folder, replacing
 from leaky_zoo.io.reading import MAX_YAML_BYTES, decoded, parse_yaml, read_bytes, shown
 from leaky_zoo.networks import LeakyNetwork, evaluate_network
+from leaky_zoo.publishing.seeds import other_seeds
 from leaky_zoo.training import train
 from leaky_zoo.zoo import Preset, Recipe, UnknownPresetError, models_dir
 from leaky_zoo.zoo.index import FILES, is_path
@@ -117,7 +118,7 @@ class Publication:
         runs: str | os.PathLike[str] = RUNS,
         data_dir: str | os.PathLike[str] | None = None,
     ) -> None:
-        self.folder, self.data_dir = Path(folder), data_dir
+        self.folder, self.data_dir, self._refresh = Path(folder), data_dir, refresh
         source = str(self.folder / "recipe.yaml")
         self._yaml = read_bytes(source, MAX_YAML_BYTES, "recipe")
         self.recipe = Recipe.from_dict(parse_yaml(decoded(self._yaml, source), source), source)
@@ -196,6 +197,8 @@ class Publication:
         metrics = {name: evaluate_network(network, *data.select(split)) for name, split in splits.items() if split}
         named = {"name": data.identifier, "split": part.train}
         audit = analyze(network, *data.select(part.train), data=named, track=track, relu_samples=RELU_SAMPLES)
+        if self.recipe.publish.seeds > 1 and not self._refresh and "seeds" not in self._about:
+            self._about["seeds"] = other_seeds(self.recipe, self._run_folder, metrics["test"], self.data_dir)
         about = self._about | (extra or {}) | self._facts(data)
         onnx = self._write(network, data, metrics, audit, about)
         return Published(self.recipe.name, self.folder, self.preset is None, metrics, audit, onnx)

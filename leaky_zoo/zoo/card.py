@@ -118,7 +118,23 @@ def _figures(metadata: dict[str, Any]) -> list[str]:
     for split, values in metadata["metrics"].items():
         lines.append(f"| {split} | {' | '.join(_number(name, values.get(name)) for name in names)} |")
     loss = f"The loss is the objective without its penalty ({LOSSES.get(metadata['task'], 'of the task')})."
-    return ["\n".join(lines), loss, _spread(metadata.get("cross_validation"))]
+    return ["\n".join(lines), loss, _over_seeds(metadata.get("seeds")), _spread(metadata.get("cross_validation"))]
+
+
+def _over_seeds(result: dict[str, Any] | None) -> str:
+    """Mean and spread of the test metrics over seeds."""
+    if not result:
+        return ""
+    said = [
+        f"{name} {_number(name, mean)} (standard deviation {_deviation(name, result['std'][name])})"
+        for name, mean in result["mean"].items()
+    ]
+    seeds = ", ".join(map(str, result["seeds"]))
+    return f"This recipe over the seeds {seeds}, test split, mean: {'; '.join(said)}. The preset is the first of them."
+
+
+def _deviation(name: str, value: float) -> str:
+    return f"{100 * value:.2f} points" if name == "accuracy" else f"{value:.6f}"
 
 
 def _spread(result: dict[str, Any] | None) -> str:
