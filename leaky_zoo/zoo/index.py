@@ -96,8 +96,8 @@ def list_presets(filter: str | None = None) -> list[dict[str, Any]]:
         filter: keep names that contain this text, case aside. Default None: all.
 
     Returns:
-        For each: `name, alias, class, task, dataset, effective_depth, schedule, depth, width, parameters, metrics, device`;
-        `alias` is None where it has none.
+        For each: `name, alias, class, task, dataset, effective_depth, schedule, depth, width, parameters, metrics,
+        device`; `alias` is None where it has none.
 
     Example:
     >>> [preset["name"] for preset in list_presets("teacher_k3_l7")]

@@ -49,13 +49,18 @@ STUDIES: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
             _signal(mixup=0.2),
             _signal(mu=1e-3),
             _signal(mixup=0.2, noise=0.02, epochs=40),
+            _signal(stride=1, width=24, mixup=0.2, noise=0.02, epochs=40),
         ],
     ),
     **{
         name: (
             TABLES | {"data": TABLES["data"] | {"name": f"{name}/fold_0"}},
             [
-                {"objective.weight_decay": mu, "objective.io_weight_decay": round(3 * mu, 3), "data.input_dropout": dropout}
+                {
+                    "objective.weight_decay": mu,
+                    "objective.io_weight_decay": round(3 * mu, 3),
+                    "data.input_dropout": dropout,
+                }
                 for mu in (1e-3, 1e-2, 5e-2)
                 for dropout in (0.0, 0.1)
             ],
