@@ -233,6 +233,10 @@ class Publication:
         }
         if record and record.about:
             facts["data"] = {"about": record.about, "licence": record.licence}
+            if record.licence_source:
+                facts["data"]["licence_source"] = record.licence_source
+        if self.recipe.network.source:
+            facts["fine_tuned_from"] = {"name": self.recipe.network.source}
         return facts
 
     def _write(

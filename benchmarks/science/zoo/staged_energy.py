@@ -7,7 +7,7 @@ A `LeakyResNet` with two stages on 200 images of optical digits, Adam and then L
 stage is a geodesic of its own between two fixed ends: its Hamiltonian (momentum form, of that stage's kernels) is
 conserved where the net is at a critical point, to first order in the step. The transition between them is a convolution
 with a penalty of its own, not a step of the flow: nothing is conserved across it. One row for each layer; `spread` is
-(max - min) / |mean| over the layers of a stage, `between` the difference of the two stages' means over the mean of both.
+(max - min) / |mean| over the layers of a stage, `between` the difference of the stages' means over the mean of both.
 """
 
 from pathlib import Path
