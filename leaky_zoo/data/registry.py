@@ -114,8 +114,8 @@ DATASETS: dict[str, DatasetRecord] = {
         _IMAGES,
         about="Handwritten digits, 28 x 28 pixels (Y. LeCun, C. Cortes, C. Burges), as TFDS has them.",
         licence="CC BY-SA 3.0",
-        licence_source="Keras's documentation: Yann LeCun and Corinna Cortes hold the copyright; made available under the "
-        "terms of the Creative Commons Attribution-Share Alike 3.0 license",
+        licence_source="Keras's documentation: Yann LeCun and Corinna Cortes hold the copyright; made available under "
+        "the terms of the Creative Commons Attribution-Share Alike 3.0 license",
     ),
     "fashion_mnist": DatasetRecord(
         "classification",

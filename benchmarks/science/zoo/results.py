@@ -16,7 +16,7 @@ import keras
 from rich.progress import track
 
 from benchmarks.common import markdown, options, read_table, write_table
-from benchmarks.science.zoo import baselines, fine_tuning, staged_energy, tables
+from benchmarks.science.zoo import baselines, fine_tuning, staged_energy, tables, verdicts
 from leaky_zoo.io.files import write_text
 from leaky_zoo.zoo import Preset, list_presets, models_dir
 
