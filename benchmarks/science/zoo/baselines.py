@@ -9,9 +9,9 @@ same stem, the same number of blocks of the same width and the same head:
     residual        A <- A + W relu(A) / sqrt(L): what L~ = 0 is with equal steps, started by He et al. (2015)
     residual, norm  A <- A + W relu(norm(A)), batch normalisation before each ReLU, as ordinary ResNets have it
 
-Their penalty is the same number on the squares of all kernels. All of them go through this module's one loop: Adam, the
-recipe's rate, cosine or one cycle, mean of the weights where the recipe has one; no augmentation but the recipe's noise
-and dropout of inputs. The leaky net is trained in the same loop, so that nothing else differs.
+Their penalty is the same number on the squares of all kernels. All of them go through this module's one loop: the
+recipe's optimiser, rate, batches, changes of the inputs and mean of the weights; no ramp of the penalty. The leaky net
+is trained in the same loop, so that nothing else differs.
 """
 
 from pathlib import Path
@@ -66,6 +66,7 @@ def model_of(kind: str, recipe: Recipe, data: Any) -> keras.Model:
 
 def trained(kind: str, recipe: Recipe, data: Any) -> tuple[float, int]:
     """Test accuracy after training, and the number of trainable weights."""
+    from leaky_zoo.data.pipeline import BatchOrder
     from leaky_zoo.training.building import batch_size
     from leaky_zoo.training.optimizer import make_optimizer
 
@@ -73,32 +74,62 @@ def trained(kind: str, recipe: Recipe, data: Any) -> tuple[float, int]:
     keras.utils.set_random_seed(recipe.seed)
     model = model_of(kind, recipe, data)
     x, y = data.select(recipe.data.train)
-    batch, random = batch_size(recipe, len(x)), np.random.default_rng(recipe.seed)
-    steps = -(-len(x) // batch)
-    optimizer = make_optimizer(recipe.optimizer, recipe.optimizer.total_steps(steps))
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(optimizer, loss, metrics=["accuracy"], jit_compile=False)
-    weights, means, done = model.trainable_weights, None, 0
-    for _ in range(recipe.optimizer.epochs or 0):
-        for rows in np.array_split(random.permutation(len(x)), steps):
-            inputs = x[rows].astype(np.float32)
-            if recipe.data.noise:
-                inputs = inputs + random.normal(0, recipe.data.noise, inputs.shape).astype(np.float32)
-            if recipe.data.input_dropout:
-                inputs = inputs * (random.random(inputs.shape) >= recipe.data.input_dropout)
-            model.train_on_batch(inputs, y[rows])
-            done += 1
-            if recipe.optimizer.average:
-                share = min(recipe.optimizer.average, (1 + done) / (10 + done))
-                now = [weight.numpy() for weight in weights]
-                means = now if means is None else [share * a + (1 - share) * b for a, b in zip(means, now, strict=True)]
-    for weight, mean in zip(weights, means or [], strict=bool(means)):
+    order = BatchOrder(len(x), batch_size(recipe, len(x)), recipe.seed)
+    total = recipe.optimizer.total_steps(order.steps_per_pass)
+    optimizer = make_optimizer(recipe.optimizer, total)
+    optimizer.build(model.trainable_variables)
+    take, means = stepper(model, optimizer, recipe, data, x, y)
+    for number in range(total):
+        take(number, order.rows(number))
+    weights = model.trainable_variables
+    for weight, mean in zip(weights, means, strict=True):
         weight.assign(mean)
-    if means and "norm" in kind:
-        _settle(model, x, batch)
+    if "norm" in kind:
+        _settle(model, x, order.batch_size)
     x_test, y_test = data.select(recipe.data.test)
     outputs = model.predict(x_test.astype(np.float32), batch_size=1000, verbose=0)
     return float(np.mean(outputs.argmax(-1) == y_test)), sum(int(np.prod(weight.shape)) for weight in weights)
+
+
+def stepper(
+    model: keras.Model, optimizer: Any, recipe: Recipe, data: Any, x: np.ndarray, y: np.ndarray
+) -> tuple[Any, list[Any]]:
+    """A function that takes a step on the rows it is given, and the running means of the weights that it moves."""
+    import tensorflow as tf
+
+    from leaky_zoo.data.augmentation import mix
+    from leaky_zoo.training.building import augmentation
+
+    changes, average = augmentation(recipe, data), recipe.optimizer.average or 0.0
+    inputs_all, labels_all = tf.constant(x.astype(np.float32)), tf.constant(y)
+    weights = model.trainable_variables
+    means = [tf.Variable(weight.value) for weight in weights]
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="none")
+
+    @tf.function(reduce_retracing=True)
+    def step(number: Any, rows: Any) -> None:
+        count = tf.shape(rows)[0]
+        draws = changes.draw(number, recipe.data.batch_size, x.shape[1:])
+        draws = {name: values[:count] for name, values in draws.items()}
+        inputs, labels = changes.apply(tf.gather(inputs_all, rows), draws), tf.gather(labels_all, rows)
+        others = labels
+        if changes.mixup:
+            partners = changes.partners(tf.range(count), count, draws)
+            others = tf.gather(labels, partners)
+            inputs = mix(inputs, tf.gather(inputs, partners), draws["share"])
+        with tf.GradientTape() as tape:
+            outputs = model(inputs, training=True)
+            values = loss(labels, outputs)
+            if changes.mixup:
+                values = mix(values, loss(others, outputs), draws["share"])
+            objective = tf.reduce_mean(values) + tf.add_n(model.losses)
+        optimizer.apply(tape.gradient(objective, [weight.value for weight in weights]), weights)
+        done = tf.cast(number, tf.float32)
+        share = tf.minimum(average, (1 + done) / (10 + done)) if average else 0.0
+        for mean, weight in zip(means, weights, strict=True):
+            mean.assign(share * mean + (1 - share) * weight.value)
+
+    return lambda number, rows: step(tf.constant(number, tf.int64), tf.constant(rows)), means
 
 
 def _settle(model: keras.Model, x: np.ndarray, batch: int) -> None:

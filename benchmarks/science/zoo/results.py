@@ -126,6 +126,7 @@ def page() -> str:
     for (data, task), rows in sorted(pairs.items()):
         parts += [f"## {data}, {task}", results_table(rows)]
     studies = (
+        ("The verdict where the dimension is known", verdicts, "The estimate and its interval."),
         (
             "Tables against gradient boosting",
             tables,

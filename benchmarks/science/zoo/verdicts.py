@@ -41,7 +41,8 @@ def measure() -> None:
             layer.criticality_residual if layer.clarke_residual is None else layer.clarke_residual for layer in layers
         ]
         rows.append({
-            "preset": preset.name, "data": entry["dataset"], "known": known, "effective_depth": entry["effective_depth"],
+            "preset": preset.name, "data": entry["dataset"], "known": known,
+            "effective_depth": entry["effective_depth"],
             "estimate": rank.estimate, "low": rank.low if rank.estimate is not None else None,
             "high": rank.high if rank.estimate is not None else None,
             "layers": f"{rank.layers[0]}-{rank.layers[-1]}" if rank.estimate is not None else "",
@@ -59,10 +60,14 @@ def table() -> str:
             f"{row['estimate']} ({row['low']}-{row['high']})" if row["estimate"] else row["verdict"].split(":")[0],
             row["layers"] or "-", row["directions"] or "-", row["worst_residual"],
         )
-        for row in sorted(read_table(TABLE), key=lambda row: (row["data"], float(row["effective_depth"]), row["preset"]))
+        for row in sorted(read_table(TABLE), key=_order)
     ]  # fmt: skip
     columns = ("preset", "known", "L~", "verdict", "layers", "directions of their weights", "largest residual")
     return markdown(columns, lines)
+
+
+def _order(row: dict[str, str]) -> tuple[str, float, str]:
+    return row["data"], float(row["effective_depth"]), row["preset"]
 
 
 if __name__ == "__main__":
