@@ -25,10 +25,11 @@ def list_command(
     if not presets:
         err.print(f"No preset's name contains {shown(filter)}." if filter else "There are no presets.", markup=False)
         return
-    columns = ("name", "L~", "depth", "parameters", "test")
+    columns = ("name", "alias", "L~", "depth", "parameters", "test")
     rows = (
         (
             preset["name"],
+            preset["alias"] or "",
             f"{preset['effective_depth']:g}",
             preset["depth"],
             f"{preset['parameters']:,}",
@@ -40,7 +41,7 @@ def list_command(
 
 
 def info(
-    name: Annotated[str, typer.Argument(help="A preset's name, or the path of a preset folder.")],
+    name: Annotated[str, typer.Argument(help="A preset's name or alias, or the path of a preset folder.")],
     as_json: AsJson = False,
 ) -> None:
     """Show what is known of one preset.
