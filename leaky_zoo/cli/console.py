@@ -45,7 +45,7 @@ Plot = Annotated[
     Path | None,
     typer.Option("--plot", help="Write a figure, PNG, SVG or PDF.", callback=_writes(".png", ".svg", ".pdf")),
 ]
-Model = Annotated[str, typer.Argument(help="A preset's name, the path of a preset folder, or a .keras file.")]
+Model = Annotated[str, typer.Argument(help="A preset's name or alias, the path of a preset folder, or a .keras file.")]
 StrategyName = Annotated[
     str | None,
     typer.Option("--strategy", help="auto (every GPU, else the CPU), cpu, mirrored, or multi_worker (by TF_CONFIG)."),

@@ -20,10 +20,11 @@ def list_command(
     if as_json:
         print_json(presets)
         return
-    columns = ("name", "L~", "depth", "parameters", "test")
+    columns = ("name", "alias", "L~", "depth", "parameters", "test")
     rows = (
         (
             preset["name"],
+            preset["alias"] or "",
             f"{preset['effective_depth']:g}",
             preset["depth"],
             f"{preset['parameters']:,}",
@@ -35,7 +36,7 @@ def list_command(
 
 
 def info(
-    name: Annotated[str, typer.Argument(help="A preset's name, or the path of a preset folder.")],
+    name: Annotated[str, typer.Argument(help="A preset's name or alias, or the path of a preset folder.")],
     as_json: AsJson = False,
 ) -> None:
     """Show what is known of one preset.

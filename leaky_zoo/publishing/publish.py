@@ -16,9 +16,11 @@ from leaky_zoo.analysis import Audit, analyze
 from leaky_zoo.data import DATASETS, Dataset, load_data
 from leaky_zoo.deploy import export_model
 from leaky_zoo.errors import CheckFailedError, InvalidInputError
+from leaky_zoo.flow.kinks import why_not
 from leaky_zoo.io.files import making_folder, replacing
 from leaky_zoo.io.reading import MAX_YAML_BYTES, decoded, parse_yaml, read_bytes, shown
 from leaky_zoo.networks import LeakyNetwork, evaluate_network
+from leaky_zoo.publishing.seeds import other_seeds
 from leaky_zoo.training import train
 from leaky_zoo.zoo import Preset, Recipe, UnknownPresetError, models_dir
 from leaky_zoo.zoo.index import FILES, is_path
@@ -117,7 +119,7 @@ class Publication:
         runs: str | os.PathLike[str] = RUNS,
         data_dir: str | os.PathLike[str] | None = None,
     ) -> None:
-        self.folder, self.data_dir = Path(folder), data_dir
+        self.folder, self.data_dir, self._refresh = Path(folder), data_dir, refresh
         source = str(self.folder / "recipe.yaml")
         self._yaml = read_bytes(source, MAX_YAML_BYTES, "recipe")
         self.recipe = Recipe.from_dict(parse_yaml(decoded(self._yaml, source), source), source)
@@ -176,7 +178,8 @@ class Publication:
         )
         self._about = {"device": result.device, "training_seconds": result.seconds}
         if result.lbfgs:
-            self._about["lbfgs"] = {key: result.lbfgs[key] for key in ("objective", "iterations", "evaluations")}
+            said = ("objective", "iterations", "evaluations", "converged")
+            self._about["lbfgs"] = {key: result.lbfgs[key] for key in said if key in result.lbfgs}
         return self._network
 
     def run(self, *, track: Callable[[Any], Any] | None = None, extra: dict[str, Any] | None = None) -> Published:
@@ -195,7 +198,12 @@ class Publication:
         splits = {"train": part.train, "validation": part.validation, "test": part.test}
         metrics = {name: evaluate_network(network, *data.select(split)) for name, split in splits.items() if split}
         named = {"name": data.identifier, "split": part.train}
-        audit = analyze(network, *data.select(part.train), data=named, track=track, relu_samples=RELU_SAMPLES)
+        x, y = data.select(part.train)
+        # A net that was brought to a critical point is judged by the residual that decided when it was there.
+        clarke = self.recipe.converge and why_not(network, len(x)) is None
+        audit = analyze(network, x, y, data=named, track=track, relu_samples=RELU_SAMPLES, clarke=clarke)
+        if self.recipe.publish.seeds > 1 and not self._refresh and "seeds" not in self._about:
+            self._about["seeds"] = other_seeds(self.recipe, self._run_folder, metrics["test"], self.data_dir)
         about = self._about | (extra or {}) | self._facts(data)
         onnx = self._write(network, data, metrics, audit, about)
         return Published(self.recipe.name, self.folder, self.preset is None, metrics, audit, onnx)
@@ -225,6 +233,10 @@ class Publication:
         }
         if record and record.about:
             facts["data"] = {"about": record.about, "licence": record.licence}
+            if record.licence_source:
+                facts["data"]["licence_source"] = record.licence_source
+        if self.recipe.network.source:
+            facts["fine_tuned_from"] = {"name": self.recipe.network.source}
         return facts
 
     def _write(

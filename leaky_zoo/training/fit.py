@@ -18,6 +18,7 @@ from leaky_zoo.errors import CheckFailedError, InvalidInputError
 from leaky_zoo.io.files import replacing, write_json
 from leaky_zoo.networks import LeakyNetwork
 from leaky_zoo.networks.evaluation import evaluate_network
+from leaky_zoo.networks.families import all_families
 from leaky_zoo.processes.signals import StopRequest
 from leaky_zoo.training.averaging import WeightAverage
 from leaky_zoo.training.building import (
@@ -132,6 +133,7 @@ def read_run(folder: RunFolder) -> tuple[LeakyNetwork, TrainingResult]:
     Raises:
         CheckFailedError: the files are damaged, or not visible to this process.
     """
+    all_families()  # Keras then knows our classes; this process may have built none of them
     try:
         network = keras.models.load_model(folder.model, safe_mode=True)
         return network, TrainingResult(**json.loads(folder.result.read_text(encoding="utf-8")))

@@ -8,13 +8,20 @@ from typing import TYPE_CHECKING
 from leaky_zoo.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from leaky_zoo.zoo.index import MissingFileError, UnknownPresetError, list_presets, models_dir, preset_folder
+    from leaky_zoo.zoo.index import (
+        MissingFileError,
+        UnknownPresetError,
+        list_presets,
+        models_dir,
+        preset_folder,
+        read_aliases,
+    )
     from leaky_zoo.zoo.preset import ChangedFileError, Preset, WrongClassError, from_preset, load_model, load_network
     from leaky_zoo.zoo.recipe import Recipe
     from leaky_zoo.zoo.saving import save_to_preset
 
 _HOMES = {
-    "index": ("MissingFileError", "UnknownPresetError", "list_presets", "models_dir", "preset_folder"),
+    "index": ("MissingFileError", "UnknownPresetError", "list_presets", "models_dir", "preset_folder", "read_aliases"),
     "preset": ("ChangedFileError", "Preset", "WrongClassError", "from_preset", "load_model", "load_network"),
     "recipe": ("Recipe",),
     "saving": ("save_to_preset",),
@@ -33,6 +40,7 @@ __all__ = [
     "load_network",
     "models_dir",
     "preset_folder",
+    "read_aliases",
     "save_to_preset",
 ]
 

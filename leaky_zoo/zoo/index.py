@@ -13,6 +13,7 @@ from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.io.reading import existing_file, read_fields, read_json, shown, shown_text
 
 NAME = re.compile(r"^[a-z0-9][a-z0-9_.\-]*$")
+ALIASES = "aliases.json"  # in the folder of presets: short names for those to start with
 FILES = ("config.json", "model.weights.h5", "metadata.json", "recipe.yaml", "audit.json", "golden.npz", "README.md")
 LISTED = (
     "class", "task", "dataset", "effective_depth", "schedule", "depth", "width", "parameters", "metrics", "device",
@@ -66,6 +67,28 @@ def models_dir() -> Path:
     return carried if carried.is_dir() else package.parent / "models"
 
 
+def read_aliases() -> dict[str, str]:
+    """Short names of presets, as `aliases.json` in the folder of presets has them; a preset's own name goes first.
+
+    Raises:
+        InvalidInputError: the file is no mapping of names to names.
+
+    Example:
+    >>> read_aliases()["digits"]
+    'leaky_mlp_optical_digits_l7_equidistant'
+    """
+    path = models_dir() / ALIASES
+    if not path.is_file():
+        return {}
+    value = read_json(path)
+    fine = isinstance(value, dict) and all(
+        isinstance(text, str) and NAME.match(text) for pair in value.items() for text in pair
+    )
+    if not fine:
+        raise InvalidInputError(f"{path} must map short names to names of presets. Received: {shown(value)}")
+    return value
+
+
 def list_presets(filter: str | None = None) -> list[dict[str, Any]]:
     """The presets at hand, sorted by name.
 
@@ -73,18 +96,20 @@ def list_presets(filter: str | None = None) -> list[dict[str, Any]]:
         filter: keep names that contain this text, case aside. Default None: all.
 
     Returns:
-        For each: `name, class, task, dataset, effective_depth, schedule, depth, width, parameters, metrics, device`.
+        For each: `name, alias, class, task, dataset, effective_depth, schedule, depth, width, parameters, metrics,
+        device`; `alias` is None where it has none.
 
     Example:
     >>> [preset["name"] for preset in list_presets("teacher_k3_l7")]
     ['leaky_mlp_teacher_k3_l7_equidistant', 'leaky_mlp_teacher_k3_l7_hamiltonian']
     """
     found = []
+    short = {name: alias for alias, name in read_aliases().items()}
     for path in sorted(models_dir().glob("*/metadata.json")):
         name = path.parent.name
         if NAME.match(name) and (filter is None or filter.lower() in name.lower()):
             metadata = checked_metadata(read_json(path), str(path))
-            found.append({"name": name, **{key: metadata.get(key) for key in LISTED}})
+            found.append({"name": name, "alias": short.get(name), **{key: metadata.get(key) for key in LISTED}})
     return found
 
 
@@ -98,7 +123,7 @@ def preset_folder(name: str | os.PathLike[str]) -> Path:
     """The folder of a preset, from its name or a path; never guesses between the two.
 
     Args:
-        name: a preset's name; or a path, which holds a separator, starts with a dot, or is a `Path`.
+        name: a preset's name or alias; or a path, which holds a separator, starts with a dot, or is a `Path`.
 
     Raises:
         UnknownPresetError: no preset of that name; the message gives the nearest names.
@@ -113,8 +138,11 @@ def preset_folder(name: str | os.PathLike[str]) -> Path:
             raise MissingFileError(f"{shown_text(text)} is no preset: it has no metadata.json.") from error
         return folder
     known = [path.parent.name for path in models_dir().glob("*/metadata.json")]
+    aliases = read_aliases()
+    if text not in known and aliases.get(text) in known:
+        text = aliases[text]
     if not NAME.match(text) or text not in known:
-        near = difflib.get_close_matches(text, known, n=3)
+        near = difflib.get_close_matches(text, [*known, *aliases], n=3)
         advice = f"Nearest: {', '.join(near)}" if near else f"Known: {', '.join(sorted(known)) or 'none'}"
         raise UnknownPresetError(
             f"No preset is called {shown(text)}. {advice}. A folder is given as a path, as ./{text[:80]}"

@@ -60,8 +60,8 @@ class Preset:
         """Read and verify a preset.
 
         Args:
-            name: a preset's name; the path of a preset folder, which holds a separator, starts with a dot, or is a
-                `Path`; or an open preset, which is given back.
+            name: a preset's name or alias; the path of a preset folder, which holds a separator, starts with a dot, or
+                is a `Path`; or an open preset, which is given back.
             verify: the files to read, each compared with the hash that the metadata name. Default: all there are.
 
         Raises:
@@ -211,7 +211,7 @@ def from_preset(name: str | os.PathLike[str] | Preset, expected: "type[LeakyNetw
     """Load a pretrained network.
 
     Args:
-        name: preset name, the path of a preset folder, or an open `Preset`.
+        name: preset name or alias, the path of a preset folder, or an open `Preset`.
         expected: class it must have. Default None: any of ours.
 
     Returns:
