@@ -73,13 +73,7 @@ def analyze_any(
         measured = recorder.audits(kinds, settings.gamma_0, track)
     why = "needs a LeakyMLP or LeakyConvNet that knows its loss, mu and training data"
     return Audit(
-        model={
-            "name": model.name,
-            "class": type(model).__name__,
-            **dict.fromkeys(("effective_depth", "width", "task", "schedule")),
-            "depth": len(measured),
-            "weights_sha256": weights_sha256(model),
-        },
+        model=_about(model, len(measured)),
         data={"name": None, "split": None, **(data or {}), "is_training_split": None},
         n=samples.count,
         columns=samples.count,
@@ -103,6 +97,17 @@ def analyze_any(
         warnings=_warnings(measured),
         versions=versions(),
     )
+
+
+def _about(model: keras.Model, depth: int) -> dict[str, Any]:
+    """Which model an audit is of, as that of one of our networks says it."""
+    return {
+        "name": model.name,
+        "class": type(model).__name__,
+        **dict.fromkeys(("effective_depth", "width", "task", "schedule")),
+        "depth": depth,
+        "weights_sha256": weights_sha256(model),
+    }
 
 
 def _labels(y: np.ndarray | None, count: int) -> tuple[np.ndarray | None, int]:

@@ -106,7 +106,7 @@ class OnnxModel:
         self.output_description = self._description("output", *self._outputs[0][:2])
         if self.class_names is not None:
             self.output_description["class_names"] = self.class_names
-        self._watch = self._range_watch()
+        self._watch = RangeWatch.of(self.input_description)
 
     @property
     def input_shape(self) -> tuple[Any, ...]:
@@ -272,12 +272,6 @@ class OnnxModel:
         stated = (self._carried("preset", dict) or {}).get(key)  # a preset's own metadata, as they were published
         more = ("range", "feature_names") if isinstance(stated, dict) else ()
         return {**{each: stated[each] for each in more if each in stated}, **described}
-
-    def _range_watch(self) -> RangeWatch:
-        try:
-            return RangeWatch(self.input_description.get("range"), self.input_description.get("feature_names"))
-        except InvalidInputError as error:
-            raise InvalidInputError(f"The file's metadata is damaged: the range of the input {error}.") from error
 
     def _carried(self, key: str, kind: type) -> Any:
         value = self.metadata.get(PREFIX + key)

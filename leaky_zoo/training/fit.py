@@ -76,8 +76,7 @@ def train(
     """Run a recipe from its first step, or from its last checkpoint to the same bits.
 
     Args:
-        recipe: what to do: a `Recipe`, or as `leaky_zoo.zoo.recipe_of` takes it: a dict, the path of a YAML file or of
-            a folder that has one, a preset's name.
+        recipe: a `Recipe`, or what `leaky_zoo.zoo.recipe_of` takes: a dict, a path, a preset's name.
         out: folder of the run; gets `recipe.yaml`, `log.csv`, `checkpoints/`, `model.keras`, `result.json`. In a
             cluster all workers must see it; the chief alone writes.
         data_dir: TFDS folder. Default None: as `load_data`.
@@ -85,9 +84,8 @@ def train(
             returned as it is. Default False: refuse a folder that holds a run.
         callbacks: more Keras callbacks; see `StepCallback` for how often they are called and what of them survives a
             restart. Default none.
-        on_lbfgs_iteration: called with (iteration, objective, residual) in the L-BFGS phase; the residual is the newest
-            of those that decide, None where nothing was judged yet. Default None.
-        on_data: called with the data set once it is read, as its notes and warnings may be worth showing. Default None.
+        on_lbfgs_iteration: an `LBFGSWatcher`, called in the L-BFGS phase. Default None.
+        on_data: called with the data set once it is read, whose notes may be worth showing. Default None.
 
     Returns:
         The trained network and the `TrainingResult`; in a cluster the same on all workers.
