@@ -13,8 +13,8 @@ class PublishPart(BaseModel):
         licence: of the weights, by its SPDX name. Default "Apache-2.0".
         seeds: over how many seeds the test metrics are stated, at least 1: the nets of the seeds after the preset's own
             are trained and measured, and not kept. Default 1: the preset's alone.
-        audit_split: the split that the audit is on, as `train[:2000]` where a pass over all images would take hours; one
-            that is not what the net was trained on gives no rank. Default None: what it was trained on.
+        audit_split: the split that the audit is on, as `train[:2000]` where a pass over all images would take hours.
+            It gives no rank unless it is all that the net was trained on. Default None: what it was trained on.
         onnx: whether `export/<name>/model.onnx` is written too. Default True.
 
     Example:
