@@ -13,6 +13,7 @@ EXTRAS = {
     "jax": ("jax", "jaxlib"),
     "sweeps": ("dask", "distributed"),
     "pandas": ("pandas", "pyarrow"),
+    "hub": ("huggingface_hub",),
     "serving": ("fastapi", "uvicorn"),
     "tensorboard": ("tensorboard",),
     "litert": ("ai_edge_litert",),

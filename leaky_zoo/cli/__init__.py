@@ -15,6 +15,7 @@ from leaky_zoo.cli import (
     compress,
     evaluate,
     export,
+    index,
     inspect,
     listing,
     monitor,
@@ -52,6 +53,7 @@ app.command("compare")(audits.compare)
 app.command("export")(export.export)
 app.command("compress")(compress.compress)
 app.command("publish")(publish.publish)
+app.command("index")(index.index)
 app.command("inspect")(inspect.inspect)
 app.command("predict")(predict.predict_command)
 app.command("verify")(verify.verify)

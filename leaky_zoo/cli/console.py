@@ -46,7 +46,13 @@ Plot = Annotated[
     Path | None,
     typer.Option("--plot", help="Write a figure, PNG, SVG or PDF.", callback=_writes(".png", ".svg", ".pdf")),
 ]
-Model = Annotated[str, typer.Argument(help="A preset's name or alias, the path of a preset folder, or a .keras file.")]
+Model = Annotated[
+    str,
+    typer.Argument(
+        help="A preset's name or alias, the path of its folder, its address (hf://USER/NAME[@REVISION], INDEX#NAME), "
+        "the folder of a run, or a .keras file."
+    ),
+]
 StrategyName = Annotated[
     str | None,
     typer.Option("--strategy", help="auto (every GPU, else the CPU), cpu, mirrored, or multi_worker (by TF_CONFIG)."),

@@ -11,24 +11,30 @@ from leaky_zoo.zoo.ends import input_words, output_words, some_of
 
 
 def list_command(
-    filter: Annotated[str | None, typer.Argument(help="Keep names that contain this text.")] = None,
+    filter: Annotated[
+        str | None,
+        typer.Argument(
+            help="Keep names that contain this text; or another place: a folder of presets, path or URL of an index, "
+            "hf://USER/NAME[@REVISION], hf://USER."
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """List the pretrained networks.
 
-    [dim]Examples:[/]  leaky-zoo list   |   leaky-zoo list mnist --json
+    [dim]Examples:[/]  leaky-zoo list   |   leaky-zoo list mnist --json   |   leaky-zoo list hf://USER
     """
     presets = list_presets(filter)
     if as_json:
         print_json(presets)
         return
     if not presets:
-        err.print(f"No preset's name contains {shown(filter)}." if filter else "There are no presets.", markup=False)
+        err.print(f"No preset's name matches {shown(filter)}." if filter else "There are no presets.", markup=False)
         return
     columns = ("name", "alias", "L~", "depth", "parameters", "test")
     rows = (
         (
-            preset["name"],
+            preset["address"],
             preset["alias"] or "",
             f"{preset['effective_depth']:g}",
             preset["depth"],
@@ -41,7 +47,7 @@ def list_command(
 
 
 def info(
-    name: Annotated[str, typer.Argument(help="A preset's name or alias, or the path of a preset folder.")],
+    name: Annotated[str, typer.Argument(help="A preset's name or alias, the path of its folder, or its address.")],
     as_json: AsJson = False,
 ) -> None:
     """Show what is known of one preset.
@@ -54,7 +60,8 @@ def info(
         print_json(metadata)
         return
     out.print(table(metadata["name"], ("field", "value"), _facts(metadata)))
-    out.print(f"card: {preset.folder / 'README.md'}", soft_wrap=True)
+    if (preset.folder / "README.md").is_file():
+        out.print(f"card: {preset.folder / 'README.md'}", soft_wrap=True)
 
 
 def headline(metrics: dict[str, dict[str, float]]) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from leaky_zoo.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from leaky_zoo.zoo.hashed_index import HashedIndex, write_index
     from leaky_zoo.zoo.index import (
         MissingFileError,
         UnknownPresetError,
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "index": ("MissingFileError", "UnknownPresetError", "list_presets", "models_dir", "preset_folder", "read_aliases"),
+    "hashed_index": ("HashedIndex", "write_index"),
     "loading": ("from_preset", "keras_file_of", "load_model", "load_network"),
     "preset": ("ChangedFileError", "Preset", "WrongClassError"),
     "recipe": ("Recipe",),
@@ -33,6 +35,7 @@ _HOMES = {
 
 __all__ = [
     "ChangedFileError",
+    "HashedIndex",
     "MissingFileError",
     "Preset",
     "Recipe",
@@ -48,6 +51,7 @@ __all__ = [
     "read_aliases",
     "recipe_of",
     "save_to_preset",
+    "write_index",
 ]
 
 __getattr__, __dir__ = lazy_names(__name__, _HOMES)

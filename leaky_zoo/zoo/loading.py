@@ -48,7 +48,8 @@ def from_preset(name: str | os.PathLike[str] | Preset, expected: "type[LeakyNetw
     """Load a pretrained network.
 
     Args:
-        name: preset name or alias, the path of a preset folder, or an open `Preset`.
+        name: preset name or alias, the path of a preset folder, an address as `hf://USER/NAME@REVISION` or `INDEX#NAME`,
+            or an open `Preset`.
         expected: class it must have. Default None: any of ours.
 
     Returns:
@@ -82,8 +83,8 @@ def load_model(
     A bare `keras.models.load_model` knows our classes only once something of `leaky_zoo.networks` was used.
 
     Args:
-        name: preset name or alias, preset folder, open `Preset`, the path of a training run's folder, or of a file
-            that ends in `.keras`.
+        name: as `from_preset`, or the path of a training run's folder, or of a file that ends in
+            `.keras`.
         custom_objects: classes and functions of your own that a `.keras` file names, as `{"MyLayer": MyLayer}`.
             Default None: those registered with Keras.
         compile: whether a `.keras` file's model is compiled as it was; where something in that may not be loaded it

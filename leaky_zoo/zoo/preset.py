@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from leaky_zoo.errors import CheckFailedError, InvalidInputError
+from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.io.reading import decoded, one_line, parse_json, parse_yaml, read_bytes, read_json
+from leaky_zoo.zoo.hashed_index import ChangedFileError
 from leaky_zoo.zoo.index import FILES, MissingFileError, checked_metadata, preset_folder
 from leaky_zoo.zoo.recipe import Recipe
 
@@ -27,10 +28,6 @@ HASHED = tuple(file for file in FILES if file not in ("metadata.json", "README.m
 
 class WrongClassError(InvalidInputError):
     """A preset is of another class than the one that was asked to load it."""
-
-
-class ChangedFileError(CheckFailedError):
-    """A file of a preset is not the one its metadata names."""
 
 
 class Preset:
@@ -60,7 +57,8 @@ class Preset:
 
         Args:
             name: a preset's name or alias; the path of a preset folder, which holds a separator, starts with a dot, or
-                is a `Path`; or an open preset, which is given back.
+                is a `Path`; an address, `hf://USER/NAME[@REVISION]` or `INDEX#NAME`; or an open preset, which is given
+                back.
             verify: the files to read, each compared with the hash that the metadata name. Default: all there are.
 
         Raises:
@@ -76,7 +74,7 @@ class Preset:
         """
         if isinstance(name, Preset):
             return name
-        folder = preset_folder(name)
+        folder = preset_folder(name, ("metadata.json", *verify))
         source = str(folder / "metadata.json")
         metadata = checked_metadata(read_json(source), source)
         contents = {}
