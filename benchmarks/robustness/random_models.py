@@ -36,7 +36,6 @@ COLUMNS = (
 )  # fmt: skip
 SUBSAMPLE = 1000
 PART = 25  # models to a process
-COMPARED = ("cost_of_identity", "stable_rank", "nuclear_norm_rank", "participation_ratio")
 
 
 def run(seed: int) -> dict[str, Any]:
@@ -44,6 +43,7 @@ def run(seed: int) -> dict[str, Any]:
     import keras
 
     from benchmarks.robustness.keras_models import make
+    from benchmarks.robustness.random_layouts import layout_differences
     from leaky_zoo.analysis import analyze
     from leaky_zoo.deploy import export_onnx
     from leaky_zoo.zoo import load_model
@@ -61,7 +61,7 @@ def run(seed: int) -> dict[str, Any]:
         if audits:
             row |= {"rows": len(audits[0].layers), "measured": sum(each.reason is None for each in audits[0].layers)}
         if made.kind in ("image", "volume"):
-            row |= _layout_differences(seed, made.policy, backend)
+            row |= layout_differences(seed, made.policy, backend)
         if backend == "tensorflow":
             return row | _exported(made.model, made.x, graph)
         row["export"] = _outcome(lambda: export_onnx(made.model, graph, check_inputs=made.x))
@@ -150,40 +150,6 @@ def _checked(audit: Any) -> Any:
         assert all(math.isfinite(value) for value in values), row
         assert row.reason or row.cost_of_identity is not None, row
     return audit
-
-
-def _layout_differences(seed: int, policy: str, backend: str) -> dict[str, float | None]:
-    """Largest relative difference between the numbers of the same function in the two layouts.
-
-    In float64 on TensorFlow alone: on JAX Keras takes means, and what stands on them, in float32 whatever the policy.
-    """
-    found: dict[str, float | None] = {}
-    if policy == "float32":
-        found["layout_difference"] = _layout_difference(seed, "float32")
-    if backend == "tensorflow":
-        found["layout_difference_float64"] = _layout_difference(seed, "float64")
-    return found
-
-
-def _layout_difference(seed: int, policy: str) -> float | None:
-    from benchmarks.robustness.keras_models import channels_moved, make
-    from leaky_zoo.analysis import analyze
-
-    last, first = (make(seed, layout, policy) for layout in ("channels_last", "channels_first"))
-    weights, shapes = last.model.get_weights(), [w.shape for w in first.model.get_weights()]
-    first.model.set_weights([w.reshape(shape) for w, shape in zip(weights, shapes, strict=True)])
-    audits = (
-        analyze(last.model, last.x, subsample=SUBSAMPLE),
-        analyze(first.model, channels_moved(last.x, last.kind, "channels_first"), subsample=SUBSAMPLE),
-    )
-    worst = 0.0
-    for one, two in zip(audits[0].layers, audits[1].layers, strict=True):
-        if one.kind in ("Flatten", "Reshape", "PReLU") or one.reason or two.reason:
-            continue
-        for name in COMPARED:
-            first_, second = getattr(one, name), getattr(two, name)
-            worst = max(worst, abs(first_ - second) / max(abs(first_), 1e-12))
-    return worst
 
 
 def summary(rows: list[dict[str, str]]) -> str:
