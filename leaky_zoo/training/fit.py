@@ -18,6 +18,7 @@ from leaky_zoo.errors import CheckFailedError, InvalidInputError
 from leaky_zoo.io.files import replacing, write_json
 from leaky_zoo.networks import LeakyNetwork
 from leaky_zoo.networks.evaluation import evaluate_network
+from leaky_zoo.networks.families import all_families
 from leaky_zoo.processes.signals import StopRequest
 from leaky_zoo.training.averaging import WeightAverage
 from leaky_zoo.training.building import (
@@ -133,6 +134,7 @@ def read_run(folder: RunFolder) -> tuple[LeakyNetwork, TrainingResult]:
         CheckFailedError: the files are damaged, or not visible to this process.
     """
     try:
+        all_families()  # Keras then knows our classes, in a process that has built no network yet
         network = keras.models.load_model(folder.model, safe_mode=True)
         return network, TrainingResult(**json.loads(folder.result.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError, KeyError) as error:
