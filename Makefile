@@ -12,7 +12,7 @@ API := leaky_zoo.geometry leaky_zoo.layers leaky_zoo.networks leaky_zoo.data lea
   leaky_zoo.zoo.index leaky_zoo.zoo.preset leaky_zoo.zoo.loading leaky_zoo.zoo.saving leaky_zoo.zoo.training_data leaky_zoo.publishing.publish leaky_zoo.deploy.export leaky_zoo.runtime.inspect leaky_zoo.runtime.model \
   leaky_zoo.deploy.zoo_models leaky_zoo.runtime.verify
 
-.PHONY: demo test lint bench soak docs web lock clean
+.PHONY: demo test lint bench soak docs web compressed lock clean
 
 demo: $(READY)
 	$(BIN)/leaky-zoo demo --out demo
@@ -50,6 +50,12 @@ docs: $(READY)
 	$(BIN)/python docs/recipes.py
 	$(BIN)/python docs/render.py
 	$(BIN)/python docs/api.py $(API)
+
+# Compressed files beside a preset's own in export/; MNIST through TFDS, or TFDS_DATA_DIR.
+COMPRESSED ?= leaky_mlp_mnist_l6.8_equidistant
+compressed: $(READY)
+	$(BIN)/leaky-zoo compress $(COMPRESSED) --max-drop 0.1 --distill 40 --int8 --out export/$(COMPRESSED)/compressed_int8.onnx
+	$(BIN)/leaky-zoo compress $(COMPRESSED) --max-drop 0.1 --distill 40 --out export/$(COMPRESSED)/compressed_float32.onnx
 
 # The zoo in a browser, on this machine alone: http://127.0.0.1:8000/web/. Needs npm for onnxruntime-web.
 PORT ?= 8000

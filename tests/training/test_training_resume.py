@@ -134,6 +134,16 @@ def test_a_finished_run_is_returned_and_nothing_is_written(recipe, trained):
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
 
 
+def test_a_process_that_has_built_no_network_reads_a_finished_run(recipe, trained):
+    folder = trained(recipe(**STOPPED_EARLY))
+    script = (
+        "import sys; from leaky_zoo.training import Recipe, train\n"
+        f"train(Recipe.read({str(folder / 'recipe.yaml')!r}), {str(folder)!r}, resume=True)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-500:]
+
+
 def test_a_run_killed_before_its_result_only_writes_that(tmp_path, recipe, trained, assert_same_run, monkeypatch):
     plan = recipe(**STOPPED_EARLY)
     shutil.copytree(trained(plan), tmp_path / "cut")
