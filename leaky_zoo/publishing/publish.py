@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from leaky_zoo.analysis import Audit, analyze
-from leaky_zoo.data import DATASETS, Dataset, load_data
+from leaky_zoo.data import DATASETS, Dataset
 from leaky_zoo.deploy import export_model
 from leaky_zoo.deploy.zoo_models import can_watch
 from leaky_zoo.errors import CheckFailedError, InvalidInputError
@@ -23,6 +23,7 @@ from leaky_zoo.io.reading import MAX_YAML_BYTES, decoded, parse_yaml, read_bytes
 from leaky_zoo.networks import LeakyNetwork, evaluate_network
 from leaky_zoo.publishing.seeds import other_seeds
 from leaky_zoo.training import train
+from leaky_zoo.training.building import data_of
 from leaky_zoo.zoo import Preset, Recipe, UnknownPresetError, models_dir
 from leaky_zoo.zoo.index import FILES, is_path
 from leaky_zoo.zoo.saving import write_preset
@@ -198,7 +199,7 @@ class Publication:
             Whatever `train`, `load_data` and `analyze` raise. In all cases what was there before is there.
         """
         network = self.train() if self._network is None else self._network
-        data, part = load_data(self.recipe.data.name, self.data_dir), self.recipe.data
+        data, part = data_of(self.recipe, self.data_dir), self.recipe.data
         splits = {"train": part.train, "validation": part.validation, "test": part.test}
         metrics = {name: evaluate_network(network, *data.select(split)) for name, split in splits.items() if split}
         audited = self.recipe.publish.audit_split or part.train

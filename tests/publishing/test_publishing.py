@@ -103,6 +103,16 @@ def test_metrics_over_seeds_are_those_of_nets_that_were_trained(own):
     assert "over the seeds 0, 1" in card and f"accuracy {100 * seeds['mean']['accuracy']:.2f}%" in card
 
 
+def test_an_autoencoder_on_data_with_labels_is_audited_on_its_training_split(own):
+    folder = own / "zoo" / "leaky_mlp_copies_l2_equidistant"
+    folder.mkdir()
+    text = RECIPE.replace(NAME, folder.name).replace("{width: 8", "{task: autoencoding, width: 8")
+    (folder / "recipe.yaml").write_text(text.replace("seeds: 2", "onnx: false"))
+    done = Publication(folder).run()
+    assert done.audit.data["is_training_split"] is True and set(done.metrics["test"]) == {"loss"}
+    assert done.audit.layers[0].criticality_residual is not None
+
+
 def test_a_refresh_changes_no_byte_where_nothing_changed(own, monkeypatch, capsys):
     before = contents(own)
     assert call(monkeypatch, "publish", own / "zoo", "--refresh", "--json") == 0
