@@ -170,6 +170,8 @@ class Publication:
             self._about = {key: value for key, value in self.preset.metadata.items() if key not in RENEWED}
             self._network = self.preset.network
             return self._network
+        if self.recipe.publish.audit_split:  # one that cannot be read is refused now, not after the training
+            load_data(self.recipe.data.name, self.data_dir).select(self.recipe.publish.audit_split)
         self._network, result = train(
             self.recipe,
             self._run_folder,
@@ -199,8 +201,9 @@ class Publication:
         data, part = load_data(self.recipe.data.name, self.data_dir), self.recipe.data
         splits = {"train": part.train, "validation": part.validation, "test": part.test}
         metrics = {name: evaluate_network(network, *data.select(split)) for name, split in splits.items() if split}
-        named = {"name": data.identifier, "split": part.train}
-        x, y = data.select(part.train)
+        audited = self.recipe.publish.audit_split or part.train
+        named = {"name": data.identifier, "split": audited}
+        x, y = data.select(audited)
         # A net that was brought to a critical point is judged by the residual that decided when it was there.
         clarke = self.recipe.converge and why_not(network, len(x)) is None
         audit = analyze(network, x, y, data=named, track=track, relu_samples=RELU_SAMPLES, clarke=clarke)
