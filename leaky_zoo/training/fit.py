@@ -226,9 +226,8 @@ def _loop(
         *callbacks,
     ]
     if recipe.early_stopping:
-        # First, so that the others see the restored weights when training ends.
         stop = EarlyStopping("val_data_loss", mode="min", patience=recipe.early_stopping, restore_best_weights=True)
-        watchers.insert(0, stop)
+        watchers.insert(0, stop)  # the others see the restored weights when training ends
     loop = TrainingLoop(
         graph,
         watchers,
