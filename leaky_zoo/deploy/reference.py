@@ -23,7 +23,7 @@ OUTPUT_NAME = "bottleneck"
 CLEAR_GAP = 5.0
 MOST_CHOSEN = 20  # directions that are looked at for a gap
 SMALLEST_RATIO = 1e-3  # of the least kept singular value to the largest: covariances stay well conditioned
-_STEP = re.compile(r"^block_(\d+)/step$")
+_STEP = re.compile(r"^(stage_\d+_)?block_(\d+)/step$")
 
 
 def add_reference(
@@ -85,8 +85,7 @@ def add_reference(
     _add_nodes(result.graph, tensor, mean, basis, _rank(model, tensor, data[:1]), float16)
     value = make_reference(_run(result, [OUTPUT_NAME], rest)[0], OUTPUT_NAME, seed=seed)
     model.CopyFrom(result)
-    layer = _STEP.match(tensor)
-    about = {"tensor": tensor, "layer": int(layer[1]) if layer else None, "gap": float(f"{gap:.4g}")}
+    about = {"tensor": tensor, "layer": _layer_of(tensor, known), "gap": float(f"{gap:.4g}")}
     held = {name: f"{OUTPUT_NAME}/{name}" + ("/float16" if float16 else "") for name in ("mean", "basis")}
     return {**about, "initializers": held, **value}
 
@@ -94,6 +93,14 @@ def add_reference(
 def _representations(known: Sequence[str]) -> list[str]:
     steps = [name for name in known if _STEP.match(name) or name.startswith("representation_")]
     return steps[1:-1] if len(steps) > 2 else steps
+
+
+def _layer_of(tensor: str, known: Sequence[str]) -> int | None:
+    """The layer whose step a tensor is, as audits count them: through all stages."""
+    found = _STEP.match(tensor)
+    if found is None or found[1] is None:
+        return int(found[2]) if found else None
+    return [name for name in known if _STEP.match(name)].index(tensor) + 1
 
 
 def _choose(

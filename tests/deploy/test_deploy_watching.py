@@ -8,7 +8,7 @@ from leaky_zoo.deploy import export_model
 from leaky_zoo.deploy.build import build_onnx
 from leaky_zoo.deploy.reference import add_reference
 from leaky_zoo.errors import InvalidInputError
-from leaky_zoo.networks import LeakyMLP
+from leaky_zoo.networks import LeakyMLP, LeakyResNet
 from leaky_zoo.runtime import DriftMonitor, inspect_onnx, load, verify_onnx
 from leaky_zoo.zoo.training_data import TrainingData, held_out
 
@@ -80,3 +80,15 @@ def test_a_reference_in_16_bits_is_measured_as_it_is_kept():
     assert found[True][1] * 2 == found[False][1]
     np.testing.assert_allclose(found[True][0]["mean"], found[False][0]["mean"], atol=2e-3)
     np.testing.assert_allclose(found[True][0]["covariance"], found[False][0]["covariance"], rtol=0.02, atol=1e-4)
+
+
+@pytest.mark.parametrize(("stages", "least", "most"), [((3, 4), 1, 7), ((5,), 1, 5)])
+def test_image_nets_are_watched_in_a_layer_that_audits_count_alike(stages, least, most):
+    """A staged net has steps of the same name in every stage; the reference names one of them, and its layer."""
+    net = LeakyResNet((8, 8, 1), 3, widths=(4,) * len(stages), depths=stages, effective_depth=1.0)
+    model = build_onnx(net)
+    data = np.random.default_rng(0).normal(size=(120, 8, 8, 1)).astype("float32")
+    reference = add_reference(model, data, directions=2)
+    blocks = [f"{block.name}/step" for block in net.blocks]
+    assert reference["tensor"] == blocks[reference["layer"] - 1]
+    assert least < reference["layer"] < most
