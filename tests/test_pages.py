@@ -40,7 +40,6 @@ def room(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize("page", PAGES)
 def test_every_block_runs_and_prints_what_it_says(page, room, monkeypatch, capsys):
     names: dict = {"__name__": "__main__"}
