@@ -33,6 +33,31 @@ def start_tensorflow() -> None:
 
 
 @contextlib.contextmanager
+def closed_pipe_is_fine() -> Iterator[None]:
+    """End with exit code 0, quietly, where the reader of our output has left, as `head` does."""
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()  # here, and not when the interpreter ends, where nobody can answer
+    except BrokenPipeError:
+        _drop_stdout()
+    except SystemExit as stop:
+        # Click and rich take a broken pipe for an error of the command, and end it with 1.
+        if not isinstance(stop.__context__, BrokenPipeError):
+            raise
+        _drop_stdout()
+
+
+def _drop_stdout() -> None:
+    with contextlib.suppress(OSError, ValueError):  # no file of its own: nothing will be flushed
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nothing, sys.stdout.fileno())
+        os.close(nothing)
+    raise SystemExit(0)
+
+
+@contextlib.contextmanager
 def quiet_start() -> Iterator[None]:
     """Keep TensorFlow's known remarks from stderr, where it is imported in here; all else is passed on.
 

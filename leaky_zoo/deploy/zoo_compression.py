@@ -20,7 +20,7 @@ from leaky_zoo.deploy.compressed import export_compressed
 from leaky_zoo.errors import CheckFailedError, InvalidInputError
 from leaky_zoo.networks import LeakyNetwork
 from leaky_zoo.training.building import augmentation
-from leaky_zoo.zoo import Preset, Recipe, load_model
+from leaky_zoo.zoo import Preset, Recipe, keras_file_of, load_model
 from leaky_zoo.zoo.training_data import training_data
 
 RELU_SAMPLES = 2000
@@ -96,13 +96,14 @@ def _subject(
     model: str | os.PathLike[str] | Preset,
 ) -> tuple[LeakyNetwork, Audit | None, Recipe | None, dict[str, Any] | None]:
     """The network, and its audit, recipe and metadata where they are there."""
-    if isinstance(model, Preset) or not os.fspath(model).endswith(".keras"):
+    file = keras_file_of(model)
+    if file is None:
         preset = Preset.open(model)
         return preset.network, preset.audit, preset.recipe, preset.metadata
-    network = load_model(model)
+    network = load_model(file)
     if not isinstance(network, LeakyNetwork):
         raise InvalidInputError(f"Only networks of ours are compressed. Received: a {type(network).__name__}")
-    beside = Path(model).with_name("recipe.yaml")
+    beside = file.with_name("recipe.yaml")
     return network, None, Recipe.read(beside) if beside.is_file() else None, None
 
 

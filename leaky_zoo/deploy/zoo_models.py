@@ -8,7 +8,7 @@ from leaky_zoo.analysis import analyze
 from leaky_zoo.deploy.export import export_onnx
 from leaky_zoo.deploy.graph import OPSET
 from leaky_zoo.runtime.samples import read_samples
-from leaky_zoo.zoo import Preset, load_model
+from leaky_zoo.zoo import Preset, keras_file_of, load_model
 from leaky_zoo.zoo.training_data import trained_on, training_data
 
 
@@ -30,7 +30,7 @@ def export_model(
     had; any Keras model gets the audit that it can have.
 
     Args:
-        model: preset name, preset folder, open `Preset`, or `.keras` file.
+        model: preset name, preset folder, open `Preset`, `.keras` file, or the folder of a training run.
         path: the `.onnx` file to write.
         data: data set or `.npz` to analyse a `.keras` file on, and to compare on. Default None.
         data_dir: TFDS folder. Default None.
@@ -53,7 +53,7 @@ def export_model(
     >>> export_model("leaky_mlp_optical_digits_l7_equidistant", file)["checks"]["inputs_from"]
     '16 given samples'
     """
-    preset = Preset.open(model) if isinstance(model, Preset) or not os.fspath(model).endswith(".keras") else None
+    preset = Preset.open(model) if keras_file_of(model) is None else None
     network = preset.network if preset else load_model(model)
     audit, golden = (preset.audit, preset.golden) if preset else (None, None)
     inputs = golden[0] if golden else None

@@ -147,7 +147,7 @@ class Publication:
         self,
         *,
         callbacks: Sequence[keras.callbacks.Callback] = (),
-        on_lbfgs_iteration: Callable[[int, float], None] | None = None,
+        on_lbfgs_iteration: Callable[[int, float, float | None], None] | None = None,
     ) -> LeakyNetwork:
         """Train the weights, unless they are there; `run` does it too, without watchers.
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.io.reading import shown
+from leaky_zoo.runtime.input_range import RangeWatch
 from leaky_zoo.runtime.metadata import PREFIX, parse_properties
 from leaky_zoo.runtime.onnx_file import existing_file, first_line
 from leaky_zoo.runtime.probabilities import softmax
@@ -43,7 +44,8 @@ def load(
 class OnnxModel:
     """An exported network: raw inputs in, outputs and labels out, and what the file says about itself.
 
-    Several threads may use one model at once: nothing changes after it is made.
+    Several threads may use one model at once: nothing changes after it is made. The first inputs that are far outside
+    the range of the training data, where the file states one, are warned of (`InputRangeWarning`).
 
     Args:
         path: an `.onnx` file that `export_onnx` wrote.
@@ -59,8 +61,9 @@ class OnnxModel:
         task: `"classification"`, `"regression"`, `"autoencoding"`, or None for a foreign model.
         temperature: what logits are divided by for probabilities; 1 if the file does not say.
         input_shape: shape of one raw sample.
-        input_description: `{"name", "shape", "dtype", "words"}` of what goes in.
-        output_description: the same of what comes out.
+        input_description: `{"name", "shape", "dtype", "words"}` of what goes in, with `range` and `feature_names`
+            where the file states them.
+        output_description: the same of what comes out, with `class_names` where there are any.
 
     Raises:
         InvalidInputError: no such file, one that ONNX Runtime cannot load, or one of several inputs.
@@ -103,6 +106,9 @@ class OnnxModel:
         self.input_shape = inputs[0][1][1:]
         self.input_description = self._description("input", inputs[0][0], list(inputs[0][1]))
         self.output_description = self._description("output", *self._outputs[0][:2])
+        if self.class_names is not None:
+            self.output_description["class_names"] = self.class_names
+        self._watch = self._range_watch()
 
     @property
     def providers(self) -> list[str]:
@@ -233,7 +239,16 @@ class OnnxModel:
 
     def _description(self, key: str, name: str, shape: list[Any]) -> dict[str, Any]:
         """What the file says of its input or output; of a foreign file, what its graph says."""
-        return {"name": name, "shape": shape, "dtype": "float32", "words": "", **(self._carried(key, dict) or {})}
+        described = {"name": name, "shape": shape, "dtype": "float32", "words": "", **(self._carried(key, dict) or {})}
+        stated = (self._carried("preset", dict) or {}).get(key)  # a preset's own metadata, as they were published
+        more = ("range", "feature_names") if isinstance(stated, dict) else ()
+        return {**{each: stated[each] for each in more if each in stated}, **described}
+
+    def _range_watch(self) -> RangeWatch:
+        try:
+            return RangeWatch(self.input_description.get("range"), self.input_description.get("feature_names"))
+        except InvalidInputError as error:
+            raise InvalidInputError(f"The file's metadata is damaged: the range of the input {error}.") from error
 
     def _carried(self, key: str, kind: type) -> Any:
         value = self.metadata.get(PREFIX + key)
@@ -247,6 +262,7 @@ class OnnxModel:
         if batch_size < 1:
             raise InvalidInputError(f"`batch_size` must be at least 1. Received: batch_size={batch_size}")
         x = as_float32(x, self.input_shape, "x")
+        self._watch(x, 4)
         try:
             parts = [
                 self._session.run(names, {self._source: x[at : at + batch_size]}) for at in range(0, len(x), batch_size)

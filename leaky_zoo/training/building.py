@@ -86,6 +86,8 @@ def build(recipe: Recipe, data: Dataset) -> LeakyNetwork:
         weight_decay=recipe.objective.weight_decay,
         io_weight_decay=recipe.objective.io_weight_decay,
         class_names=list(data.class_names) if data.class_names and task.labels else None,
+        input_range=data.input_range(recipe.data.train),
+        feature_names=list(data.feature_names) if _are_named(data) else None,
         dataset={
             "name": data.identifier,
             "split": recipe.data.train,
@@ -96,6 +98,11 @@ def build(recipe: Recipe, data: Dataset) -> LeakyNetwork:
         **statistics,
         **part.given,
     )
+
+
+def _are_named(data: Dataset) -> bool:
+    """Whether each feature of a table has a name."""
+    return data.feature_names is not None and (len(data.feature_names),) == tuple(data.input_shape)
 
 
 def compiled(recipe: Recipe, data: Dataset, strategy: Strategy, per_pass: int) -> LeakyNetwork:

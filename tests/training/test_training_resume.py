@@ -75,7 +75,7 @@ def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(tmp_path, recipe, tr
     if plan.lbfgs:
         for iteration in (3, 9):
 
-            def stop(count, objective, last=iteration):
+            def stop(count, objective, residual, last=iteration):
                 if count == last:
                     raise SystemExit
 
