@@ -40,7 +40,6 @@ def room(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize("page", PAGES)
 def test_every_block_runs_and_prints_what_it_says(page, room, monkeypatch, capsys):
     names: dict = {"__name__": "__main__"}
@@ -55,7 +54,7 @@ def test_every_block_runs_and_prints_what_it_says(page, room, monkeypatch, capsy
             ran += 1
         elif language == "sh":
             for line in text.splitlines():
-                if not line.startswith(ELSEWHERE):
+                if words_of(line) and not line.startswith(ELSEWHERE):
                     run(words_of(line), monkeypatch)
                     ran += 1
     assert ran >= 3
@@ -74,7 +73,9 @@ def test_recipes_of_the_page_are_recipes():
     import yaml
 
     found = [Recipe.from_dict(yaml.safe_load(text)) for kind, text in blocks("docs/recipes.md") if kind == "yaml"]
-    assert found and found[0] == Recipe.read(ROOT / "examples" / "my_recipe.yaml")
+    kept = Recipe.read(ROOT / "examples" / "my_recipe.yaml").model_dump()
+    kept["data"]["name"] = Path(kept["data"]["name"]).name  # found beside the recipe
+    assert found and found[0].model_dump() == kept
 
 
 def test_the_tables_of_fields_are_current():

@@ -35,7 +35,7 @@ said["predicted"] = float((digits.predict(x, verbose=0).argmax(-1) == y).mean())
 
 pictures = leaky_zoo.load_data("examples/images")
 net = leaky_zoo.from_preset("{PRESET}").with_new_head(2, class_names=list(pictures.class_names), freeze_path=True)
-net.compile("adam", net.loss_function())
+net.compile()
 net.fit(*pictures.select("train"), batch_size=16, epochs=20, verbose=0)
 said["images"] = leaky_zoo.evaluate_network(net, *pictures.select("test"))["accuracy"]
 net.save("loops.keras")
@@ -44,7 +44,7 @@ table = leaky_zoo.load_data("examples/digits.csv:parity")
 (x, y), (x_test, y_test) = table.select("train"), table.select("test")
 x, x_test = (each.reshape(-1, *digits.config.input_shape) for each in (x, x_test))
 odd = digits.with_new_head(2, class_names=list(table.class_names), freeze_path=True)
-odd.compile(keras.optimizers.Adam(3e-3), odd.loss_function())
+odd.compile(keras.optimizers.Adam(3e-3))
 odd.fit(x, y, batch_size=16, epochs=20, verbose=0)
 said["csv"] = leaky_zoo.evaluate_network(odd, x_test, y_test)["accuracy"]
 odd.save("parity.keras")

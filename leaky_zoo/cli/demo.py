@@ -1,6 +1,5 @@
 """`leaky-zoo demo`: a net with a bottleneck and a classifier, the whole job once, on real data."""
 
-import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from leaky_zoo.cli.console import err, out, table
+from leaky_zoo.cli.console import command, err, out, table
 from leaky_zoo.cli.startup import start_tensorflow
 from leaky_zoo.errors import CheckFailedError, InvalidInputError
 from leaky_zoo.io.files import replacing
@@ -140,4 +139,4 @@ def _say_what_next(with_bottleneck: str, onnx: Path, folder: Path) -> None:
         ["inspect", str(onnx)],
         ["analyze", with_bottleneck, "--report", str(folder / "audit.html")],
     ):
-        out.print(f"  {shlex.join([*program, *arguments])}", soft_wrap=True, highlight=False)
+        out.print(f"  {command(*program, *arguments)}", soft_wrap=True, highlight=False)
