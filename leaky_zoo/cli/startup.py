@@ -5,10 +5,16 @@ import os
 import re
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterator
+from typing import Any
+
+from rich.text import Text
 
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.io.reading import shown_text
+from leaky_zoo.processes.progress import err
+from leaky_zoo.runtime.input_range import InputRangeWarning
 
 BACKENDS = ("tensorflow", "jax")
 
@@ -47,6 +53,30 @@ def closed_pipe_is_fine() -> Iterator[None]:
         if not isinstance(stop.__context__, BrokenPipeError):
             raise
         _drop_stdout()
+
+
+@contextlib.contextmanager
+def warnings_in_words() -> Iterator[None]:
+    """Say what this package warns of as commands say things, without file and line; all else as Python does."""
+    with warnings.catch_warnings():
+        shown = warnings.showwarning
+
+        def say(
+            message: Warning | str,
+            category: type[Warning],
+            filename: str,
+            lineno: int,
+            file: Any = None,
+            line: Any = None,
+        ) -> None:
+            if issubclass(category, InputRangeWarning):
+                text = Text.assemble(("warning:", "yellow"), " ", shown_text(str(message), 1000))
+                err.print(text, highlight=False, soft_wrap=True)
+            else:
+                shown(message, category, filename, lineno, file, line)
+
+        warnings.showwarning = say
+        yield
 
 
 def _drop_stdout() -> None:

@@ -4,6 +4,7 @@ import contextlib
 import difflib
 import hashlib
 import os
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,7 +135,8 @@ class Publication:
             raise InvalidInputError(f"{source}: name must be the folder's, {name}. Received: {self.recipe.name}")
         if self.recipe.strategy == "multi_worker":
             raise InvalidInputError(
-                f"{source}: a cluster is trained with `leaky-zoo train --workers N --out {self._run_folder}`; leave "
+                f"{source}: a cluster is trained with `leaky-zoo train --workers N --out "
+                f"{shlex.quote(str(self._run_folder))}`; leave "
                 "`strategy` out of the recipe, and publish takes that run."
             )
         others = sorted(path.name for path in self.folder.iterdir() if path.name not in FILES)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from leaky_zoo.errors import InvalidInputError, naming_extras
+from leaky_zoo.errors import InvalidInputError, WriteFailedError, naming_extras
 from leaky_zoo.io.reading import one_line
 from leaky_zoo.zoo.addresses import HubAddress
 
@@ -23,6 +23,7 @@ def fetch_from_hub(address: HubAddress, files: Sequence[str]) -> Path:
 
     Raises:
         InvalidInputError: no such repository or revision, or the hub cannot be reached and the cache has nothing.
+        WriteFailedError: the cache cannot be written.
     """
     with _client() as hub:
         folder = hub.snapshot_download(
@@ -105,6 +106,10 @@ def _client() -> Iterator[Any]:
     except hub.errors.RepositoryNotFoundError as error:
         raise InvalidInputError(
             "The hub has no such repository, or a token is needed for it: set HF_TOKEN, or `hf auth login`."
+        ) from error
+    except PermissionError as error:
+        raise WriteFailedError(
+            f"The hub's cache cannot be written ({error.strerror}: {error.filename}): set HF_HOME to a folder that can."
         ) from error
     except (hub.errors.HfHubHTTPError, hub.errors.HFValidationError, OSError, ValueError) as error:
         if isinstance(error, InvalidInputError):
