@@ -1,8 +1,8 @@
 """The same budget spent by others on the same net: plain SVD, magnitude pruning, ONNX Runtime's int8, a small MLP.
 
-    python -m benchmarks.science.compression_baselines --model NET --compressed FILE.onnx [--methods int8,mlp,svd,pruning]
-        writes compression_baselines.csv, rows of other methods and files stay; NET is a preset, or a .keras file beside
-        its recipe.yaml; FILE.onnx is what `leaky-zoo compress` made of it
+    python -m benchmarks.science.compression_baselines --model NET --compressed FILE.onnx [--methods int8,mlp]
+        writes compression_baselines.csv after each method, rows of other methods and nets stay; NET is a preset, or a
+        .keras file beside its recipe.yaml; FILE.onnx is what `leaky-zoo compress` made of it
 
 Plain SVD (one rank for all maps, blind to the data) and the small MLP get as many numbers as the compressed file has;
 pruning gets as many bytes, a number kept costs its value and an index of 2 bytes. All are kept in the bits of the
@@ -229,10 +229,9 @@ def main(model: str, compressed: str, methods: tuple[str, ...], epochs: int, run
         ours(study, compressed)
         for name in methods:
             METHODS[name](study)
-        rows = timed(study, runs)
-    rows = [{"net": study.net.name, "storage": study.storage, **row} for row in rows]
-    write_table(TABLE, rows, keys=["net", "storage", "method"], epochs=epochs, seeds=[study.recipe.seed], runs=runs,
-                machine="shared with other work")  # fmt: skip
+            rows = [{"net": study.net.name, "storage": study.storage, **row} for row in timed(study, runs)]
+            write_table(TABLE, rows, keys=["net", "storage", "method"], epochs=epochs, seeds=[study.recipe.seed],
+                        runs=runs, machine="shared with other work")  # fmt: skip
 
 
 if __name__ == "__main__":
