@@ -1,8 +1,8 @@
 """The same budget spent by others on the same net: plain SVD, magnitude pruning, ONNX Runtime's int8, a small MLP.
 
-    python -m benchmarks.science.compression_baselines --model NET --compressed FILE.onnx [--epochs 15] [--runs 200]
-        writes compression_baselines.csv; NET is a preset, or a .keras file beside its recipe.yaml; FILE.onnx is what
-        `leaky-zoo compress` made of it
+    python -m benchmarks.science.compression_baselines --model NET --compressed FILE.onnx [--methods int8,mlp]
+        writes compression_baselines.csv after each method, rows of other methods and nets stay; NET is a preset, or a
+        .keras file beside its recipe.yaml; FILE.onnx is what `leaky-zoo compress` made of it
 
 Plain SVD (one rank for all maps, blind to the data) and the small MLP get as many numbers as the compressed file has;
 pruning gets as many bytes, a number kept costs its value and an index of 2 bytes. All are kept in the bits of the
@@ -52,6 +52,7 @@ class Study:
 
     Attributes:
         rows: of the table, by the file that each is about.
+        budget: bytes of our file.
     """
 
     def __init__(self, model: str, compressed: str, epochs: int, data_dir: str | None, folder: Path) -> None:
@@ -66,6 +67,7 @@ class Study:
         self.record = inspect_onnx(compressed)["leaky_zoo.compression"]
         self.storage = self.record["settings"]["storage"]
         self.rows: dict[Path, dict[str, object]] = {}
+        self.budget = 0
 
     def accuracy(self, model, samples) -> float:
         """Of a Keras model, in %."""
@@ -121,9 +123,9 @@ def plain_svd(study: Study) -> None:
     study.add(f"plain SVD, rank {rank} everywhere", numbers_of(chain), study.graph_of(chain))
 
 
-def pruned(study: Study, budget: int) -> None:
-    """The entries largest in size of all kernels together, each with an index, in so many bytes."""
-    links = read_chain(study.net)
+def pruned(study: Study) -> None:
+    """The entries largest in size of all kernels together, each with an index, in as many bytes as ours."""
+    budget, links = study.budget, read_chain(study.net)
     model = build_model(links, study.net.config.input_shape, "pruned")
     kernels = [model.get_layer(name).kernels[0] for name in maps_of(links)]
     sizes = np.concatenate([np.abs(keras.ops.convert_to_numpy(kernel)).ravel() for kernel in kernels])
@@ -188,14 +190,14 @@ def small_mlp(study: Study) -> None:
     study.add(f"ordinary MLP, 2 hidden layers of {hidden}", count(hidden), study.graph_of(links))
 
 
-def ours(study: Study, compressed: str) -> int:
-    """What `leaky-zoo compress` wrote, without what watches for drift; its bytes."""
+def ours(study: Study, compressed: str) -> None:
+    """What `leaky-zoo compress` wrote, without what watches for drift."""
     path = Path(compressed)
     graph = onnx.load(path)
     if len(graph.graph.output) > 1:
         graph = onnx.load(unwatched(path, study.folder / "unwatched.onnx"))
     study.add("ours", study.record["parameters"], graph)
-    return int(list(study.rows.values())[-1]["bytes"])
+    study.budget = list(study.rows)[-1].stat().st_size
 
 
 def timed(study: Study, runs: int) -> list[dict[str, object]]:
@@ -216,22 +218,22 @@ def timed(study: Study, runs: int) -> list[dict[str, object]]:
     return result
 
 
-def main(model: str, compressed: str, epochs: int, runs: int, data_dir: str | None) -> None:
-    """Measure all, and write the table."""
+METHODS = {"int8": quantised, "mlp": small_mlp, "svd": plain_svd, "pruning": pruned}
+
+
+def main(model: str, compressed: str, methods: tuple[str, ...], epochs: int, runs: int, data_dir: str | None) -> None:
+    """Measure these methods beside the whole net and ours, and write the table."""
     with tempfile.TemporaryDirectory() as folder:
         study = Study(model, compressed, epochs, data_dir, Path(folder))
         study.add("the whole net", study.net.count_params(), build_onnx(study.net))
-        budget = ours(study, compressed)
-        quantised(study)
-        plain_svd(study)
-        pruned(study, budget)
-        small_mlp(study)
-        rows = timed(study, runs)
-    rows = [{"net": study.net.name, "storage": study.storage, **row} for row in rows]
-    write_table(TABLE, rows, keys=["net", "storage", "method"], epochs=epochs, seeds=[study.recipe.seed], runs=runs,
-                machine="shared with other work")  # fmt: skip
+        ours(study, compressed)
+        for name in methods:
+            METHODS[name](study)
+            rows = [{"net": study.net.name, "storage": study.storage, **row} for row in timed(study, runs)]
+            write_table(TABLE, rows, keys=["net", "storage", "method"], epochs=epochs, seeds=[study.recipe.seed],
+                        runs=runs, machine="shared with other work")  # fmt: skip
 
 
 if __name__ == "__main__":
-    given = options(__doc__, model="", compressed="", epochs=15, runs=200, data_dir=str)
-    main(given.model, given.compressed, given.epochs, given.runs, given.data_dir)
+    given = options(__doc__, model="", compressed="", methods=tuple(METHODS), epochs=15, runs=200, data_dir=str)
+    main(given.model, given.compressed, given.methods, given.epochs, given.runs, given.data_dir)

@@ -68,9 +68,8 @@ def split_for(network: LeakyNetwork, dataset: Dataset, split: str = "train") -> 
             first, second = seen, seen + (len(x) - seen) // 3
             words = f"{split}: the part after the first {seen} samples, which the net was not trained on"
     cuts = (slice(None, first), slice(first, second), slice(second, None))
-    return CompressionData(
-        *((x[cut], network.task.targets(x[cut], None if y is None else y[cut])) for cut in cuts), words
-    )
+    fit, choose, validation = [(x[cut], network.task.targets(x[cut], None if y is None else y[cut])) for cut in cuts]
+    return CompressionData(fit, choose, validation, words)
 
 
 @dataclass(frozen=True)

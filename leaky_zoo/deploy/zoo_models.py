@@ -81,7 +81,7 @@ def export_model(
         inputs = samples.dataset.select("test")[0]
         if audit is None:
             audit = analyze(network, *samples.arrays, data=samples.about)
-    common = {
+    common: dict[str, Any] = {
         "audit": audit,
         "metadata": preset.metadata if preset else None,
         "check_inputs": inputs,
