@@ -174,7 +174,7 @@ class Publication:
             self._network = self.preset.network
             return self._network
         if self.recipe.publish.audit_split:  # one that cannot be read is refused now, not after the training
-            load_data(self.recipe.data.name, self.data_dir).select(self.recipe.publish.audit_split)
+            data_of(self.recipe, self.data_dir).select(self.recipe.publish.audit_split)
         self._network, result = train(
             self.recipe,
             self._run_folder,
