@@ -270,8 +270,9 @@ class OnnxModel:
         """What the file says of its input or output; of a foreign file, what its graph says."""
         described = {"name": name, "shape": shape, "dtype": "float32", "words": "", **(self._carried(key, dict) or {})}
         stated = (self._carried("preset", dict) or {}).get(key)  # a preset's own metadata, as they were published
-        more = ("range", "feature_names") if isinstance(stated, dict) else ()
-        return {**{each: stated[each] for each in more if each in stated}, **described}
+        if not isinstance(stated, dict):
+            return described
+        return {**{each: stated[each] for each in ("range", "feature_names") if each in stated}, **described}
 
     def _carried(self, key: str, kind: type) -> Any:
         value = self.metadata.get(PREFIX + key)

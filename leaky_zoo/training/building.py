@@ -89,7 +89,7 @@ def build(recipe: Recipe, data: Dataset) -> LeakyNetwork:
         "io_weight_decay": recipe.objective.weight_decay if decay is None else decay,
         "class_names": list(data.class_names) if data.class_names and task.labels else None,
         "input_range": data.input_range(recipe.data.train),
-        "feature_names": list(data.feature_names) if _are_named(data) else None,
+        "feature_names": _names_of(data),
         "dataset": {
             "name": data.identifier,
             "split": recipe.data.train,
@@ -122,9 +122,10 @@ def _continued(
     return network.with_new_head(output_size, freeze_path=freeze, step_size_trace=None, **arguments)
 
 
-def _are_named(data: Dataset) -> bool:
-    """Whether each feature of a table has a name."""
-    return data.feature_names is not None and (len(data.feature_names),) == tuple(data.input_shape)
+def _names_of(data: Dataset) -> list[str] | None:
+    """Names of a table's features, where each has one."""
+    names = list(data.feature_names or ())
+    return names if (len(names),) == tuple(data.input_shape) else None
 
 
 def compiled(recipe: Recipe, data: Dataset, strategy: Strategy, per_pass: int) -> LeakyNetwork:

@@ -40,7 +40,8 @@ def presets_of_user(user: str) -> list[HubAddress]:
     """The presets of a user: repositories with this project's tag."""
     with _client() as hub:
         found = list(hub.HfApi(endpoint=_endpoint()).list_models(author=user, filter=TAG))
-    return [HubAddress(*model.id.split("/", 1), None) for model in found if model.id.startswith(f"{user}/")]
+    names = [model.id.removeprefix(f"{user}/") for model in found if model.id.startswith(f"{user}/")]
+    return [HubAddress(user, name, None) for name in names]
 
 
 def refuse_existing(address: HubAddress) -> None:
