@@ -60,6 +60,10 @@ class Recorder:
         self._before: deque[Step] = deque(maxlen=NEIGHBOURS if sharing else 0)
         self.repeats_ended = False
 
+    def again_without_sharing(self) -> "Recorder":
+        """A new one for the same layers, in which each has sums of its own."""
+        return Recorder(self._names, self._classes, self.subsample, self._products, self._axes, sharing=False)
+
     def begin(self, start: int, count: int, labels: np.ndarray | None) -> None:
         """Say which samples the next outputs belong to."""
         self._start, self._count, self._labels, self._calls = start, count, labels, {}

@@ -33,7 +33,7 @@ def representation_statistics(sums: LayerSums) -> dict[str, Any]:
 
 def spectrum_statistics(moments: Moments) -> dict[str, Any]:
     """What the moments alone say."""
-    values = singular_values(moments.outer / moments.count)
+    values = singular_values(moments.outer / moments.count, moments.count)
     return {
         "negative_share": moments.negative_share,
         "stable_rank": stable_rank(values),

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import linalg
 
+from leaky_zoo.geometry.low_rank import eigen
 from leaky_zoo.geometry.moments import Moments
 
 
@@ -117,7 +118,7 @@ def cost_of_identity_sweeps(
     gram = several[0].gram
     if not np.isfinite(gram).all():
         raise ValueError("The representations hold NaN or infinity: no energy can be computed from them.")
-    values, vectors = np.linalg.eigh(gram)
+    values, vectors = eigen(gram, several[0].count)
     if values[-1] <= 0:
         raise ValueError("All features of this layer are zero: its cost of identity is undefined.")
     return [_sweep(moments, values, vectors, gammas_0) for moments in several]

@@ -194,3 +194,21 @@ def test_one_decomposition_for_all_with_the_same_features():
     both = [moments(a, s), moments(s, s)]
     for found, alone in zip(cost_of_identity_sweeps(both, GAMMAS), both, strict=True):
         np.testing.assert_array_equal(found, cost_of_identity_sweep(alone, GAMMAS))
+
+
+@given(st.integers(1, 6), st.integers(40, 70), st.booleans(), st.integers(0, 2**31))
+def test_fewer_samples_than_units(samples, width, negative, seed):
+    """The decomposition of the few directions that there are is the whole one."""
+    random = np.random.default_rng(seed)
+    a = random.normal(size=(samples, width)) if negative else random.uniform(size=(samples, width))
+    a *= 10.0 ** random.uniform(-3, 0, (samples, 1))
+    s = np.hstack([np.maximum(a, 0), np.ones((samples, 1))])
+    found = moments(a, s)
+    values = singular_values(found.outer, samples)
+    exact = np.linalg.svd(a, compute_uv=False)
+    np.testing.assert_allclose(values[:samples], exact, rtol=0, atol=1e-7 * exact[0])
+    assert len(values) == width and not values[samples:].any()
+    costs, fractions = cost_of_identity_sweep(found, GAMMAS)
+    whole = [cost_of_identity(found, gamma) for gamma in GAMMAS]
+    np.testing.assert_allclose(costs, [each.cost for each in whole], rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(fractions, [each.out_of_image_fraction for each in whole], rtol=0, atol=1e-12)
