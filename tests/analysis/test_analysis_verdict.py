@@ -148,8 +148,8 @@ def test_what_holds_away_from_a_critical_point_is_said():
     rank = judge(layers, SPECTRUM, 7.0, True)
     assert rank.estimate is None and rank.verdict == (
         "not at a critical point: energies are not conserved, rank not reported (least criticality residual there 0.7; "
-        "it must be at most 0.1); what was measured: 5 directions before a gap of 90 in layer 2, under 1% of the representations "
-        "negative after layer 1, stable ranks of 1.5 to 2.5"
+        "it must be at most 0.1); what was measured: 5 directions before a gap of 90 in layer 2, under 1% of the "
+        "representations negative after layer 1, stable ranks of 1.5 to 2.5"
     )
 
 
