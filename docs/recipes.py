@@ -103,8 +103,9 @@ def table(fields: dict[str, Any], schema: dict[str, Any], words: dict[str, str])
     """A Markdown table of fields: name, value, default, meaning."""
     lines = ["| field | takes | default | meaning |", "|---|---|---|---|"]
     for name, field in fields.items():
-        takes = value_words(schema["properties"][name])
-        lines.append(f"| `{name}` | {takes} | {default_words(field)} | {cell(words[name])} |")
+        written = field.alias or name  # `from` is a word of Python's
+        takes = value_words(schema["properties"][written])
+        lines.append(f"| `{written}` | {takes} | {default_words(field)} | {cell(words.get(written) or words[name])} |")
     return "\n".join(lines)
 
 

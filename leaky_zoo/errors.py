@@ -16,6 +16,7 @@ EXTRAS = {
     "hub": ("huggingface_hub",),
     "serving": ("fastapi", "uvicorn"),
     "tensorboard": ("tensorboard",),
+    "litert": ("ai_edge_litert",),
 }  # fmt: skip
 
 

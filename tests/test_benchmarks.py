@@ -13,6 +13,9 @@ import benchmarks
 from benchmarks import tables
 from benchmarks.science import mnist_rank, schedule_selection
 from benchmarks.science.studies import sweep_of
+from benchmarks.science.zoo import fine_tuning, selection, staged_energy
+from benchmarks.science.zoo.results import multiply_adds
+from leaky_zoo.networks import LeakyConvNet, LeakyMLP
 
 pytestmark = pytest.mark.tensorflow_only
 ROOT = Path(__file__).parent.parent
@@ -56,6 +59,26 @@ def test_studies_are_sweeps_of_valid_recipes():
         assert [cell.problem for cell in grid.cells() if cell.problem] == []
     # A case that comes twice is one run.
     assert len(grids[-1].cells()) == 2 * len(mnist_rank.RECIPES)
+
+
+def test_multiply_adds_are_those_of_every_linear_map():
+    dense = LeakyMLP((4,), 2, width=3, depth=5)
+    assert multiply_adds(dense) == 4 * 3 + 5 * 3 * 3 + 3 * 2
+    shape = {"width": 2, "depth": 5, "data_format": "channels_last"}
+    image = LeakyConvNet((8, 8, 1), 3, **shape)
+    stem, blocks, head = 16 * 25 * 2, 5 * 16 * 9 * 2 * 2, 4 * 9 * 2 * 4 + 4 * 3
+    assert multiply_adds(image) == stem + blocks + head
+    back = LeakyConvNet((8, 8, 1), None, task="autoencoding", **shape)
+    assert multiply_adds(back) == stem + blocks + 16 * 25 * 2
+
+
+def test_the_zoo_studies_are_sweeps_of_valid_recipes():
+    grids = [sweep_of(name, base, selection.cases(name)) for name, (base, _) in selection.STUDIES.items()]
+    grids.append(sweep_of("staged_energy", staged_energy.BASE, [{"seed": 0}]))
+    for way in fine_tuning.WAYS:
+        grids.append(sweep_of(fine_tuning.study(way), fine_tuning.base(way), fine_tuning.cases(range(2), (50,))))
+    for grid in grids:
+        assert [cell.problem for cell in grid.cells() if cell.problem] == []
 
 
 def test_tables_in_the_pages_are_those_of_the_tables_and_presets():

@@ -52,14 +52,36 @@ def recipe_of(base: dict[str, Any], case: dict[str, Any]) -> Recipe:
     return recipe
 
 
-def run_sweep(sweep: Sweep, jobs: int, shard: str) -> None:
-    """Train what is missing, each net on one thread."""
+def run_sweep(sweep: Sweep, jobs: int, shard: str, module: str | None = None) -> None:
+    """Train what is missing, each net on one thread; `module` registers a family that is not ours."""
     file = BUILD / f"{sweep.name}.yaml"
     write_text(file, yaml.safe_dump(sweep.model_dump(mode="json"), sort_keys=False))
-    command = [sys.executable, "-m", "leaky_zoo", "sweep", "run", file, "--out", BUILD / sweep.name, "--jobs", jobs,
-               "--threads", 1, "--shard", shard]  # fmt: skip
+    command = [sys.executable, "-m", "leaky_zoo", *(["--import", module] if module else []), "sweep", "run", file,
+               "--out", BUILD / sweep.name, "--jobs", jobs, "--threads", 1, "--shard", shard]  # fmt: skip
     if code := subprocess.run(list(map(str, command)), check=False, cwd=ROOT).returncode:
         raise SystemExit(code)
+
+
+def run_here(sweep: Sweep) -> list[Net]:
+    """Train what is missing one by one in this process: for many small nets, where starting a process costs most."""
+    import keras
+
+    from leaky_zoo.training import train
+
+    folder, cells = SweepFolder(BUILD / sweep.name), sweep.cells()
+    folder.check(cells)
+    folder.prepare(sweep, cells)
+    nets = []
+    for cell in cells:
+        assert cell.recipe
+        run = folder.run(cell.name)
+        if run.state() != RunState.DONE:
+            keras.backend.clear_session()
+            train(cell.recipe, run.folder, resume=True)
+        nets.append(Net(run.name, cell.recipe, read_json(run.result), run.folder))
+        found = nets[-1].result["metrics"]
+        print(cell.name, found.get("validation", found["test"]), flush=True)  # candidates are not seen on test data
+    return nets
 
 
 def finished(name: str) -> Iterator[Net]:
@@ -76,6 +98,7 @@ def main(
     cases: Callable[..., Iterable[dict[str, Any]]],
     measure: Callable[[], None],
     draw: Callable[[], None] | None = None,
+    module: str | None = None,
     **grid: Any,
 ) -> None:
     """The commands of a study: `train` what `cases(**grid)` has, `measure` what is there, `draw` the tables' figure."""
@@ -83,7 +106,7 @@ def main(
     chosen = vars(options(document, *steps, **grid, jobs=2, shard="1/1"))
     step, jobs, shard = (chosen.pop(key) for key in ("step", "jobs", "shard"))
     if step == "train":
-        run_sweep(sweep_of(name, base, cases(**chosen)), jobs, shard)
+        run_sweep(sweep_of(name, base, cases(**chosen)), jobs, shard, module)
     elif step == "measure":
         measure()
     elif draw:

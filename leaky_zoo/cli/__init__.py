@@ -28,7 +28,7 @@ from leaky_zoo.cli import (
 )
 from leaky_zoo.cli import demo as demo_command
 from leaky_zoo.cli.console import fail
-from leaky_zoo.cli.startup import closed_pipe_is_fine, quiet_start
+from leaky_zoo.cli.startup import closed_pipe_is_fine, quiet_start, warnings_in_words
 from leaky_zoo.errors import LeakyZooError, Terminated, naming_extras
 from leaky_zoo.processes import user_modules
 from leaky_zoo.processes.parent import end_with_parent
@@ -104,7 +104,7 @@ def main() -> None:
     before = {number: signal.signal(number, _terminate) for number in (signal.SIGTERM, signal.SIGALRM)}
     hook, sys.unraisablehook = sys.unraisablehook, _after_dropped
     try:
-        with naming_extras(), closed_pipe_is_fine():
+        with naming_extras(), closed_pipe_is_fine(), warnings_in_words():
             app()
     except LeakyZooError as error:
         fail(str(error), error.exit_code)

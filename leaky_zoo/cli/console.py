@@ -49,8 +49,8 @@ Plot = Annotated[
 Model = Annotated[
     str,
     typer.Argument(
-        help="A preset's name, the path of its folder, its address (hf://USER/NAME[@REVISION], INDEX#NAME), the folder "
-        "of a run, or a .keras file."
+        help="A preset's name or alias, the path of its folder, its address (hf://USER/NAME[@REVISION], INDEX#NAME), "
+        "the folder of a run, or a .keras file."
     ),
 ]
 StrategyName = Annotated[

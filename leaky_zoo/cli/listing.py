@@ -31,10 +31,11 @@ def list_command(
     if not presets:
         err.print(f"No preset's name matches {shown(filter)}." if filter else "There are no presets.", markup=False)
         return
-    columns = ("name", "L~", "depth", "parameters", "test")
+    columns = ("name", "alias", "L~", "depth", "parameters", "test")
     rows = (
         (
             preset["address"],
+            preset["alias"] or "",
             f"{preset['effective_depth']:g}",
             preset["depth"],
             f"{preset['parameters']:,}",
@@ -46,7 +47,7 @@ def list_command(
 
 
 def info(
-    name: Annotated[str, typer.Argument(help="A preset's name, the path of its folder, or its address.")],
+    name: Annotated[str, typer.Argument(help="A preset's name or alias, the path of its folder, or its address.")],
     as_json: AsJson = False,
 ) -> None:
     """Show what is known of one preset.

@@ -10,18 +10,19 @@ from rich.markup import escape
 from rich.segment import Segment
 from rich.table import Table
 
+from leaky_zoo.processes.progress import Unwrapped
+
 NUMBER = re.compile(r"^(-|yes|no|(loss )?-?[\d.,]+(e[-+]\d+)?%?)$")
 GAP = 3  # columns of space between two, in a table with lines
 LEAST = 16  # columns that a text needs to be read when it wraps
 
 
-class Output(Console):
-    """A terminal's text wraps at its width; text that goes into a file or a pipe does not wrap at all."""
+class Output(Unwrapped):
+    """Where results go: lines of a table that is too wide for the terminal are left to it."""
 
     def print(self, *objects: Any, **arguments: Any) -> None:
-        """As rich's, with `soft_wrap` where nobody looks at a width, or where it is too small."""
-        too_wide = any(isinstance(each, Rows) and not each.fits(self.width) for each in objects)
-        if too_wide or not self.is_terminal:
+        """As rich's, with `soft_wrap` where a width is of no use."""
+        if any(isinstance(each, Rows) and not each.fits(self.width) for each in objects):
             arguments["soft_wrap"] = True
         super().print(*objects, **arguments)
 

@@ -23,6 +23,7 @@ class DatasetRecord:
         pinned: whether the decoded inputs are compared with hashes on record. Default False.
         about: one sentence for the cards of presets: what the data are and where they come from. Default "".
         licence: of the data. Default "not stated".
+        licence_source: who says so, and how, where it is not this project. Default "".
         standin: data set of the same classes and shapes, which presets trained on this one can be evaluated on.
     """
 
@@ -37,9 +38,11 @@ class DatasetRecord:
     pinned: bool = False
     about: str = ""
     licence: str = "not stated"
+    licence_source: str = ""
 
 
 _IMAGES = ("image", "label")
+_UCI = "the UCI repository: licensed under a Creative Commons Attribution 4.0 International license"
 _FOLDS = tuple(f"fold_{fold}" for fold in range(5))
 
 DATASETS: dict[str, DatasetRecord] = {
@@ -50,6 +53,7 @@ DATASETS: dict[str, DatasetRecord] = {
         "leaky_zoo.data.optical_digits",
         about="Handwritten digits, 8 x 8 pixels (E. Alpaydin, C. Kaynak, UCI repository 1998), from scikit-learn.",
         licence="CC BY 4.0",
+        licence_source=_UCI,
     ),
     "bottleneck_teacher": DatasetRecord(
         "regression",
@@ -84,6 +88,7 @@ DATASETS: dict[str, DatasetRecord] = {
         normalize_features=True,
         about="Breast cancer Wisconsin (diagnostic), 30 measures of nuclei (UCI repository 1995), from scikit-learn.",
         licence="CC BY 4.0",
+        licence_source=_UCI,
     ),
     "wine": DatasetRecord(
         "classification",
@@ -93,6 +98,7 @@ DATASETS: dict[str, DatasetRecord] = {
         normalize_features=True,
         about="Wines of three cultivars, 13 chemical measures (UCI repository 1992), from scikit-learn.",
         licence="CC BY 4.0",
+        licence_source=_UCI,
     ),
     "diabetes": DatasetRecord(
         "regression",
@@ -108,6 +114,8 @@ DATASETS: dict[str, DatasetRecord] = {
         _IMAGES,
         about="Handwritten digits, 28 x 28 pixels (Y. LeCun, C. Cortes, C. Burges), as TFDS has them.",
         licence="CC BY-SA 3.0",
+        licence_source="Keras's documentation: Yann LeCun and Corinna Cortes hold the copyright; made available under "
+        "the terms of the Creative Commons Attribution-Share Alike 3.0 license",
     ),
     "fashion_mnist": DatasetRecord(
         "classification",

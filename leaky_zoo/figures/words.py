@@ -160,8 +160,8 @@ def alternative(audit: Audit, panel: str) -> str:
         return f"Cost of identity of {count} layers against gamma_0, {where}."
     if panel == "weight_directions":
         found = [layer for layer in layers if layer.weight_directions]
-        where = [f"{layer.weight_directions} in layer {layer.layer}" for layer in found]
-        stand = f"those that stand before a gap: {', '.join(where)}" if where else "none stands out"
+        counts = [f"{layer.weight_directions} in layer {layer.layer}" for layer in found]
+        stand = f"those that stand before a gap: {', '.join(counts)}" if counts else "none stands out"
         return f"The largest singular values of the weights of {count} layers; {stand}."
     if panel == "projection":
         path = audit.per_path()[-1].projection

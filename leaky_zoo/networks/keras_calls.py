@@ -13,6 +13,7 @@ from leaky_zoo.runtime.input_range import RangeWatch
 if TYPE_CHECKING:
     from leaky_zoo.layers import Schedule
     from leaky_zoo.networks.config import NetworkConfig
+    from leaky_zoo.networks.paths import LeakyPath
     from leaky_zoo.networks.tasks import Task
 
 _CALLBACKS = 3  # place of `callbacks` among the arguments of `fit` after `x` and `y`
@@ -22,10 +23,16 @@ class KerasCalls(keras.Model):
     """What `LeakyNetwork` changes of `keras.Model`'s own methods."""
 
     config: "NetworkConfig"
-    task: "Task"
-    paths: list[Any]
     _watch: tuple[Any, RangeWatch] | None = None
     _said_of_schedule = False
+
+    if TYPE_CHECKING:
+
+        @property
+        def task(self) -> Task: ...
+
+        @property
+        def paths(self) -> list[LeakyPath]: ...
 
     def compile(
         self,

@@ -6,10 +6,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+
+class Unwrapped(Console):
+    """A terminal's text wraps at its width; text that goes into a file or a pipe does not wrap at all."""
+
+    def print(self, *objects: Any, **arguments: Any) -> None:
+        """As rich's, with `soft_wrap` where nobody looks at a width."""
+        if not self.is_terminal:
+            arguments["soft_wrap"] = True
+        super().print(*objects, **arguments)
+
 
 # Results go to stdout; everything said about them goes here, so that --json leaves JSON alone on stdout.
-err = Console(stderr=True)
+err = Unwrapped(stderr=True)
 A_LINE_EVERY = 60.0  # seconds
 
 
@@ -54,12 +65,12 @@ class ProgressLines:
     def __exit__(self, *error: object) -> None:
         pass
 
-    def add_task(self, description: str, total: float | None = None) -> int:
+    def add_task(self, description: str, total: float | None = None) -> TaskID:
         """A task; its number."""
         self._tasks.append(_Task(description, total))
-        return len(self._tasks) - 1
+        return TaskID(len(self._tasks) - 1)
 
-    def update(self, task: int, *, completed: float | None = None, description: str | None = None) -> None:
+    def update(self, task: TaskID, *, completed: float | None = None, description: str | None = None) -> None:
         """Set how far a task has come, and what is said of it."""
         found = self._tasks[task]
         found.completed = found.completed if completed is None else completed
@@ -71,7 +82,7 @@ class ProgressLines:
         of = f"{found.completed:g}" + ("" if found.total is None else f" of {found.total:g}")
         self._write(f"{found.description}, {of}, {(now - self._begin) / 60:.0f} min")
 
-    def advance(self, task: int, by: float = 1) -> None:
+    def advance(self, task: TaskID, by: float = 1) -> None:
         """One step further."""
         self.update(task, completed=self._tasks[task].completed + by)
 

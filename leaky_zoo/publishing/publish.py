@@ -4,6 +4,7 @@ import contextlib
 import difflib
 import hashlib
 import os
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,16 +14,21 @@ import keras
 import numpy as np
 
 from leaky_zoo.analysis import Audit, analyze
-from leaky_zoo.data import DATASETS, Dataset, load_data
+from leaky_zoo.data import DATASETS, Dataset
 from leaky_zoo.deploy import export_model
+from leaky_zoo.deploy.zoo_models import can_watch
 from leaky_zoo.errors import CheckFailedError, InvalidInputError
+from leaky_zoo.flow.kinks import why_not
 from leaky_zoo.io.files import making_folder, replacing
 from leaky_zoo.io.reading import MAX_YAML_BYTES, decoded, parse_yaml, read_bytes, shown
 from leaky_zoo.networks import LeakyNetwork, evaluate_network
+from leaky_zoo.publishing.seeds import other_seeds
 from leaky_zoo.training import train
+from leaky_zoo.training.building import data_of
 from leaky_zoo.zoo import Preset, Recipe, UnknownPresetError, models_dir
 from leaky_zoo.zoo.index import FILES, is_path
 from leaky_zoo.zoo.saving import write_preset
+from leaky_zoo.zoo.training_data import TrainingData
 
 RUNS = Path("build") / "publish"
 # What belongs to the weights: written when they are, and kept byte for byte as long as they are.
@@ -117,7 +123,7 @@ class Publication:
         runs: str | os.PathLike[str] = RUNS,
         data_dir: str | os.PathLike[str] | None = None,
     ) -> None:
-        self.folder, self.data_dir = Path(folder), data_dir
+        self.folder, self.data_dir, self._refresh = Path(folder), data_dir, refresh
         source = str(self.folder / "recipe.yaml")
         self._yaml = read_bytes(source, MAX_YAML_BYTES, "recipe")
         self.recipe = Recipe.from_dict(parse_yaml(decoded(self._yaml, source), source), source)
@@ -129,7 +135,8 @@ class Publication:
             raise InvalidInputError(f"{source}: name must be the folder's, {name}. Received: {self.recipe.name}")
         if self.recipe.strategy == "multi_worker":
             raise InvalidInputError(
-                f"{source}: a cluster is trained with `leaky-zoo train --workers N --out {self._run_folder}`; leave "
+                f"{source}: a cluster is trained with `leaky-zoo train --workers N --out "
+                f"{shlex.quote(str(self._run_folder))}`; leave "
                 "`strategy` out of the recipe, and publish takes that run."
             )
         others = sorted(path.name for path in self.folder.iterdir() if path.name not in FILES)
@@ -166,6 +173,8 @@ class Publication:
             self._about = {key: value for key, value in self.preset.metadata.items() if key not in RENEWED}
             self._network = self.preset.network
             return self._network
+        if self.recipe.publish.audit_split:  # one that cannot be read is refused now, not after the training
+            data_of(self.recipe, self.data_dir).select(self.recipe.publish.audit_split)
         self._network, result = train(
             self.recipe,
             self._run_folder,
@@ -176,7 +185,8 @@ class Publication:
         )
         self._about = {"device": result.device, "training_seconds": result.seconds}
         if result.lbfgs:
-            self._about["lbfgs"] = {key: result.lbfgs[key] for key in ("objective", "iterations", "evaluations")}
+            said = ("objective", "iterations", "evaluations", "converged")
+            self._about["lbfgs"] = {key: result.lbfgs[key] for key in said if key in result.lbfgs}
         return self._network
 
     def run(self, *, track: Callable[[Any], Any] | None = None, extra: dict[str, Any] | None = None) -> Published:
@@ -191,11 +201,17 @@ class Publication:
             Whatever `train`, `load_data` and `analyze` raise. In all cases what was there before is there.
         """
         network = self.train() if self._network is None else self._network
-        data, part = load_data(self.recipe.data.name, self.data_dir), self.recipe.data
+        data, part = data_of(self.recipe, self.data_dir), self.recipe.data
         splits = {"train": part.train, "validation": part.validation, "test": part.test}
         metrics = {name: evaluate_network(network, *data.select(split)) for name, split in splits.items() if split}
-        named = {"name": data.identifier, "split": part.train}
-        audit = analyze(network, *data.select(part.train), data=named, track=track, relu_samples=RELU_SAMPLES)
+        audited = self.recipe.publish.audit_split or part.train
+        named = {"name": data.identifier, "split": audited}
+        x, y = data.select(audited)
+        # A net that was brought to a critical point is judged by the residual that decided when it was there.
+        clarke = self.recipe.converge and why_not(network, len(x)) is None
+        audit = analyze(network, x, y, data=named, track=track, relu_samples=RELU_SAMPLES, clarke=clarke)
+        if self.recipe.publish.seeds > 1 and not self._refresh and "seeds" not in self._about:
+            self._about["seeds"] = other_seeds(self.recipe, self._run_folder, metrics["test"], self.data_dir)
         about = self._about | (extra or {}) | self._facts(data)
         onnx = self._write(network, data, metrics, audit, about)
         return Published(self.recipe.name, self.folder, self.preset is None, metrics, audit, onnx)
@@ -225,6 +241,10 @@ class Publication:
         }
         if record and record.about:
             facts["data"] = {"about": record.about, "licence": record.licence}
+            if record.licence_source:
+                facts["data"]["licence_source"] = record.licence_source
+        if self.recipe.network.source:
+            facts["fine_tuned_from"] = {"name": self.recipe.network.source}
         return facts
 
     def _write(
@@ -254,7 +274,9 @@ class Publication:
             written = Preset.open(folder)
             check_golden(written)
             if new_onnx:
-                export_model(written, new_onnx)
+                # It watches for drift where some samples were held out: the data are at hand.
+                watches = can_watch(network, TrainingData(data, self.recipe.data.train))
+                export_model(written, new_onnx, monitor=watches, data_dir=self.data_dir)
         return onnx
 
 

@@ -42,6 +42,18 @@ class RangeWatch:
         self.span, self.names = checked_span(span), names
         self._said = span is None
 
+    @classmethod
+    def of(cls, described: dict[str, Any]) -> "RangeWatch":
+        """Of an input as a file describes it.
+
+        Raises:
+            InvalidInputError: what the file says of its range is damaged.
+        """
+        try:
+            return cls(described.get("range"), described.get("feature_names"))
+        except InvalidInputError as error:
+            raise InvalidInputError(f"The file's metadata is damaged: the range of the input {error}.") from error
+
     def __call__(self, x: Any, stacklevel: int = 3) -> None:
         """Look at samples, and say once what is far off.
 

@@ -1,6 +1,7 @@
 """From a recipe and its data to what a run starts with: arrays, network, optimiser."""
 
 import os
+from typing import Any
 
 import keras
 import numpy as np
@@ -15,6 +16,7 @@ from leaky_zoo.networks.families import get_family
 from leaky_zoo.networks.tasks import Task, get_task
 from leaky_zoo.training.optimizer import make_optimizer
 from leaky_zoo.training.strategy import Strategy
+from leaky_zoo.zoo import load_network
 from leaky_zoo.zoo.recipe import Recipe
 
 PROBE_SAMPLES = 512
@@ -79,30 +81,51 @@ def build(recipe: Recipe, data: Dataset) -> LeakyNetwork:
     statistics = data.statistics(recipe.data.train)
     if not task.standardizes:
         statistics = {key: value for key, value in statistics.items() if key.startswith("input")}
-    return get_family(part.family)(
-        data.input_shape,
-        None if task.from_inputs else data.output_size,
-        task=task.name,
-        weight_decay=recipe.objective.weight_decay,
-        io_weight_decay=recipe.objective.io_weight_decay,
-        class_names=list(data.class_names) if data.class_names and task.labels else None,
-        input_range=data.input_range(recipe.data.train),
-        feature_names=list(data.feature_names) if _are_named(data) else None,
-        dataset={
+    output_size = None if task.from_inputs else data.output_size
+    decay = recipe.objective.io_weight_decay
+    arguments = {
+        "task": task.name,
+        "weight_decay": recipe.objective.weight_decay,
+        "io_weight_decay": recipe.objective.weight_decay if decay is None else decay,
+        "class_names": list(data.class_names) if data.class_names and task.labels else None,
+        "input_range": data.input_range(recipe.data.train),
+        "feature_names": _names_of(data),
+        "dataset": {
             "name": data.identifier,
             "split": recipe.data.train,
             "sha256": content_sha256(*data.select(recipe.data.train)),
         },
-        dtype=part.dtype,
-        name=recipe.name,
-        **statistics,
+        "dtype": part.dtype,
+        "name": recipe.name,
         **part.given,
-    )
+    }
+    if part.source is not None:
+        kept = {key: value for key, value in statistics.items() if key.startswith("output")}
+        return _continued(part.source, part.freeze, data, output_size, arguments | kept)
+    return get_family(part.family)(data.input_shape, output_size, **arguments, **statistics)
 
 
-def _are_named(data: Dataset) -> bool:
-    """Whether each feature of a table has a name."""
-    return data.feature_names is not None and (len(data.feature_names),) == tuple(data.input_shape)
+def _continued(
+    source: str, freeze: bool, data: Dataset, output_size: int | None, arguments: dict[str, Any]
+) -> LeakyNetwork:
+    """The net of a preset with a new head; inputs are normalised as it was trained.
+
+    Raises:
+        InvalidInputError: no such preset, or samples of another shape than it takes.
+    """
+    network = load_network(source)
+    if network.config.input_shape != tuple(data.input_shape):
+        raise InvalidInputError(
+            f"network.from: {source} takes samples of shape {network.config.input_shape}; bring the data to it. "
+            f"Received: {data.identifier}, samples of shape {tuple(data.input_shape)}"
+        )
+    return network.with_new_head(output_size, freeze_path=freeze, step_size_trace=None, **arguments)
+
+
+def _names_of(data: Dataset) -> list[str] | None:
+    """Names of a table's features, where each has one."""
+    names = list(data.feature_names or ())
+    return names if (len(names),) == tuple(data.input_shape) else None
 
 
 def compiled(recipe: Recipe, data: Dataset, strategy: Strategy, per_pass: int) -> LeakyNetwork:

@@ -18,6 +18,7 @@ from leaky_zoo.errors import CheckFailedError, InvalidInputError
 from leaky_zoo.io.files import replacing, write_json
 from leaky_zoo.networks import LeakyNetwork
 from leaky_zoo.networks.evaluation import evaluate_network
+from leaky_zoo.networks.families import all_families
 from leaky_zoo.processes.signals import StopRequest
 from leaky_zoo.training.averaging import WeightAverage
 from leaky_zoo.training.building import (
@@ -75,8 +76,7 @@ def train(
     """Run a recipe from its first step, or from its last checkpoint to the same bits.
 
     Args:
-        recipe: what to do: a `Recipe`, or as `leaky_zoo.zoo.recipe_of` takes it: a dict, the path of a YAML file or of
-            a folder that has one, a preset's name.
+        recipe: a `Recipe`, or what `leaky_zoo.zoo.recipe_of` takes: a dict, a path, a preset's name.
         out: folder of the run; gets `recipe.yaml`, `log.csv`, `checkpoints/`, `model.keras`, `result.json`. In a
             cluster all workers must see it; the chief alone writes.
         data_dir: TFDS folder. Default None: as `load_data`.
@@ -84,9 +84,8 @@ def train(
             returned as it is. Default False: refuse a folder that holds a run.
         callbacks: more Keras callbacks; see `StepCallback` for how often they are called and what of them survives a
             restart. Default none.
-        on_lbfgs_iteration: called with (iteration, objective, residual) in the L-BFGS phase; the residual is the newest
-            of those that decide, None where nothing was judged yet. Default None.
-        on_data: called with the data set once it is read, as its notes and warnings may be worth showing. Default None.
+        on_lbfgs_iteration: an `LBFGSWatcher`, called in the L-BFGS phase. Default None.
+        on_data: called with the data set once it is read, whose notes may be worth showing. Default None.
 
     Returns:
         The trained network and the `TrainingResult`; in a cluster the same on all workers.
@@ -136,7 +135,9 @@ def read_run(folder: RunFolder) -> tuple[LeakyNetwork, TrainingResult]:
     Raises:
         CheckFailedError: the files are damaged, or not visible to this process.
     """
+    all_families()  # Keras then knows our classes; this process may have built none of them
     try:
+        all_families()  # Keras then knows our classes, in a process that has built no network yet
         network = keras.models.load_model(folder.model, safe_mode=True)
         return network, TrainingResult(**json.loads(folder.result.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError, KeyError) as error:
@@ -225,9 +226,8 @@ def _loop(
         *callbacks,
     ]
     if recipe.early_stopping:
-        # First, so that the others see the restored weights when training ends.
         stop = EarlyStopping("val_data_loss", mode="min", patience=recipe.early_stopping, restore_best_weights=True)
-        watchers.insert(0, stop)
+        watchers.insert(0, stop)  # the others see the restored weights when training ends
     loop = TrainingLoop(
         graph,
         watchers,

@@ -16,6 +16,7 @@ from leaky_zoo.networks import LeakyNetwork
 from leaky_zoo.training.curvature import KroneckerCoordinates
 from leaky_zoo.zoo.recipe import LBFGSPart
 
+# Called with iteration, objective, and the newest of the residuals that decide, None where nothing was judged yet.
 LBFGSWatcher: TypeAlias = Callable[[int, float, float | None], None]
 # A look at the Clarke residual costs about as much as this many iterations, or less.
 LOOK_EVERY = 50

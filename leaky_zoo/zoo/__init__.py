@@ -9,7 +9,14 @@ from leaky_zoo.lazy import lazy_names
 
 if TYPE_CHECKING:
     from leaky_zoo.zoo.hashed_index import HashedIndex, write_index
-    from leaky_zoo.zoo.index import MissingFileError, UnknownPresetError, list_presets, models_dir, preset_folder
+    from leaky_zoo.zoo.index import (
+        MissingFileError,
+        UnknownPresetError,
+        list_presets,
+        models_dir,
+        preset_folder,
+        read_aliases,
+    )
     from leaky_zoo.zoo.loading import from_preset, keras_file_of, load_model, load_network
     from leaky_zoo.zoo.preset import ChangedFileError, Preset, WrongClassError
     from leaky_zoo.zoo.recipe import Recipe
@@ -17,7 +24,7 @@ if TYPE_CHECKING:
     from leaky_zoo.zoo.saving import save_to_preset
 
 _HOMES = {
-    "index": ("MissingFileError", "UnknownPresetError", "list_presets", "models_dir", "preset_folder"),
+    "index": ("MissingFileError", "UnknownPresetError", "list_presets", "models_dir", "preset_folder", "read_aliases"),
     "hashed_index": ("HashedIndex", "write_index"),
     "loading": ("from_preset", "keras_file_of", "load_model", "load_network"),
     "preset": ("ChangedFileError", "Preset", "WrongClassError"),
@@ -41,6 +48,7 @@ __all__ = [
     "load_network",
     "models_dir",
     "preset_folder",
+    "read_aliases",
     "recipe_of",
     "save_to_preset",
     "write_index",

@@ -52,14 +52,13 @@ def write_card(metadata: dict[str, Any], audit: Audit | None, recipe: Recipe | N
 def _head(metadata: dict[str, Any]) -> str:
     """YAML between dashes, as model hubs read it."""
     dataset = metadata["dataset"]
-    name = dataset.split("/")[0] if dataset else None
-    kind = {1: "tabular", 2: "tabular", 3: "image"}.get(len((metadata.get("input") or {}).get("shape", ())))
-    known = kind and metadata["task"] in ("classification", "regression")
+    name, _, config = (dataset or "").partition("/")
+    task = _hub_task(metadata)
     results = [
         {
-            "task": {"type": f"{kind}-{metadata['task']}" if known else "other"},
-            "dataset": {"type": name, "name": dataset, "split": split},
-            "metrics": [{"type": metric, "value": value} for metric, value in values.items()],
+            "task": {"type": task or "other"},
+            "dataset": {"type": name, "name": dataset, **({"config": config} if config else {}), "split": split},
+            "metrics": [{"type": metric, "name": metric, "value": value} for metric, value in values.items()],
         }
         for split, values in metadata["metrics"].items()
         if dataset
@@ -67,6 +66,8 @@ def _head(metadata: dict[str, Any]) -> str:
     head = {
         "library_name": "keras",
         "license": str(metadata["licence"]).lower(),
+        "pipeline_tag": task,
+        "base_model": (metadata.get("fine_tuned_from") or {}).get("name"),
         "datasets": [name] if name else None,
         "metrics": _metric_names(metadata) or None,
         "tags": ["keras", "onnx", "leaky-resnet", metadata["class"].lower(), "bottleneck-structure", metadata["task"]],
@@ -74,6 +75,18 @@ def _head(metadata: dict[str, Any]) -> str:
     }
     text = yaml.safe_dump({key: value for key, value in head.items() if value is not None}, sort_keys=False)
     return f"---\n{text}---"
+
+
+def _hub_task(metadata: dict[str, Any]) -> str | None:
+    """The task by the name that model hubs have for it; None where they have none."""
+    kind = {1: "tabular", 3: "image"}.get(len((metadata.get("input") or {}).get("shape", ())))
+    known = {
+        ("tabular", "classification"): "tabular-classification",
+        ("tabular", "regression"): "tabular-regression",
+        ("image", "classification"): "image-classification",
+        ("image", "autoencoding"): "image-to-image",
+    }
+    return known.get((kind or "", metadata["task"]))
 
 
 def _sentence(metadata: dict[str, Any]) -> str:
@@ -97,7 +110,8 @@ def _ends(metadata: dict[str, Any]) -> list[str]:
     if metadata.get("class_names"):
         lines.append(f"- classes: {some_of(metadata['class_names'])}")
     if data:
-        lines.append(f"- data: {data['about']} Licence of the data: {data['licence']}.")
+        source = f" ({data['licence_source']})" if data.get("licence_source") else ""
+        lines.append(f"- data: {data['about']} Licence of the data: {data['licence']}{source}.")
     return ["\n".join(lines)]
 
 
@@ -109,7 +123,23 @@ def _figures(metadata: dict[str, Any]) -> list[str]:
     for split, values in metadata["metrics"].items():
         lines.append(f"| {split} | {' | '.join(_number(name, values.get(name)) for name in names)} |")
     loss = f"The loss is the objective without its penalty ({LOSSES.get(metadata['task'], 'of the task')})."
-    return ["\n".join(lines), loss, _spread(metadata.get("cross_validation"))]
+    return ["\n".join(lines), loss, _over_seeds(metadata.get("seeds")), _spread(metadata.get("cross_validation"))]
+
+
+def _over_seeds(result: dict[str, Any] | None) -> str:
+    """Mean and spread of the test metrics over seeds."""
+    if not result:
+        return ""
+    said = [
+        f"{name} {_number(name, mean)} (standard deviation {_deviation(name, result['std'][name])})"
+        for name, mean in result["mean"].items()
+    ]
+    seeds = ", ".join(map(str, result["seeds"]))
+    return f"This recipe over the seeds {seeds}, test split, mean: {'; '.join(said)}. The preset is the first of them."
+
+
+def _deviation(name: str, value: float) -> str:
+    return f"{100 * value:.2f} points" if name == "accuracy" else f"{value:.6f}"
 
 
 def _spread(result: dict[str, Any] | None) -> str:

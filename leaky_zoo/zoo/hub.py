@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from leaky_zoo.errors import InvalidInputError, naming_extras
+from leaky_zoo.errors import InvalidInputError, WriteFailedError, naming_extras
 from leaky_zoo.io.reading import one_line
 from leaky_zoo.zoo.addresses import HubAddress
 
@@ -23,6 +23,7 @@ def fetch_from_hub(address: HubAddress, files: Sequence[str]) -> Path:
 
     Raises:
         InvalidInputError: no such repository or revision, or the hub cannot be reached and the cache has nothing.
+        WriteFailedError: the cache cannot be written.
     """
     with _client() as hub:
         folder = hub.snapshot_download(
@@ -39,7 +40,8 @@ def presets_of_user(user: str) -> list[HubAddress]:
     """The presets of a user: repositories with this project's tag."""
     with _client() as hub:
         found = list(hub.HfApi(endpoint=_endpoint()).list_models(author=user, filter=TAG))
-    return [HubAddress(*model.id.split("/", 1), None) for model in found if model.id.startswith(f"{user}/")]
+    names = [model.id.removeprefix(f"{user}/") for model in found if model.id.startswith(f"{user}/")]
+    return [HubAddress(user, name, None) for name in names]
 
 
 def refuse_existing(address: HubAddress) -> None:
@@ -105,6 +107,10 @@ def _client() -> Iterator[Any]:
     except hub.errors.RepositoryNotFoundError as error:
         raise InvalidInputError(
             "The hub has no such repository, or a token is needed for it: set HF_TOKEN, or `hf auth login`."
+        ) from error
+    except PermissionError as error:
+        raise WriteFailedError(
+            f"The hub's cache cannot be written ({error.strerror}: {error.filename}): set HF_HOME to a folder that can."
         ) from error
     except (hub.errors.HfHubHTTPError, hub.errors.HFValidationError, OSError, ValueError) as error:
         if isinstance(error, InvalidInputError):

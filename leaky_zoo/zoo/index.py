@@ -13,6 +13,7 @@ from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.io.reading import existing_file, read_fields, read_json, shown, shown_text
 from leaky_zoo.zoo.addresses import FILES, INDEX_FILE, NAME, HubAddress, IndexAddress, address_of
 
+ALIASES = "aliases.json"  # in the folder of presets: short names for those to start with
 LISTED = (
     "class", "task", "dataset", "effective_depth", "schedule", "depth", "width", "parameters", "metrics", "device",
 )  # fmt: skip
@@ -65,6 +66,28 @@ def models_dir() -> Path:
     return carried if carried.is_dir() else package.parent / "models"
 
 
+def read_aliases() -> dict[str, str]:
+    """Short names of presets, as `aliases.json` in the folder of presets has them; a preset's own name goes first.
+
+    Raises:
+        InvalidInputError: the file is no mapping of names to names.
+
+    Example:
+    >>> read_aliases()["digits"]
+    'leaky_mlp_optical_digits_l7_equidistant'
+    """
+    path = models_dir() / ALIASES
+    if not path.is_file():
+        return {}
+    value = read_json(path)
+    fine = isinstance(value, dict) and all(
+        isinstance(text, str) and NAME.match(text) for pair in value.items() for text in pair
+    )
+    if not fine:
+        raise InvalidInputError(f"{path} must map short names to names of presets. Received: {shown(value)}")
+    return value
+
+
 def list_presets(filter: str | None = None, *, source: str | os.PathLike[str] | None = None) -> list[dict[str, Any]]:
     """The presets at hand, or those of another place, sorted by name.
 
@@ -74,8 +97,8 @@ def list_presets(filter: str | None = None, *, source: str | os.PathLike[str] | 
             `hf://USER` for all of a user. Default None: this zoo.
 
     Returns:
-        For each: `name, class, task, dataset, effective_depth, schedule, depth, width, parameters, metrics, device`,
-        and `address`, what `from_preset` takes.
+        For each: `name, alias, class, task, dataset, effective_depth, schedule, depth, width, parameters, metrics,
+        device`, and `address`, what `from_preset` takes; `alias` is None where it has none.
 
     Raises:
         InvalidInputError: nothing is there, or it cannot be reached.
@@ -88,12 +111,17 @@ def list_presets(filter: str | None = None, *, source: str | os.PathLike[str] | 
     if filter is not None and source is None and (address_of(filter) or is_path(filter)):
         filter, source = None, filter
     found = []
+    short = {name: alias for alias, name in read_aliases().items()} if source is None else {}
     for address, path in _metadata_files(source):
         metadata = checked_metadata(read_json(path), str(path))
         name = path.parent.name if source is None else metadata["name"]
         if filter is None or filter.lower() in name.lower():
-            found.append({"name": name, **{key: metadata.get(key) for key in LISTED}, "address": address})
+            found.append({"name": name, "alias": short.get(name), "address": address, **_listed(metadata)})
     return sorted(found, key=lambda preset: preset["name"])
+
+
+def _listed(metadata: dict[str, Any]) -> dict[str, Any]:
+    return {key: metadata.get(key) for key in LISTED}
 
 
 def _metadata_files(source: str | os.PathLike[str] | None) -> Iterator[tuple[str, Path]]:
@@ -134,7 +162,7 @@ def preset_folder(name: str | os.PathLike[str], files: Sequence[str] = FILES) ->
     """The folder of a preset, from its name, a path or an address; never guesses between them.
 
     Args:
-        name: a preset's name; a path, which holds a separator, starts with a dot, or is a `Path`; an address,
+        name: a preset's name or alias; a path, which holds a separator, starts with a dot, or is a `Path`; an address,
             `hf://USER/NAME[@REVISION]`, or `INDEX#NAME` of an index with hashes.
         files: that are wanted of a preset that is elsewhere, and so has to be fetched. Default: all.
 
@@ -158,8 +186,11 @@ def preset_folder(name: str | os.PathLike[str], files: Sequence[str] = FILES) ->
     if is_path(name):
         return _is_preset(Path(text), text)
     known = [path.parent.name for path in models_dir().glob("*/metadata.json")]
+    aliases = read_aliases()
+    if text not in known and aliases.get(text) in known:
+        text = aliases[text]
     if not NAME.match(text) or text not in known:
-        near = difflib.get_close_matches(text, known, n=3)
+        near = difflib.get_close_matches(text, [*known, *aliases], n=3)
         advice = f"Nearest: {', '.join(near)}" if near else f"Known: {', '.join(sorted(known)) or 'none'}"
         raise UnknownPresetError(
             f"No preset is called {shown(text)}. {advice}. A folder is given as a path, as ./{text[:80]}"

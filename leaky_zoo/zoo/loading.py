@@ -48,8 +48,8 @@ def from_preset(name: str | os.PathLike[str] | Preset, expected: "type[LeakyNetw
     """Load a pretrained network.
 
     Args:
-        name: preset name, the path of a preset folder, an address as `hf://USER/NAME@REVISION` or `INDEX#NAME`, or an
-            open `Preset`.
+        name: preset name or alias, the path of a preset folder, an address as `hf://USER/NAME@REVISION` or
+            `INDEX#NAME`, or an open `Preset`.
         expected: class it must have. Default None: any of ours.
 
     Returns:

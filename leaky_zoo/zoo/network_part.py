@@ -24,9 +24,13 @@ class NetworkPart(BaseModel):
         dtype: precision while training with the optimiser: "float32", "float64", or "mixed_bfloat16" or
             "mixed_float16", which compute in 16 bits and keep weights, logits, losses and penalties in 32. The L-BFGS
             phase and all energies are in float64 whatever it is. Default "float32".
+        from: a preset's name, the path of a preset folder or of a `.keras` file: its preprocessing, stem and paths go
+            on with a new head (fine-tuning). What the net is then stands there: only `task`, `head_dropout`, `dtype`
+            and `freeze` may stand beside it. Default None: a net from its initialiser. In Python: `source`.
+        freeze: with `from`, stem and paths stay as they are and the head alone is trained. Default False.
     """
 
-    model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False, serialize_by_alias=True)
 
     family: str = "mlp"
     task: str | None = None
@@ -37,6 +41,8 @@ class NetworkPart(BaseModel):
     use_bias: StrictBool = True
     head_dropout: Annotated[Number, Field(ge=0, lt=1)] = 0.0
     dtype: Literal["float32", "float64", "mixed_bfloat16", "mixed_float16"] = "float32"
+    source: Annotated[str, Field(min_length=1, max_length=4096)] | None = Field(None, alias="from")
+    freeze: StrictBool = False
 
     @field_validator("family")
     @classmethod
@@ -63,9 +69,8 @@ class NetworkPart(BaseModel):
             part = read(value)
         except ValidationError as error:
             wrong += _details(error)
-        own = (
-            {key: each for key, each in value.items() if key not in cls.model_fields} if isinstance(value, dict) else {}
-        )
+        common = {field.alias or name for name, field in cls.model_fields.items()}
+        own = {key: each for key, each in value.items() if key not in common} if isinstance(value, dict) else {}
         known = not any(each["loc"][:1] == ("family",) for each in wrong)
         if own and known:
             try:
@@ -76,9 +81,28 @@ class NetworkPart(BaseModel):
             raise ValidationError.from_exception_data(cls.__name__, wrong)
         return part
 
+    @model_validator(mode="after")
+    def _of_its_source(self) -> "NetworkPart":
+        if self.source is None:
+            if self.freeze:
+                raise ValueError("freeze: is for a net that goes on `from` a preset; a new one has nothing to keep")
+            return self
+        free = {"task", "head_dropout", "dtype", "source", "freeze"}
+        fields = {name: field for name, field in type(self).model_fields.items() if name not in free}
+        changed = {name for name, field in fields.items() if getattr(self, name) != field.default}
+        said = sorted(changed | set(self.family_fields))
+        if said:
+            raise ValueError(f"from: the net is that of {self.source}; leave out {', '.join(said)}")
+        return self
+
     @property
     def given(self) -> dict[str, Any]:
-        """The fields of the network's configuration that the recipe gives; the others are the family's defaults."""
+        """The fields of the network's configuration that the recipe gives; the others are the family's defaults.
+
+        With `from` the others are the preset's.
+        """
+        if self.source is not None:
+            return {"head_dropout": self.head_dropout}
         own = ("width", "depth", "effective_depth", "schedule", "use_bias", "head_dropout")
         chosen = {key: getattr(self, key) for key in own if key in self.model_fields_set}
         return {key: value for key, value in chosen.items() if value is not None} | self.family_fields

@@ -56,8 +56,9 @@ class Preset:
         """Read and verify a preset.
 
         Args:
-            name: a preset's name; the path of a preset folder, which holds a separator, starts with a dot, or is a
-                `Path`; an address, `hf://USER/NAME[@REVISION]` or `INDEX#NAME`; or an open preset, which is given back.
+            name: a preset's name or alias; the path of a preset folder, which holds a separator, starts with a dot, or
+                is a `Path`; an address, `hf://USER/NAME[@REVISION]` or `INDEX#NAME`; or an open preset, which is given
+                back.
             verify: the files to read, each compared with the hash that the metadata name. Default: all there are.
 
         Raises:

@@ -177,6 +177,12 @@ class Recipe(_Part):
         return self
 
     @model_validator(mode="after")
+    def _critical_points_move_all(self) -> "Recipe":
+        if self.network.freeze and self.lbfgs_phase is not None:
+            raise ValueError("network.freeze: a critical point is one of all weights; leave out `lbfgs`/`converge`")
+        return self
+
+    @model_validator(mode="after")
     def _reconstructions_stay_in_place(self) -> "Recipe":
         if self.data.moves and self.network.task is not None and TASKS[self.network.task].from_inputs:
             raise ValueError(f"data.{self.data.moves[0]}: an autoencoder's targets would not move with its inputs")

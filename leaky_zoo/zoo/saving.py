@@ -69,7 +69,13 @@ def save_to_preset(
     >>> sorted(path.name for path in folder.iterdir())
     ['README.md', 'config.json', 'metadata.json', 'model.weights.h5']
     """
-    parts = {"recipe": recipe, "metrics": metrics, "audit": audit, "golden_inputs": golden_inputs, "extra": extra}
+    parts: dict[str, Any] = {
+        "recipe": recipe,
+        "metrics": metrics,
+        "audit": audit,
+        "golden_inputs": golden_inputs,
+        "extra": extra,
+    }
     address = None if isinstance(folder, Path) else address_of(folder)
     if address is not None:
         return _save_to_hub(network, address, overwrite, parts)

@@ -1,12 +1,14 @@
 """Tables on narrow terminals and in pipes; versions; readers that leave."""
 
 import io
+import json
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import leaky_zoo
@@ -100,3 +102,10 @@ def test_a_reader_that_leaves_is_fine(words, cut):
 
 def test_a_pipe_does_not_hide_errors():
     assert command("info", "nothing_of_this_name", cut=0)[0] == 2
+
+
+def test_scaled_inputs_are_warned_of_in_words(tmp_path):
+    np.savez(tmp_path / "scaled.npz", x=np.random.default_rng(0).uniform(0, 1, (5, 8, 8, 1)))
+    code, out, err = command("predict", ONNX, "--data", tmp_path / "scaled.npz", "--json")
+    assert code == 0 and len(json.loads(out)) == 5
+    assert err.startswith("warning: Inputs go from 0") and len(err.splitlines()) == 1 and ".py" not in err

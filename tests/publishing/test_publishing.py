@@ -12,6 +12,7 @@ from leaky_zoo.io.files import sha256, write_json
 from leaky_zoo.publishing import Publication, find_recipes
 from leaky_zoo.publishing.publish import check_golden
 from leaky_zoo.publishing.tables import presets_table
+from leaky_zoo.training import Recipe, train
 from leaky_zoo.zoo import Preset
 from leaky_zoo.zoo.index import FILES
 
@@ -27,6 +28,7 @@ publish:
   choice: The first numbers that came to mind.
   limits: Nothing but tests.
   licence: CC0-1.0
+  seeds: 2
 """
 
 
@@ -84,6 +86,31 @@ def test_the_card_says_what_the_recipe_and_the_data_say(own):
         "Trained on: CPU",
     ):  # fmt: skip
         assert words in card, words
+
+
+def test_metrics_over_seeds_are_those_of_nets_that_were_trained(own):
+    """The first seed is the preset's own; a preset that was published with one learns the others, once."""
+    found = Preset.open(NAME).metadata
+    seeds, test = found["seeds"], found["metrics"]["test"]
+    assert seeds["seeds"] == [0, 1] and seeds["test"].keys() == test.keys()
+    other = Recipe.read(own / "zoo" / NAME / "recipe.yaml").model_copy(update={"seed": 1})
+    again = train(other, own / "again")[1].metrics["test"]
+    for metric, (first, second) in seeds["test"].items():
+        assert (first, second) == (test[metric], again[metric])
+        assert seeds["mean"][metric] == pytest.approx((first + second) / 2)
+        assert seeds["std"][metric] == pytest.approx(abs(first - second) / 2**0.5)
+    card = (own / "zoo" / NAME / "README.md").read_text()
+    assert "over the seeds 0, 1" in card and f"accuracy {100 * seeds['mean']['accuracy']:.2f}%" in card
+
+
+def test_an_autoencoder_on_data_with_labels_is_audited_on_its_training_split(own):
+    folder = own / "zoo" / "leaky_mlp_copies_l2_equidistant"
+    folder.mkdir()
+    text = RECIPE.replace(NAME, folder.name).replace("{width: 8", "{task: autoencoding, width: 8")
+    (folder / "recipe.yaml").write_text(text.replace("seeds: 2", "onnx: false"))
+    done = Publication(folder).run()
+    assert done.audit.data["is_training_split"] is True and set(done.metrics["test"]) == {"loss"}
+    assert done.audit.layers[0].criticality_residual is not None
 
 
 def test_a_refresh_changes_no_byte_where_nothing_changed(own, monkeypatch, capsys):

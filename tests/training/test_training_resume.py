@@ -108,6 +108,17 @@ STOPPED_EARLY = {
 }
 
 
+def test_a_finished_run_is_read_by_a_process_that_has_built_no_network(recipe, trained):
+    """Keras knows a family only once its module is there, and such a process has imported none of them."""
+    program = (
+        "import sys; from leaky_zoo.training import Recipe, train; "
+        "network, _ = train(Recipe.read(sys.argv[1] + '/recipe.yaml'), sys.argv[1], resume=True); print(network.name)"
+    )
+    folder = trained(recipe())
+    done = subprocess.run([sys.executable, "-c", program, str(folder)], stdout=subprocess.PIPE, text=True, check=True)
+    assert done.stdout.strip() == "toy"
+
+
 def test_a_finished_run_is_returned_and_nothing_is_written(recipe, trained):
     plan = recipe(**STOPPED_EARLY)
     folder = trained(plan)
@@ -121,6 +132,16 @@ def test_a_finished_run_is_returned_and_nothing_is_written(recipe, trained):
     _, again = train(plan, folder, resume=True, callbacks=[Never()])
     assert asdict(again) == first
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+
+
+def test_a_process_that_has_built_no_network_reads_a_finished_run(recipe, trained):
+    folder = trained(recipe(**STOPPED_EARLY))
+    script = (
+        "import sys; from leaky_zoo.training import Recipe, train\n"
+        f"train(Recipe.read({str(folder / 'recipe.yaml')!r}), {str(folder)!r}, resume=True)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-500:]
 
 
 def test_a_run_killed_before_its_result_only_writes_that(tmp_path, recipe, trained, assert_same_run, monkeypatch):

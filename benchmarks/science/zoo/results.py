@@ -1,0 +1,163 @@
+"""What the presets reach, against what they cost: writes models/results.csv and models/RESULTS.md.
+
+    python -m benchmarks.science.zoo.results measure      results.csv: presets that are new or have other weights
+    python -m benchmarks.science.zoo.results draw         RESULTS.md from it and from the tables of these studies
+
+Metrics, seeds and verdicts are those of each preset's metadata and audit; multiply-adds are counted from the layers,
+for one sample; the size is that of the ONNX file that `leaky-zoo export` makes.
+"""
+
+import math
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import keras
+from rich.progress import track
+
+from benchmarks.common import markdown, options, read_table, write_table
+from benchmarks.science.zoo import baselines, fine_tuning, staged_energy, tables, verdicts
+from leaky_zoo.io.files import write_text
+from leaky_zoo.zoo import Preset, list_presets, models_dir
+
+TABLE, PAGE = models_dir() / "results.csv", models_dir() / "RESULTS.md"
+
+
+def multiply_adds(network: keras.Model) -> int:
+    """Products of all linear maps for one sample; what adds, scales or rectifies is not counted."""
+    total = 0
+    for layer in network.layers:
+        if getattr(layer, "kernel", None) is None:
+            continue
+        place = (
+            layer.input
+            if isinstance(layer, keras.layers.Conv2DTranspose | keras.layers.Conv1DTranspose)
+            else layer.output
+        )
+        # A dense layer has no positions; channels come last in all of the zoo's presets.
+        positions = math.prod(place.shape[1:-1])
+        total += math.prod(layer.kernel.shape) * positions
+    return total
+
+
+def row_of(preset: Preset) -> dict[str, Any]:
+    """The row of one preset."""
+    from leaky_zoo.deploy import export_model
+
+    metadata, audit = preset.metadata, preset.audit
+    test, seeds = metadata["metrics"].get("test", {}), metadata.get("seeds")
+    metric = "accuracy" if "accuracy" in test else "loss"
+    nonlinear = (audit.summary.get("effective_nonlinear_depth") or {}) if audit else {}
+    rank = audit.bottleneck_rank if audit else None
+    with tempfile.TemporaryDirectory() as place:
+        size = export_model(preset, Path(place) / "net.onnx")["bytes"]
+    return {
+        "preset": preset.name, "data": metadata["dataset"], "task": metadata["task"], "class": metadata["class"],
+        "effective_depth": metadata["effective_depth"], "depth": sum(path.depth for path in preset.network.paths),
+        "metric": metric, "test": test.get(metric), "seeds": len(seeds["seeds"]) if seeds else 1,
+        "mean": seeds["mean"][metric] if seeds else None, "std": seeds["std"][metric] if seeds else None,
+        "parameters": metadata["parameters"], "multiply_adds": multiply_adds(preset.network), "onnx_bytes": size,
+        "bottleneck_rank": rank.estimate if rank else None, "nonlinear_layers": nonlinear.get("layers"),
+        "training_seconds": metadata.get("training_seconds"), "device": metadata.get("device"),
+        "weights_sha256": metadata["sha256"]["model.weights.h5"][:16],
+    }  # fmt: skip
+
+
+def measure() -> None:
+    """Rows of presets that are not in the table with these weights and figures; those that are gone leave it."""
+    known = {row["preset"]: row for row in (read_table(TABLE) if TABLE.exists() else [])}
+    rows = []
+    for entry in track(list_presets(), description="presets", transient=True):
+        keras.backend.clear_session()
+        preset = Preset.open(entry["name"])
+        old = known.get(preset.name, {})
+        same = old.get("weights_sha256") == preset.metadata["sha256"]["model.weights.h5"][:16]
+        rows.append(_renewed(old, preset) if same else row_of(preset))
+    write_table(TABLE, rows)
+
+
+def _renewed(old: dict[str, str], preset: Preset) -> dict[str, Any]:
+    """A known row; what its metadata may say anew after a refresh is taken from there."""
+    seeds, metric = preset.metadata.get("seeds"), old["metric"]
+    rank = preset.audit.bottleneck_rank if preset.audit else None
+    return {
+        **old, "test": preset.metadata["metrics"]["test"][metric], "seeds": len(seeds["seeds"]) if seeds else 1,
+        "mean": seeds["mean"][metric] if seeds else None, "std": seeds["std"][metric] if seeds else None,
+        "bottleneck_rank": rank.estimate if rank else None,
+    }  # fmt: skip
+
+
+def results_table(rows: list[dict[str, str]]) -> str:
+    """A table of presets of one pair of data and task."""
+    lines = [
+        (
+            f"`{row['preset']}`", row["effective_depth"], row["depth"],
+            _value(row["metric"], row["test"]), _spread(row),
+            f"{int(row['parameters']):,}", f"{int(row['multiply_adds']):,}", f"{int(row['onnx_bytes']) / 1024:,.0f}",
+            row["bottleneck_rank"] or "-", row["nonlinear_layers"] or "-",
+        )
+        for row in sorted(rows, key=lambda row: (row["class"], float(row["effective_depth"]), row["preset"]))
+    ]  # fmt: skip
+    metric = "test accuracy" if rows[0]["metric"] == "accuracy" else "test loss"
+    columns = (
+        "preset", "L~", "layers", metric, "over seeds", "parameters", "multiply-adds", "ONNX, KiB", "bottleneck rank",
+        "nonlinear layers",
+    )  # fmt: skip
+    return markdown(columns, lines)
+
+
+def page() -> str:
+    """RESULTS.md."""
+    pairs: dict[tuple[str, str], list[dict[str, str]]] = {}
+    for row in read_table(TABLE):
+        name = row["data"].replace("/fold_0", "")
+        pairs.setdefault((name, row["task"]), []).append(row)
+    count = sum(map(len, pairs.values()))
+    depths = sorted({float(row["effective_depth"]) for rows in pairs.values() for row in rows})
+    parts = [
+        "# Results",
+        f"Written by `python -m benchmarks.science.zoo.results draw` from `results.csv`: {count} presets, {len(pairs)} "
+        f"pairs of data and task, effective depths {', '.join(f'{depth:g}' for depth in depths)}. Test metrics are "
+        "those of the preset itself; *over seeds* is the mean and standard deviation of its recipe over its seeds, "
+        "where more than one was trained. The loss of a regression or an autoencoder is the mean squared error over "
+        "the variance. The bottleneck rank is the verdict of the audit, where there is one; *nonlinear layers* is how "
+        "many ReLUs must stay for the outputs to stay (docs/analysis.md).",
+    ]
+    for (data, task), rows in sorted(pairs.items()):
+        parts += [f"## {data}, {task}", results_table(rows)]
+    studies = (
+        ("The verdict where the dimension is known", verdicts, "The estimate and its interval."),
+        (
+            "Tables against gradient boosting",
+            tables,
+            "Mean over five folds; ± is the 95% interval over the seeds' means.",
+        ),
+        ("Beside other nets", baselines, "The same stem, blocks, head, recipe and loop; 95% interval over seeds."),
+        ("Fine-tuning: MNIST to optical digits", fine_tuning, "Test accuracy, 95% interval over seeds."),
+        ("The Hamiltonian of a staged net", staged_energy, "At the end of L-BFGS."),
+    )
+    for title, study, words in studies:
+        if study.TABLE.exists():
+            said = (study.__doc__ or "").splitlines()[0]
+            parts += [f"## {title}", f"{said} {words} (`python -m {study.__name__}`)", study.table()]
+    return "\n\n".join(parts) + "\n"
+
+
+def _value(metric: str, text: str) -> str:
+    return f"{100 * float(text):.2f}%" if metric == "accuracy" else f"{float(text):.4f}"
+
+
+def _spread(row: dict[str, str]) -> str:
+    if not row["mean"]:
+        return "-"
+    mean = _value(row["metric"], row["mean"])
+    spread = f"{100 * float(row['std']):.2f}" if row["metric"] == "accuracy" else f"{float(row['std']):.4f}"
+    return f"{mean} ± {spread} ({row['seeds']})"
+
+
+if __name__ == "__main__":
+    chosen = options(__doc__, "measure", "draw")
+    if chosen.step == "measure":
+        measure()
+    else:
+        write_text(PAGE, page())
