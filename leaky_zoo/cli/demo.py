@@ -32,8 +32,8 @@ def demo(
     [dim]Example:[/]  leaky-zoo demo --out demo
     """
     start_tensorflow()
-    from leaky_zoo.data import load_data
     from leaky_zoo.zoo import Preset
+    from leaky_zoo.zoo.training_data import training_data
 
     with_bottleneck, classifier = _best(TEACHER), _best(DIGITS)
     plot, saved, onnx = folder / "bottleneck.png", folder / "audit.json", folder / f"{classifier}.onnx"
@@ -42,7 +42,7 @@ def demo(
 
     err.rule(f"2. A classifier: {classifier}")
     preset = Preset.open(classifier)
-    digits = load_data(preset.network.config.dataset["name"], classes=preset.network.config.class_names)
+    digits = training_data(preset.network).dataset
     accuracy = _evaluate(preset, digits)
 
     err.rule("3. Export it to ONNX, its analysis inside the file")
