@@ -119,9 +119,16 @@ def seconds_of(call: Callable[[], object]) -> float:
 
 
 def interleaved(calls: dict[str, Callable[[], object]], repeats: int, warm_up: int = 1) -> dict[str, np.ndarray]:
-    """Seconds of each call, in turns: a busy machine shifts all alike. The first rounds do not count."""
-    taken = [[seconds_of(call) for call in calls.values()] for _ in range(warm_up + repeats)]
-    return dict(zip(calls, np.array(taken[warm_up:]).T, strict=True))
+    """Seconds of each call, in turns, each round in another order: a busy machine shifts all alike.
+
+    The first rounds do not count.
+    """
+    random, names = np.random.default_rng(0), list(calls)
+    taken = np.zeros((warm_up + repeats, len(names)))
+    for row in taken:
+        for place in random.permutation(len(names)):
+            row[place] = seconds_of(calls[names[place]])
+    return dict(zip(names, taken[warm_up:].T, strict=True))
 
 
 def interval(values: np.ndarray) -> tuple[float, float | None]:

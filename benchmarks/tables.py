@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.common import ROOT, options, save
-from benchmarks.science import bottleneck_rank, convergence_time, mnist_rank, schedule_selection
+from benchmarks.science import bottleneck_rank, convergence_time, linear_bottleneck, mnist_rank, schedule_selection
 from benchmarks.science.paper import figure1, figure2
 from benchmarks.science.step_sizes import ablations, compare, inference
 from leaky_zoo.analysis import Audit
@@ -24,17 +24,20 @@ COPIED = {
     "performance": ("speed/onnx_latency", "speed/step_size_overhead", "speed/step_size_memory"),
     "training": ("speed/replicas", "robustness/soak", "speed/loop_speed"),
     "analysis": ("speed/audit_cost",),
+    "deploy": ("speed/monitor_overhead",),
+    "compression": ("science/folding", "science/compression_baselines", "speed/compressed_latency"),
     "step_sizes": ("science/resampling",),
 }
 
 
 def tables() -> Iterator[tuple[str, str, str]]:
     """`(page, marker, table)` of every table."""
-    yield "README.md", "presets", presets_table()
+    yield "docs/presets.md", "presets", presets_table()
     yield "docs/presets.md", "selection", schedule_selection.table()
     yield "docs/training.md", "convergence_time", convergence_time.table()
     yield "docs/analysis.md", "bottleneck_rank", bottleneck_rank.table()
     yield "docs/analysis.md", "bottleneck_codes", bottleneck_rank.codes_table()
+    yield "docs/linear_bottleneck.md", "linear_bottleneck", linear_bottleneck.table()
     yield "docs/choosing.md", "mnist_rank", mnist_rank.table()
     yield "docs/reproduction.md", "figure1", figure1.table()
     yield "docs/reproduction.md", "figure2", figure2.table()

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from leaky_zoo.training import train
     from leaky_zoo.zoo import Preset, Recipe, from_preset, list_presets, load_model, save_to_preset
 
+__version__ = "0.1.0"
+
 _HOMES = {
     "analysis": ("Audit", "analyze"),
     "data": ("load_data",),
@@ -46,6 +48,7 @@ __all__ = [
     "Preset",
     "Recipe",
     "StepSizes",
+    "__version__",
     "analyze",
     "evaluate_network",
     "export_onnx",

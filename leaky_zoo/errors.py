@@ -13,8 +13,10 @@ EXTRAS = {
     "jax": ("jax", "jaxlib"),
     "sweeps": ("dask", "distributed"),
     "pandas": ("pandas", "pyarrow"),
+    "hub": ("huggingface_hub",),
     "serving": ("fastapi", "uvicorn"),
     "tensorboard": ("tensorboard",),
+    "litert": ("ai_edge_litert",),
 }  # fmt: skip
 
 
@@ -66,6 +68,7 @@ def naming_extras() -> Iterator[None]:
 
     Raises:
         MissingExtraError: in place of the `ModuleNotFoundError` of a library in `EXTRAS`.
+        InvalidInputError: KERAS_BACKEND names a backend that this package does not run on.
 
     Example:
     >>> with naming_extras():
@@ -74,12 +77,19 @@ def naming_extras() -> Iterator[None]:
         ...
     leaky_zoo.errors.MissingExtraError: keras is not installed: pip install 'leaky-zoo[tensorflow]'
     """
+    backend = os.environ.get("KERAS_BACKEND")
     try:
         yield
+    except ValueError as error:
+        if "Unable to import backend" not in str(error):  # Keras's own words
+            raise
+        raise InvalidInputError(f"KERAS_BACKEND is tensorflow or jax here. Received: {backend}") from error
     except ModuleNotFoundError as error:
         library = (error.name or "").partition(".")[0]
+        if library == backend and backend not in ("tensorflow", "jax"):
+            raise InvalidInputError(f"KERAS_BACKEND is tensorflow or jax here. Received: {backend}") from error
         extra = next((extra for extra, libraries in EXTRAS.items() if library in libraries), None)
         if extra is None:
             raise
-        why = f"KERAS_BACKEND is {library}, and " if os.environ.get("KERAS_BACKEND") == library else ""
+        why = f"KERAS_BACKEND is {library}, and " if backend == library else ""
         raise MissingExtraError(f"{why}{library} is not installed: pip install 'leaky-zoo[{extra}]'") from error

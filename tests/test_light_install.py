@@ -5,16 +5,15 @@ import os
 import re
 import subprocess
 import sys
-import sysconfig
 import tomllib
-import venv
 from collections import defaultdict
-from importlib.metadata import PackageNotFoundError, distribution, packages_distributions
+from importlib.metadata import PackageNotFoundError, packages_distributions
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 
+from benchmarks.clean_environment import closure, make_environment, requirements, site_of
 from leaky_zoo.errors import EXTRAS
 
 pytestmark = pytest.mark.tensorflow_only
@@ -23,37 +22,16 @@ ONNX = ROOT / "export" / "leaky_mlp_optical_digits_l7_equidistant" / "model.onnx
 PRESET = "leaky_mlp_optical_digits_l7_equidistant"
 
 
-def closure(requirements):
-    """The distributions that these requirements need, from what is installed here."""
-    found, todo = {}, [(Requirement(text), "") for text in requirements]
-    while todo:
-        requirement, extra = todo.pop()
-        if requirement.marker and not requirement.marker.evaluate({"extra": extra}):
-            continue
-        try:
-            package = distribution(requirement.name)
-        except PackageNotFoundError:
-            pytest.skip(f"{requirement.name} is not installed here")
-        new = {"", *requirement.extras} - found.setdefault(package.name, set())
-        found[package.name] |= new
-        todo += [(Requirement(text), each) for text in package.requires or () for each in new]
-    return [distribution(name) for name in found]
-
-
 @pytest.fixture(scope="module")
 def base(tmp_path_factory):
     """Python of an environment that holds the base dependencies and theirs, and nothing else."""
     folder = tmp_path_factory.mktemp("base")
-    venv.create(folder, with_pip=False)
-    site = Path(sysconfig.get_path("purelib", "venv", {"base": str(folder), "platbase": str(folder)}))
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    for package in closure(project["dependencies"]):
-        here = Path(str(package.locate_file("")))
-        for name in {Path(file).parts[0] for file in package.files or () if ".." not in Path(file).parts}:
-            if not (site / name).exists():
-                (site / name).symlink_to(here / name)
-    (site / "leaky_zoo").symlink_to(ROOT / "leaky_zoo")
-    return folder / "bin" / "python"
+    try:
+        python = make_environment(folder, closure(requirements()))
+    except PackageNotFoundError as error:
+        pytest.skip(f"{error.name} is not installed here")
+    (site_of(folder) / "leaky_zoo").symlink_to(ROOT / "leaky_zoo")
+    return python
 
 
 def call(python, *arguments, **environment):

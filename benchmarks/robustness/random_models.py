@@ -1,6 +1,9 @@
 """Keras models made at random, each through save, load, analyze, export and verify: what ends how.
 
-python -m benchmarks.robustness.random_models [--models 300] [--backends tensorflow,jax]    writes random_models.csv
+python -m benchmarks.robustness.random_models [--models 300] [--backends tensorflow,jax] [--workers 1] [--again]
+writes random_models.csv. Rows are kept in build/random_models.jsonl as they come, so that a stopped run goes on;
+`--again` starts anew. `export_onnx` refuses a model of the JAX backend in a sentence; its file is then exported as that
+sentence says.
 """
 
 import json
@@ -11,19 +14,28 @@ import sys
 import tempfile
 import warnings
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
-from benchmarks.common import ROOT, options, read_table, write_table
+import numpy as np
+
+from benchmarks.common import BUILD, ROOT, options, read_table, write_table
 
 TABLE = Path(__file__).with_suffix(".csv")
+ROWS, FILES = BUILD / "random_models.jsonl", BUILD / "random_models"
 NUMBERS = (
     "cost_of_identity", "out_of_image_fraction", "stable_rank", "nuclear_norm_rank", "participation_ratio",
     "two_nn_dimension", "mle_dimension", "cka_with_previous", "negative_share",
 )  # fmt: skip
+COLUMNS = (
+    "seed", "backend", "form", "kind", "layout", "policy", "weights", "save", "load", "analyze", "rows", "measured",
+    "layout_difference", "layout_difference_float64", "export", "relative_error", "verify", "backend_difference",
+)  # fmt: skip
 SUBSAMPLE = 1000
-COMPARED = ("cost_of_identity", "stable_rank", "nuclear_norm_rank", "participation_ratio")
+PART = 25  # models to a process
 
 
 def run(seed: int) -> dict[str, Any]:
@@ -31,23 +43,15 @@ def run(seed: int) -> dict[str, Any]:
     import keras
 
     from benchmarks.robustness.keras_models import make
+    from benchmarks.robustness.random_layouts import layout_differences
     from leaky_zoo.analysis import analyze
     from leaky_zoo.deploy import export_onnx
-    from leaky_zoo.runtime.verify import verify_onnx
     from leaky_zoo.zoo import load_model
 
     backend = keras.backend.backend()
-    made = make(seed, policy="float64" if backend == "jax" and seed % 2 and _in_images(seed) else None)
-    row = {"seed": seed, "backend": backend, "form": made.form, "kind": made.kind, "layout": made.layout}
-    row |= {
-        "policy": made.policy,
-        "weights": made.model.count_params(),
-        "save": "",
-        "load": "",
-        "analyze": "",
-        "rows": 0,
-    }
-    row |= {"measured": 0, "layout_difference": None, "export": "", "relative_error": None, "verify": ""}
+    made = make(seed)
+    row = dict.fromkeys(COLUMNS) | {"seed": seed, "backend": backend, "form": made.form, "kind": made.kind}
+    row |= {"layout": made.layout, "policy": made.policy, "weights": made.model.count_params()}
     with tempfile.TemporaryDirectory() as place:
         file, graph = Path(place) / "m.keras", Path(place) / "m.onnx"
         row["save"] = _outcome(lambda: made.model.save(file))
@@ -56,18 +60,52 @@ def run(seed: int) -> dict[str, Any]:
         row["analyze"] = _outcome(lambda: audits.append(_checked(analyze(made.model, made.x, subsample=SUBSAMPLE))))
         if audits:
             row |= {"rows": len(audits[0].layers), "measured": sum(each.reason is None for each in audits[0].layers)}
-            row["layout_difference"] = _layout_difference(seed, made, audits[0], analyze)
-        reports: list[Any] = []
-        row["export"] = _outcome(lambda: reports.append(export_onnx(made.model, graph, check_inputs=made.x)))
-        if reports:
-            row["relative_error"] = max(reports[0].relative_errors.values())
-            failed = [check.name for check in verify_onnx(graph).checks if not check.passed]
-            row["verify"] = f"failed: {', '.join(failed)}" if failed else "ok"
+        if made.kind in ("image", "volume"):
+            row |= layout_differences(seed, made.policy, backend)
+        if backend == "tensorflow":
+            return row | _exported(made.model, made.x, graph)
+        row["export"] = _outcome(lambda: export_onnx(made.model, graph, check_inputs=made.x))
+        if row["export"].startswith("refused: A model that is not ours is converted from TensorFlow: save it"):
+            FILES.mkdir(parents=True, exist_ok=True)
+            outputs = keras.tree.flatten(made.model(made.x, training=False))
+            np.savez(FILES / f"{seed}.npz", *(np.asarray(keras.ops.convert_to_numpy(y), "float32") for y in outputs))
+            file.replace(FILES / f"{seed}.keras")
     return row
 
 
-def _in_images(seed: int) -> bool:
-    return seed // 5 % 5 in (2, 3)
+def run_saved(seed: int) -> dict[str, Any]:
+    """The last columns of a row of the JAX backend: its file exported from TensorFlow, beside the outputs of JAX."""
+    import keras
+
+    from benchmarks.robustness.keras_models import make
+    from leaky_zoo.runtime.model import OnnxModel
+    from leaky_zoo.zoo import load_model
+
+    made = make(seed)
+    with tempfile.TemporaryDirectory() as place, np.load(FILES / f"{seed}.npz") as outputs:
+        graph = Path(place) / "m.onnx"
+        loaded: list[Any] = []
+        row = {"seed": seed, "export": _outcome(lambda: loaded.append(load_model(FILES / f"{seed}.keras")))}
+        if not loaded:
+            return row
+        row |= _exported(loaded[0], made.x, graph)
+        if row["export"] == "ok" and made.policy == "float32":
+            found = keras.tree.flatten(OnnxModel(graph).predict_by_name(made.x))
+            row["backend_difference"] = max(_difference(*pair) for pair in zip(found, outputs.values(), strict=True))
+    return row
+
+
+def _exported(model: Any, x: Any, graph: Path) -> dict[str, Any]:
+    from leaky_zoo.deploy import export_onnx
+    from leaky_zoo.runtime.verify import verify_onnx
+
+    reports: list[Any] = []
+    row: dict[str, Any] = {"export": _outcome(lambda: reports.append(export_onnx(model, graph, check_inputs=x)))}
+    if reports:
+        row["relative_error"] = max(reports[0].relative_errors.values())
+        failed = [check.name for check in verify_onnx(graph).checks if not check.passed]
+        row["verify"] = f"failed: {', '.join(failed)}" if failed else "ok"
+    return row
 
 
 def _outcome(step: Callable[[], Any]) -> str:
@@ -86,21 +124,24 @@ def _outcome(step: Callable[[], Any]) -> str:
 
 
 def _load_twice(load: Any, file: Path, made: Any) -> None:
+    """One hash, and the outputs of Keras's own load of the file (which can lose a dtype policy that the model had)."""
     import keras
-    import numpy as np
 
     from leaky_zoo.flow import weights_sha256
 
     one, other = load(file), load(file)
     assert weights_sha256(one) == weights_sha256(other) == weights_sha256(made.model)
+    expected = keras.models.load_model(file)
     try:
-        expected = keras.tree.flatten(made.model(made.x, training=False))
+        outputs = keras.tree.flatten(expected(made.x, training=False))
     except Exception:  # TensorFlow has no such operator in this dtype on a CPU; `analyze` and `export` say so
         return
-    found = keras.tree.flatten(one(made.x, training=False))
-    for first, second in zip(expected, found, strict=True):
-        first, second = (keras.ops.convert_to_numpy(each).astype("float64") for each in (first, second))
-        np.testing.assert_allclose(second, first, rtol=0, atol=1e-5 * max(1e-30, np.abs(first).max()))
+    for first, second in zip(outputs, keras.tree.flatten(one(made.x, training=False)), strict=True):
+        assert _difference(*(np.asarray(keras.ops.convert_to_numpy(y), "float64") for y in (second, first))) <= 1e-5
+
+
+def _difference(found: np.ndarray, expected: np.ndarray) -> float:
+    return float(np.abs(found - expected).max() / max(1e-30, np.abs(expected).max()))
 
 
 def _checked(audit: Any) -> Any:
@@ -111,30 +152,6 @@ def _checked(audit: Any) -> Any:
     return audit
 
 
-def _layout_difference(seed: int, made: Any, audit: Any, analyze: Any) -> float | None:
-    """Largest relative difference between the numbers of the same function in the two layouts, where both run."""
-    from benchmarks.robustness.keras_models import channels_moved, make
-
-    if made.kind not in ("image", "volume") or made.policy not in ("float32", "float64"):
-        return None
-    other = "channels_first" if made.layout == "channels_last" else "channels_last"
-    twin = make(seed, other, made.policy)
-    weights = [w.reshape(-1) for w in made.model.get_weights()]
-    shapes = [w.shape for w in twin.model.get_weights()]
-    if [math.prod(shape) for shape in shapes] != [w.size for w in weights]:
-        return None
-    twin.model.set_weights([w.reshape(shape) for w, shape in zip(weights, shapes, strict=True)])
-    moved = analyze(twin.model, channels_moved(made.x, made.kind, other), subsample=SUBSAMPLE)
-    worst = 0.0
-    for one, two in zip(audit.layers, moved.layers, strict=True):
-        if one.kind in ("Flatten", "Reshape", "PReLU") or one.reason or two.reason:
-            continue
-        for name in COMPARED:
-            first, second = getattr(one, name), getattr(two, name)
-            worst = max(worst, abs(first - second) / max(abs(first), 1e-12))
-    return worst
-
-
 def summary(rows: list[dict[str, str]]) -> str:
     """What the table says, in a few lines."""
     steps = ("save", "load", "analyze", "export", "verify")
@@ -142,38 +159,97 @@ def summary(rows: list[dict[str, str]]) -> str:
     for step in steps:
         kinds = Counter(row[step].partition(":")[0] or "not reached" for row in rows)
         lines.append(f"{step}: " + ", ".join(f"{count} {kind}" for kind, count in kinds.most_common()))
-    for policy in ("float32", "float64"):
-        found = [float(r["layout_difference"]) for r in rows if r["layout_difference"] and r["policy"] == policy]
-        if found:
-            lines.append(f"layout, {policy}: {len(found)} pairs, largest difference {max(found):.2g}")
+    for column in ("layout_difference", "layout_difference_float64", "backend_difference"):
+        found = [float(row[column]) for row in rows if row[column]]
+        lines.append(f"{column}: {len(found)}, largest {max(found, default=0):.2g}")
     errors = [float(row["relative_error"]) for row in rows if row["relative_error"]]
     lines.append(f"exports: {len(errors)}, largest relative error {max(errors, default=0):.2g}")
     return "\n".join(lines)
 
 
-def main(models: int, backends: tuple[str, ...], seeds: range | None) -> None:
-    """Run all in a process for each backend, or (in such a process) some of them."""
-    if seeds is not None:
-        for seed in seeds:
-            print("row " + json.dumps(run(seed)), flush=True)
-        return
-    rows: list[dict[str, Any]] = []
-    share = -(-models // len(backends))
-    for place, backend in enumerate(backends):
-        first, last = place * share, min(models, (place + 1) * share) - 1
-        command = [sys.executable, "-m", "benchmarks.robustness.random_models", "--seeds", f"{first}-{last}"]
-        environment = {**os.environ, "KERAS_BACKEND": backend, "JAX_ENABLE_X64": "1", "JAX_PLATFORMS": "cpu"}
-        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
-            for line in process.stdout or ():
-                if line.startswith("row "):
-                    rows.append(json.loads(line[4:]))
-        if process.returncode:
-            raise SystemExit(f"{backend} ended with {process.returncode} after {len(rows)} models.")
-        write_table(TABLE, rows, samples=40)
+def missing(models: int, backends: tuple[str, ...], done: Iterable[int]) -> list[tuple[str, range]]:
+    """The seeds that have no row yet, in parts for one process each.
+
+    >>> missing(6, ("tensorflow", "jax"), [0, 4])
+    [('tensorflow', range(1, 3)), ('jax', range(3, 4)), ('jax', range(5, 6))]
+    """
+    parts: list[tuple[str, range]] = []
+    share, seen = -(-models // len(backends)), set(done)
+    for seed in (seed for seed in range(models) if seed not in seen):
+        backend = backends[seed // share]
+        last = parts[-1] if parts else None
+        if last and last[0] == backend and last[1].stop == seed and len(last[1]) < PART:
+            parts[-1] = (backend, range(last[1].start, seed + 1))
+        else:
+            parts.append((backend, range(seed, seed + 1)))
+    return parts
+
+
+def in_a_process(backend: str, option: str, seeds: range, keep: Callable[[str], None]) -> None:
+    """Rows of some seeds by a process of this backend, as they come; one that ends the process has a row that says so.
+
+    Args:
+        backend: of the process.
+        option: "--seeds" for `run`, "--saved" for `run_saved`.
+        seeds: of the models.
+        keep: takes each row as JSON.
+    """
+    words = [option, f"{seeds.start}-{seeds.stop - 1}"]
+    command = [sys.executable, "-m", "benchmarks.robustness.random_models", *words]
+    environment = {**os.environ, "KERAS_BACKEND": backend, "JAX_ENABLE_X64": "1", "JAX_PLATFORMS": "cpu"}
+    left = list(seeds)
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        for line in process.stdout or ():
+            if line.startswith("row "):
+                keep(line[4:])
+                left.pop(0)
+    if process.returncode and left:
+        step = "save" if option == "--seeds" else "export"
+        row = {"seed": left[0], "backend": backend, step: f"traceback: the process ended with {process.returncode}"}
+        keep(json.dumps(row if step == "export" else dict.fromkeys(COLUMNS) | row))
+        if left[1:]:
+            in_a_process(backend, option, range(left[1], seeds.stop), keep)
+
+
+def rows_so_far() -> dict[int, dict[str, Any]]:
+    """By seed; a second line of a seed adds to the first."""
+    rows: dict[int, dict[str, Any]] = {}
+    for line in ROWS.read_text(encoding="utf-8").splitlines() if ROWS.exists() else ():
+        row = json.loads(line)
+        rows[row["seed"]] = rows.get(row["seed"], {}) | row
+    return rows
+
+
+def main(models: int, backends: tuple[str, ...], workers: int, again: bool) -> None:
+    """Run all that have no row yet, in processes of their own, and write the table."""
+    if again:
+        ROWS.unlink(missing_ok=True)
+    ROWS.parent.mkdir(parents=True, exist_ok=True)
+    lock = Lock()
+
+    def keep(line: str) -> None:
+        with lock, ROWS.open("a", encoding="utf-8") as file:
+            file.write(line.strip() + "\n")
+
+    with ThreadPoolExecutor(workers) as pool:
+        parts = missing(models, backends, rows_so_far())
+        for done in [pool.submit(in_a_process, backend, "--seeds", seeds, keep) for backend, seeds in parts]:
+            done.result()
+        waits = {seed for seed, row in rows_so_far().items() if (FILES / f"{seed}.npz").exists() and not row["verify"]}
+        parts = missing(models, ("tensorflow",), set(range(models)) - waits)
+        for done in [pool.submit(in_a_process, backend, "--saved", seeds, keep) for backend, seeds in parts]:
+            done.result()
+    rows = sorted(rows_so_far().items())
+    write_table(TABLE, [row for seed, row in rows if seed < models], samples=40)
     print(summary(read_table(TABLE)))
 
 
 if __name__ == "__main__":
-    chosen = options(__doc__, models=300, backends=("tensorflow", "jax"), _seeds=str)
-    start, _, stop = (chosen.seeds or "").partition("-")
-    main(chosen.models, chosen.backends, range(int(start), int(stop) + 1) if start else None)
+    defaults = {"models": 300, "backends": ("tensorflow", "jax"), "workers": 1, "again": False}
+    chosen = options(__doc__, **defaults, _seeds=str, _saved=str)
+    for step, text in ((run, chosen.seeds), (run_saved, chosen.saved)):
+        start, _, stop = (text or "").partition("-")
+        for number in range(int(start), int(stop) + 1) if start else ():
+            print("row " + json.dumps(step(number)), flush=True)
+    if not (chosen.seeds or chosen.saved):
+        main(chosen.models, chosen.backends, chosen.workers, chosen.again)

@@ -1,13 +1,17 @@
 """The same budget spent by others on the same net: plain SVD, magnitude pruning, ONNX Runtime's int8, a small MLP.
 
-    python -m benchmarks.science.compression_baselines --model NET.keras --compressed FILE.onnx [--epochs 15]
-        writes compression_baselines.csv; NET.keras lies beside its recipe.yaml, FILE.onnx is what `leaky-zoo compress`
-        made of it
+    python -m benchmarks.science.compression_baselines --model NET --compressed FILE.onnx [--methods int8,mlp]
+        writes compression_baselines.csv after each method, rows of other methods and nets stay; NET is a preset, or a
+        .keras file beside its recipe.yaml; FILE.onnx is what `leaky-zoo compress` made of it
 
-Each gets as many numbers as the compressed file has (pruning: as many bytes, an index of 2 bytes with each number kept)
-and, but for the quantiser, as many epochs of the same distillation; the small MLP is trained on the labels by the
-net's own recipe. Bytes are of whole ONNX files of float32 weights without metadata, and of int8 where that is the
-method. One net, one seed; the test split is looked at once for each row.
+Plain SVD (one rank for all maps, blind to the data) and the small MLP get as many numbers as the compressed file has;
+pruning gets as many bytes, a number kept costs its value and an index of 2 bytes. All are kept in the bits of the
+compressed file, by our own writer. Plain SVD and pruning are distilled for as many epochs as ours, from the same
+outputs, under the same augmentation, the best epoch chosen on the same samples; the small MLP is trained on the labels
+by the net's own recipe. Dynamic int8 is ONNX Runtime's `quantize_dynamic`, of our export and of tf2onnx's, whose
+products it can all reach. Bytes are of whole ONNX files without metadata; latencies are medians on one thread, all
+files in turns, on a machine that does other work as well. One net, one seed; the test split is looked at once for each
+row.
 """
 
 import tempfile
@@ -18,56 +22,88 @@ import numpy as np
 import onnx
 from onnxruntime.quantization import quantize_dynamic
 
-from benchmarks.common import options, write_table
+from benchmarks.common import interleaved, options, write_table
+from benchmarks.speed.monitor_overhead import unwatched
 from leaky_zoo.compress import Compressed, split_for
 from leaky_zoo.compress.chain import Map, build_model, maps_of, numbers_of, read_chain, read_maps
 from leaky_zoo.compress.distill import distill
 from leaky_zoo.compress.factors import InputMoments, factored, most_rank, spectrum_of
 from leaky_zoo.compress.folding import normalization_folded
 from leaky_zoo.compress.search import run_model
+from leaky_zoo.compress.storage import rounded
 from leaky_zoo.data import load_data
 from leaky_zoo.data.pipeline import training_pipeline
 from leaky_zoo.deploy.build import build_onnx
 from leaky_zoo.deploy.compressed import build_compressed
-from leaky_zoo.runtime import inspect_onnx, load
+from leaky_zoo.deploy.convert import convert_with_tf2onnx
+from leaky_zoo.deploy.ports import Reference
+from leaky_zoo.runtime import inspect_onnx
+from leaky_zoo.runtime.session import open_session
 from leaky_zoo.training.building import augmentation
-from leaky_zoo.zoo import Recipe, load_network
+from leaky_zoo.zoo import Preset, Recipe, load_network
 
 TABLE = Path(__file__).with_suffix(".csv")
 INDEX_BYTES = 2
+BATCHES = (1, 256)
 
 
 class Study:
-    """A net, its data and its recipe."""
+    """A net, its data and its recipe, what it was compressed to, and a folder for the files of all methods.
 
-    def __init__(self, model: str, epochs: int, data_dir: str | None) -> None:
-        self.net, self.epochs = load_network(model), epochs
-        self.recipe = Recipe.read(Path(model).with_name("recipe.yaml"))
+    Attributes:
+        rows: of the table, by the file that each is about.
+        budget: bytes of our file.
+    """
+
+    def __init__(self, model: str, compressed: str, epochs: int, data_dir: str | None, folder: Path) -> None:
+        preset = None if model.endswith(".keras") else Preset.open(model)
+        self.net = preset.network if preset else load_network(model)
+        self.recipe = preset.recipe if preset else Recipe.read(Path(model).with_name("recipe.yaml"))
+        self.epochs, self.folder = epochs, folder
         data = load_data(self.recipe.data.name, data_dir)
         self.parts, self.test = split_for(self.net, data), data.select("test")
         self.train = data.select(self.recipe.data.train)
         self.augmentation = augmentation(self.recipe, data)
+        self.record = inspect_onnx(compressed)["leaky_zoo.compression"]
+        self.storage = self.record["settings"]["storage"]
+        self.rows: dict[Path, dict[str, object]] = {}
+        self.budget = 0
 
-    def accuracy(self, model, on=None) -> float:
-        """In %; of the test split, unless another is given."""
-        x, y = on or self.test
+    def accuracy(self, model, samples) -> float:
+        """Of a Keras model, in %."""
+        x, y = samples
         return 100 * float(np.mean(run_model(model, np.asarray(x, np.float32)).argmax(-1) == y))
 
-    def taught(self, model) -> float:
-        """Test accuracy after distillation."""
+    def taught(self, model) -> None:
+        """Distilled; the best epoch on the samples to choose on is kept."""
         distill(model, self.net, self.parts.fit, lambda each: self.accuracy(each, self.parts.choose),
                 epochs=self.epochs, augmentation=self.augmentation)  # fmt: skip
-        return self.accuracy(model)
+
+    def add(self, method: str, numbers: int, graph: onnx.ModelProto | Path, size: int | None = None) -> None:
+        """A row: write the file, without metadata, and measure its accuracy."""
+        path = self.folder / f"{len(self.rows)}.onnx"
+        model = onnx.load(graph) if isinstance(graph, Path) else graph
+        del model.metadata_props[:]
+        onnx.save(model, path)
+        x, y = np.asarray(self.test[0], np.float32), self.test[1]
+        session = open_session(str(path))
+        names = [session.get_outputs()[0].name], session.get_inputs()[0].name
+        found = np.concatenate([session.run(names[0], {names[1]: x[at : at + 500]})[0] for at in range(0, len(x), 500)])
+        right = 100 * float(np.mean(found.argmax(-1) == y))
+        self.rows[path] = {"method": method, "numbers": numbers, "bytes": size or path.stat().st_size,
+                           "accuracy": f"{right:.2f}"}  # fmt: skip
+        print(*self.rows[path].values(), flush=True)
+
+    def graph_of(self, links) -> onnx.ModelProto:
+        """The file of a chain, in the bits of the compressed one."""
+        links = rounded(normalization_folded(links), self.storage)
+        model = build_model(links, self.net.config.input_shape, "baseline")
+        return build_compressed(Compressed(model, links, self.storage, None, {}), "logits")
 
 
-def file_bytes(links, model) -> int:
-    """Of the ONNX file of a chain, without metadata."""
-    return build_compressed(Compressed(model, links, "float32", None, {}), "logits").ByteSize()
-
-
-def plain_svd(study: Study, numbers: int) -> dict[str, object]:
+def plain_svd(study: Study) -> None:
     """Each map cut to one rank for all, by its singular values alone."""
-    links = read_chain(study.net)
+    links, numbers = read_chain(study.net), study.record["parameters"]
 
     def cut(rank: int) -> list:
         result = []
@@ -79,54 +115,55 @@ def plain_svd(study: Study, numbers: int) -> dict[str, object]:
             result.append(link)
         return result
 
-    rank = max(rank for rank in range(1, 200) if rank == 1 or numbers_of(cut(rank)) <= numbers)
+    rank = max(rank for rank in range(1, 100) if rank == 1 or numbers_of(cut(rank)) <= numbers)
     low = cut(rank)
     model = build_model(low, study.net.config.input_shape, "plain_svd")
-    before = study.accuracy(model)
-    after = study.taught(model)
-    chain = normalization_folded(read_maps(model, low))
-    final = build_model(chain, study.net.config.input_shape, "plain_svd_final")
-    return {"method": f"plain SVD, rank {rank} everywhere", "numbers": numbers_of(chain),
-            "bytes": file_bytes(chain, final), "untrained": before, "accuracy": after}  # fmt: skip
+    study.taught(model)
+    chain = read_maps(model, low)
+    study.add(f"plain SVD, rank {rank} everywhere", numbers_of(chain), study.graph_of(chain))
 
 
-def pruned(study: Study, budget: int) -> dict[str, object]:
-    """The entries largest in size of all kernels together, each with an index, in so many bytes."""
-    links = read_chain(study.net)
+def pruned(study: Study) -> None:
+    """The entries largest in size of all kernels together, each with an index, in as many bytes as ours."""
+    budget, links = study.budget, read_chain(study.net)
     model = build_model(links, study.net.config.input_shape, "pruned")
     kernels = [model.get_layer(name).kernels[0] for name in maps_of(links)]
     sizes = np.concatenate([np.abs(keras.ops.convert_to_numpy(kernel)).ravel() for kernel in kernels])
-    biases = 4 * sum(link.bias.size for link in maps_of(links).values())
-    kept = (budget - biases) // (4 + INDEX_BYTES)
+    value, bias = {"float32": (4, 4), "float16": (2, 2), "int8": (1, 2)}[study.storage]
+    kept = (budget - bias * sum(link.bias.size for link in maps_of(links).values())) // (value + INDEX_BYTES)
     least = np.sort(sizes)[-kept]
     for kernel in kernels:
         mask = keras.ops.cast(keras.ops.abs(kernel) >= least, "float32")
         kernel.assign(kernel * mask)
         kernel.constraint = lambda value, mask=mask: value * mask
-    before = study.accuracy(model)
-    after = study.taught(model)
-    return {"method": "magnitude pruning, all kernels together", "numbers": int(kept), "bytes": budget,
-            "untrained": before, "accuracy": after}  # fmt: skip
+    study.taught(model)
+    chain = read_maps(model, links)
+    study.add("magnitude pruning, all kernels together", int(kept), study.graph_of(chain), size=budget)
 
 
-def quantised(study: Study) -> dict[str, object]:
-    """ONNX Runtime's dynamic quantisation of our own export."""
-    with tempfile.TemporaryDirectory() as folder:
-        whole, small = Path(folder) / "whole.onnx", Path(folder) / "small.onnx"
-        onnx.save(build_onnx(study.net), whole)
+def quantised(study: Study) -> None:
+    """ONNX Runtime's dynamic quantisation, of our own export and of tf2onnx's."""
+    graphs = {
+        "our export": build_onnx(study.net),
+        "tf2onnx's export": convert_with_tf2onnx(Reference(study.net, "logits")),
+    }
+    for words, graph in graphs.items():
+        whole, small = study.folder / "whole.onnx", study.folder / "small.onnx"
+        onnx.save(graph, whole)
         quantize_dynamic(whole, small)
-        found = load(small).predict(np.asarray(study.test[0], np.float32))
-        accuracy = 100 * float(np.mean(found.argmax(-1) == study.test[1]))
-        return {"method": "ONNX Runtime, dynamic int8", "numbers": study.net.count_params(),
-                "bytes": small.stat().st_size, "untrained": accuracy, "accuracy": accuracy}  # fmt: skip
+        study.add(f"ONNX Runtime, dynamic int8 of {words}", study.net.count_params(), small)
 
 
-def small_mlp(study: Study, numbers: int) -> dict[str, object]:
+def small_mlp(study: Study) -> None:
     """784 - h - h - 10 with ReLU and as many numbers, trained by the recipe on the labels."""
-    size, classes = int(np.prod(study.net.config.input_shape)), study.net.config.output_size
-    hidden = max(h for h in range(4, 512) if (size + 1) * h + (h + 1) * h + (h + 1) * classes <= numbers)
+    numbers, config, part = study.record["parameters"], study.net.config, study.recipe.data
+    size, classes = int(np.prod(config.input_shape)), config.output_size
+
+    def count(h: int) -> int:
+        return (size + 1) * h + (h + 1) * h + (h + 1) * classes
+
+    hidden = max(h for h in range(4, 512) if count(h) <= numbers)
     keras.utils.set_random_seed(study.recipe.seed)
-    config = study.net.config
     model = keras.Sequential([
         keras.Input(config.input_shape),
         keras.layers.Normalization(axis=None, mean=config.input_mean, variance=config.input_variance),
@@ -134,47 +171,69 @@ def small_mlp(study: Study, numbers: int) -> dict[str, object]:
         keras.layers.Dense(hidden, activation="relu"), keras.layers.Dense(hidden, activation="relu"),
         keras.layers.Dense(classes),
     ])  # fmt: skip
-    (x, y), part = study.train, study.recipe.data
-    steps = -(-len(x) // 256)
-    epochs = study.recipe.optimizer.epochs
+    x, y = study.train
+    batch, epochs = part.batch_size, study.recipe.optimizer.epochs
+    steps = -(-len(x) // batch)
     peak = study.recipe.optimizer.learning_rate
     rate = keras.optimizers.schedules.CosineDecay(0.0, steps * epochs, warmup_target=peak, warmup_steps=steps)
     model.compile(keras.optimizers.Adam(rate, global_clipnorm=1.0), study.net.loss_function(), jit_compile=False)
-    stream = training_pipeline(x, y, 256, study.recipe.seed, translation=part.translation)
+    moves = {name: getattr(part, name) for name in ("translation", "rotation", "zoom")}
+    stream = training_pipeline(x, y, batch, study.recipe.seed, **moves)
     model.fit(stream, epochs=epochs, steps_per_epoch=steps, verbose=0, shuffle=False)
-    count = (size + 1) * hidden + (hidden + 1) * hidden + (hidden + 1) * classes
-    return {"method": f"ordinary MLP, 2 hidden layers of {hidden}", "numbers": count, "bytes": 4 * count,
-            "untrained": "", "accuracy": study.accuracy(model)}  # fmt: skip
+    links = []
+    for place, layer in enumerate(model.layers):
+        if isinstance(layer, keras.layers.Dense):
+            kernel, bias = (np.asarray(each, np.float64) for each in layer.get_weights())
+            links.append(Map(layer.name, (layer.name,), (kernel,), bias, relu=place > 2))
+        else:
+            links.append(layer)
+    study.add(f"ordinary MLP, 2 hidden layers of {hidden}", count(hidden), study.graph_of(links))
 
 
-def ours(study: Study, compressed: str) -> dict[str, object]:
-    """What `leaky-zoo compress` wrote."""
-    found = load(compressed).predict(np.asarray(study.test[0], np.float32))
-    record = inspect_onnx(compressed)["leaky_zoo.compression"]
-    stripped = onnx.load(compressed)
-    del stripped.metadata_props[:]
-    return {"method": f"ours, {record['settings']['storage']}", "numbers": record["parameters"],
-            "bytes": stripped.ByteSize(), "untrained": "",
-            "accuracy": 100 * float(np.mean(found.argmax(-1) == study.test[1]))}  # fmt: skip
+def ours(study: Study, compressed: str) -> None:
+    """What `leaky-zoo compress` wrote, without what watches for drift."""
+    path = Path(compressed)
+    graph = onnx.load(path)
+    if len(graph.graph.output) > 1:
+        graph = onnx.load(unwatched(path, study.folder / "unwatched.onnx"))
+    study.add("ours", study.record["parameters"], graph)
+    study.budget = list(study.rows)[-1].stat().st_size
 
 
-def main(model: str, compressed: str, epochs: int, data_dir: str | None) -> None:
-    """Measure all, and write the table."""
-    study = Study(model, epochs, data_dir)
-    record = inspect_onnx(compressed)["leaky_zoo.compression"]
-    numbers = record["parameters"]
-    size = build_onnx(study.net).ByteSize()
-    whole = {"method": "the whole net", "numbers": study.net.count_params(), "bytes": size, "untrained": "",
-             "accuracy": study.accuracy(study.net)}  # fmt: skip
-    rows = [whole, ours(study, compressed)]
-    for method in (lambda: quantised(study), lambda: plain_svd(study, numbers), lambda: pruned(study, 4 * numbers),
-                   lambda: small_mlp(study, numbers)):  # fmt: skip
-        rows.append(method())
-        print(*rows[-1].values(), flush=True)
-    shown = [row | {name: f"{row[name]:.2f}" for name in ("untrained", "accuracy") if row[name] != ""} for row in rows]
-    write_table(TABLE, shown, net=study.net.name, epochs=epochs, seeds=[study.recipe.seed])
+def timed(study: Study, runs: int) -> list[dict[str, object]]:
+    """The rows with latencies."""
+    sessions = {path: open_session(str(path), threads=1) for path in study.rows}
+    result = [dict(row) for row in study.rows.values()]
+    for batch in BATCHES:
+        x = np.asarray(study.test[0][:batch], np.float32)
+        calls = {
+            str(path): lambda session=session, x=x: session.run(None, {session.get_inputs()[0].name: x})
+            for path, session in sessions.items()
+        }
+        seconds = interleaved(calls, runs, warm_up=20)
+        whole = np.median(next(iter(seconds.values())))
+        for row, each in zip(result, seconds.values(), strict=True):
+            row[f"us_batch_{batch}"] = f"{1e6 * np.median(each):.1f}"
+            row[f"times_faster_{batch}"] = f"{whole / np.median(each):.2f}"
+    return result
+
+
+METHODS = {"int8": quantised, "mlp": small_mlp, "svd": plain_svd, "pruning": pruned}
+
+
+def main(model: str, compressed: str, methods: tuple[str, ...], epochs: int, runs: int, data_dir: str | None) -> None:
+    """Measure these methods beside the whole net and ours, and write the table."""
+    with tempfile.TemporaryDirectory() as folder:
+        study = Study(model, compressed, epochs, data_dir, Path(folder))
+        study.add("the whole net", study.net.count_params(), build_onnx(study.net))
+        ours(study, compressed)
+        for name in methods:
+            METHODS[name](study)
+            rows = [{"net": study.net.name, "storage": study.storage, **row} for row in timed(study, runs)]
+            write_table(TABLE, rows, keys=["net", "storage", "method"], epochs=epochs, seeds=[study.recipe.seed],
+                        runs=runs, machine="shared with other work")  # fmt: skip
 
 
 if __name__ == "__main__":
-    given = options(__doc__, model="", compressed="", epochs=15, data_dir=str)
-    main(given.model, given.compressed, given.epochs, given.data_dir)
+    given = options(__doc__, model="", compressed="", methods=tuple(METHODS), epochs=15, runs=200, data_dir=str)
+    main(given.model, given.compressed, given.methods, given.epochs, given.runs, given.data_dir)

@@ -52,7 +52,7 @@ def run(network, x, y, method: str) -> dict:
                 raise ReachedError
             return value, gradient
 
-    def count(iteration: int, objective: float) -> None:
+    def count(iteration: int, objective: float, residual: float | None) -> None:
         nonlocal done
         done = iteration
 

@@ -52,12 +52,12 @@ def recipe_of(base: dict[str, Any], case: dict[str, Any]) -> Recipe:
     return recipe
 
 
-def run_sweep(sweep: Sweep, jobs: int, shard: str) -> None:
-    """Train what is missing, each net on one thread."""
+def run_sweep(sweep: Sweep, jobs: int, shard: str, module: str | None = None) -> None:
+    """Train what is missing, each net on one thread; `module` registers a family that is not ours."""
     file = BUILD / f"{sweep.name}.yaml"
     write_text(file, yaml.safe_dump(sweep.model_dump(mode="json"), sort_keys=False))
-    command = [sys.executable, "-m", "leaky_zoo", "sweep", "run", file, "--out", BUILD / sweep.name, "--jobs", jobs,
-               "--threads", 1, "--shard", shard]  # fmt: skip
+    command = [sys.executable, "-m", "leaky_zoo", *(["--import", module] if module else []), "sweep", "run", file,
+               "--out", BUILD / sweep.name, "--jobs", jobs, "--threads", 1, "--shard", shard]  # fmt: skip
     if code := subprocess.run(list(map(str, command)), check=False, cwd=ROOT).returncode:
         raise SystemExit(code)
 
@@ -98,6 +98,7 @@ def main(
     cases: Callable[..., Iterable[dict[str, Any]]],
     measure: Callable[[], None],
     draw: Callable[[], None] | None = None,
+    module: str | None = None,
     **grid: Any,
 ) -> None:
     """The commands of a study: `train` what `cases(**grid)` has, `measure` what is there, `draw` the tables' figure."""
@@ -105,7 +106,7 @@ def main(
     chosen = vars(options(document, *steps, **grid, jobs=2, shard="1/1"))
     step, jobs, shard = (chosen.pop(key) for key in ("step", "jobs", "shard"))
     if step == "train":
-        run_sweep(sweep_of(name, base, cases(**chosen)), jobs, shard)
+        run_sweep(sweep_of(name, base, cases(**chosen)), jobs, shard, module)
     elif step == "measure":
         measure()
     elif draw:

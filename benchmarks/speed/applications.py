@@ -1,7 +1,9 @@
 """Models of `keras.applications` and a small vision transformer, random weights: seconds to analyse and to export each.
 
 python -m benchmarks.speed.applications [--images 200] [--models resnet50,...] [--old PATH]    writes applications.csv
-With --old, the analysis of another checkout of this project is timed beside ours, in turn, in processes of their own.
+Processor seconds (user and system, all threads of the process) and seconds on the clock, which count on a quiet
+machine alone. With --old, the analysis of another checkout of this project is timed beside ours, in turn, each in a
+process of its own.
 """
 
 import json
@@ -9,6 +11,8 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +64,13 @@ def samples(images: int) -> tuple[Any, Any]:
     return np.kron(coarse, np.ones((1, 8, 8, 1))).astype("float32"), labels
 
 
+def timed(what: str, call: Callable[[], object]) -> dict[str, float]:
+    """Processor seconds of a call, and seconds on the clock."""
+    before = time.process_time()
+    clock = seconds_of(call)
+    return {what: time.process_time() - before, f"{what}_clock": clock}
+
+
 def measure(name: str, images: int, export: bool) -> dict[str, Any]:
     """Seconds to analyse and (for the code of this checkout) to export one model, with what came out."""
     from leaky_zoo.analysis import analyze
@@ -67,7 +78,7 @@ def measure(name: str, images: int, export: bool) -> dict[str, Any]:
     model = build(name)
     x, y = samples(images)
     audits: list[Any] = []
-    row: dict[str, Any] = {"analyze": seconds_of(lambda: audits.append(analyze(model, x, y)))}
+    row: dict[str, Any] = timed("analyze", lambda: audits.append(analyze(model, x, y)))
     row |= {"rows": len(audits[0].layers), "measured": sum(layer.reason is None for layer in audits[0].layers)}
     if export:
         from leaky_zoo.deploy import export_onnx
@@ -77,7 +88,7 @@ def measure(name: str, images: int, export: bool) -> dict[str, Any]:
         with tempfile.TemporaryDirectory() as place:
             file, reports = Path(place) / "m.onnx", []
             try:
-                row["export"] = seconds_of(lambda: reports.append(export_onnx(model, file, check_inputs=x[:8])))
+                row |= timed("export", lambda: reports.append(export_onnx(model, file, check_inputs=x[:8])))
                 row["relative_error"] = max(reports[0].relative_errors.values())
                 row["verified"] = verify_onnx(file).passed
             except LeakyZooError as error:
@@ -110,11 +121,19 @@ def main(images: int, models: tuple[str, ...], old: Path | None) -> None:
         new = in_checkout(name, images, ROOT)
         before = in_checkout(name, images, old.resolve()) if old else {}
         row = {"model": name, "images": images, "rows": new["rows"], "measured": new["measured"]}
-        row |= {"analyze": new["analyze"], "analyze_old": before.get("analyze")}
-        row |= {key: new.get(key) for key in ("export", "relative_error", "verified", "refused")}
+        row |= {"analyze": new["analyze"], "analyze_clock": new["analyze_clock"]}
+        row |= {"analyze_old": before.get("analyze"), "analyze_old_clock": before.get("analyze_clock")}
+        row |= {key: new.get(key) for key in ("export", "export_clock", "relative_error", "verified", "refused")}
         rows.append(row)
         print(row, flush=True)
-        write_table(TABLE, rows, keys=("model",), samples=images)
+        about = {"samples": images, "times": "processor seconds of a process (user and system); `_clock`: on the clock"}
+        write_table(
+            TABLE,
+            rows,
+            keys=("model",),
+            **about,
+            machine="two cores, shared with other work: compare processor seconds",
+        )
 
 
 if __name__ == "__main__":

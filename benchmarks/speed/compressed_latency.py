@@ -3,7 +3,9 @@
     python -m benchmarks.speed.compressed_latency --whole NET --compressed A.onnx,B.onnx [--runs 300]
         writes compressed_latency.csv; NET is a preset or a .keras file, the others are what `leaky-zoo compress` made
 
-Bytes are of whole files, metadata included; the whole net's export carries its full audit.
+Bytes are of whole files, metadata included; the whole net's export carries its full audit, the compressed files watch
+for drift if they were made so. Each round runs all files in a random order; `times_faster` is a ratio of medians, of a
+machine that does other work as well.
 """
 
 import tempfile
@@ -43,13 +45,14 @@ def main(whole: str, compressed: tuple[str, ...], runs: int) -> None:
             medians = {name: float(np.median(each)) for name, each in seconds.items()}
             for name, path in files.items():
                 rows.append({
-                    "file": name, "bytes": path.stat().st_size, "batch": batch,
+                    "net": Path(whole).stem, "file": name, "bytes": path.stat().st_size, "batch": batch,
                     "median_us": f"{1e6 * medians[name]:.1f}",
                     "times_faster": f"{medians['whole'] / medians[name]:.2f}",
                     "times_smaller": f"{files['whole'].stat().st_size / path.stat().st_size:.1f}",
                 })  # fmt: skip
                 print(*rows[-1].values(), flush=True)
-    write_table(TABLE, rows, whole=whole, runs=runs, onnxruntime=onnxruntime.__version__)
+    write_table(TABLE, rows, keys=["net", "file", "batch"], runs=runs, threads=1, machine="shared with other work",
+                onnxruntime=onnxruntime.__version__)  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ def manifest(folder: Path) -> dict[str, Any]:
                         "path": f"{place.name}/{file.name}",
                         "name": "full" if file.name == FIRST else file.stem,
                         "bytes": file.stat().st_size,
-                        "accuracy": accuracy(values, file.name == FIRST),
+                        "accuracy": accuracy(values),
                     }
                     for file, values in ours
                 ],
@@ -53,13 +53,9 @@ def manifest(folder: Path) -> dict[str, Any]:
     return {"presets": presets}
 
 
-def accuracy(values: dict[str, Any], first: bool) -> float | None:
-    """Test accuracy: the preset's of its own file, what compression left of another; None where it was not measured."""
-    if first:
-        found = values.get("leaky_zoo.metrics", {}).get("test", {}).get("accuracy")
-    else:
-        found = values.get("leaky_zoo.compression", {}).get("cost", {}).get("test", {}).get("accuracy")
-    found = found.get("after") if isinstance(found, dict) else found
+def accuracy(values: dict[str, Any]) -> float | None:
+    """Test accuracy of the very file; None where it was not measured."""
+    found = values.get("leaky_zoo.metrics", {}).get("test", {}).get("accuracy")
     return float(found) if isinstance(found, int | float) else None
 
 

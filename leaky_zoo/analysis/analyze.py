@@ -83,6 +83,7 @@ def analyze(
     if hasattr(x, "element_spec"):
         x, y = from_dataset(x, y, len(model.inputs[0].shape))
     x, y = arrays(x, y)
+    model.check_inputs(x)
     features = max(path.blocks[0].weight_matrix.shape[1] for path in model.paths)
     if features > MAX_PATH_FEATURES:
         return with_linearity(_channels_only(model, features, x, y, chosen, data, track), model, x, chosen.relu_samples)

@@ -1,6 +1,6 @@
 """The half of an audit that needs no loss, for any Keras model: an entry for each layer, or the reason why not."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -52,27 +52,18 @@ def analyze_any(
             f"{model.name} made {len(model.weights) - weights} weights when it was called, at random: they are not its "
             "own. Call it on samples before it is saved."
         )
-    subsample = Subsample.of(samples.count, settings.subsample)
-    recorder = Recorder(list(chosen), classes, subsample, settings.products, axes)
+    recorder = Recorder(list(chosen), classes, Subsample.of(samples.count, settings.subsample), settings.products, axes)
     batch_size = settings.batch_size or BATCH
-    starts = range(0, samples.count, batch_size)
-    with threadpool_limits(1), closing(recorder), watching(chosen, recorder.add):
-        for start in track(starts) if track else starts:
-            stop = min(start + batch_size, samples.count)
-            recorder.begin(start, stop - start, None if labels is None else labels[start:stop])
-            call_model(model, samples.rows(start, stop))
     with threadpool_limits(1):
+        _record(recorder, model, chosen, samples, labels, batch_size, track)
+        if recorder.repeats_ended:  # a model that computes one batch otherwise than another
+            recorder = recorder.again_without_sharing()
+            _record(recorder, model, chosen, samples, labels, batch_size, track)
         kinds = {name: type(layer).__name__ for name, layer in chosen.items()}
         measured = recorder.audits(kinds, settings.gamma_0, track)
     why = "needs a LeakyMLP or LeakyConvNet that knows its loss, mu and training data"
     return Audit(
-        model={
-            "name": model.name,
-            "class": type(model).__name__,
-            **dict.fromkeys(("effective_depth", "width", "task", "schedule")),
-            "depth": len(measured),
-            "weights_sha256": weights_sha256(model),
-        },
+        model=_about(model, len(measured)),
         data={"name": None, "split": None, **(data or {}), "is_training_split": None},
         n=samples.count,
         columns=samples.count,
@@ -96,6 +87,35 @@ def analyze_any(
         warnings=_warnings(measured),
         versions=versions(),
     )
+
+
+def _about(model: keras.Model, depth: int) -> dict[str, Any]:
+    """Which model an audit is of, as that of one of our networks says it."""
+    return {
+        "name": model.name,
+        "class": type(model).__name__,
+        **dict.fromkeys(("effective_depth", "width", "task", "schedule")),
+        "depth": depth,
+        "weights_sha256": weights_sha256(model),
+    }
+
+
+def _record(
+    recorder: Recorder,
+    model: keras.Model,
+    chosen: Mapping[str, keras.layers.Layer],
+    samples: Samples,
+    labels: np.ndarray | None,
+    batch_size: int,
+    track: Any,
+) -> None:
+    """Show all samples to a model whose layers are watched."""
+    starts = range(0, samples.count, batch_size)
+    with closing(recorder), watching(chosen, recorder.add):
+        for start in track(starts) if track else starts:
+            stop = min(start + batch_size, samples.count)
+            recorder.begin(start, stop - start, None if labels is None else labels[start:stop])
+            call_model(model, samples.rows(start, stop))
 
 
 def _labels(y: np.ndarray | None, count: int) -> tuple[np.ndarray | None, int]:

@@ -28,12 +28,32 @@ class Matrices:
         activations: `s(A)` without the ones, in the same layout.
         vectors: one representation for each sample.
         features: what `s(A)` is, as `LayerAudit.features`.
+        repeated: whether nothing is negative, so that `A` is among the features: those of each unit, or the middle of
+            each patch.
     """
 
     columns: np.ndarray
     activations: np.ndarray
     vectors: np.ndarray
     features: str
+    repeated: bool
+
+    @property
+    def rectified(self) -> np.ndarray:
+        """`relu(A)`, in the layout of `columns`."""
+        width, features = self.columns.shape[1], self.activations.shape[1]
+        middle = features // width // 2 * width
+        return self.activations[:, middle : middle + width]
+
+    def repeats(self, other: "Matrices") -> str | None:
+        """Whether all of this is in the sums of another: "same", "rectified" (it is the `relu(A)` there) or None."""
+        if self.columns.shape != other.columns.shape or self.activations.shape != other.activations.shape:
+            return None
+        for word, columns in (("same", other.columns), ("rectified", other.rectified)):
+            rows = (self.columns[:1], columns[:1]), (self.columns, columns), (self.activations, other.activations)
+            if all(one is two or np.array_equal(one, two) for one, two in rows):
+                return word
+        return None
 
 
 def one_array(output: Any, count: int, axes: Axes | None = None) -> tuple[np.ndarray | None, str | None]:
@@ -47,7 +67,7 @@ def one_array(output: Any, count: int, axes: Axes | None = None) -> tuple[np.nda
     if isinstance(output, list | tuple | dict):
         return None, f"its output is a {type(output).__name__}, not one array"
     try:
-        array = keras.ops.convert_to_numpy(output)
+        array = _seen(output)
     except Exception:  # each backend has its own word for a tensor that is none yet
         return None, HIDDEN
     if not isinstance(array, np.ndarray) or array.dtype.kind == "O":
@@ -70,6 +90,13 @@ def one_array(output: Any, count: int, axes: Axes | None = None) -> tuple[np.nda
     return array.reshape(*array.shape[: array.ndim - len(units)], width), None
 
 
+def _seen(output: Any) -> Any:
+    """An output as numpy sees it: of TensorFlow and JAX without a copy where that can be."""
+    if keras.backend.backend() in ("tensorflow", "jax") and hasattr(output, "__array__"):
+        return np.asarray(output)
+    return keras.ops.convert_to_numpy(output)
+
+
 def as_matrices(
     array: np.ndarray, dtype: np.dtype, image: bool | None = None, mask: np.ndarray | None = None
 ) -> Matrices:
@@ -90,7 +117,7 @@ def as_matrices(
     """
     if array.ndim == 2:
         columns = np.ascontiguousarray(array, dtype=dtype)
-        return Matrices(columns, _rectified(columns), columns, "units")
+        return _of_columns(columns, columns, "units")
     count, channels = len(array), array.shape[-1]
     if mask is not None:
         return _masked(array, dtype, mask)
@@ -99,18 +126,25 @@ def as_matrices(
         flat = array.reshape(count, -1, channels)
         stride = -(-flat.shape[1] // MAX_POSITIONS)
         columns = np.ascontiguousarray(flat[:, ::stride], dtype=dtype).reshape(-1, channels)
-        return Matrices(columns, _rectified(columns), vectors, _thinned("channels", stride))
+        return _of_columns(columns, vectors, _thinned("channels", stride))
     stride = max(1, int(np.ceil(np.sqrt(array.shape[1] * array.shape[2] / MAX_POSITIONS))))
     columns = np.ascontiguousarray(array[:, ::stride, ::stride], dtype=dtype).reshape(-1, channels)
     if 9 * channels > MAX_FEATURES or min(array.shape[1:3]) < 3:
-        return Matrices(columns, _rectified(columns), vectors, _thinned("channels", stride))
-    patches = image_patches(np.maximum(array, 0), 3, stride).astype(dtype, copy=False)
-    return Matrices(columns, np.ascontiguousarray(patches), vectors, _thinned("patches 3x3", stride))
+        return _of_columns(columns, vectors, _thinned("channels", stride))
+    patches = image_patches(array, 3, stride).astype(dtype, copy=False)
+    np.maximum(patches, 0, out=patches)
+    return Matrices(columns, patches, vectors, _thinned("patches 3x3", stride), not _negative(columns))
 
 
-def _rectified(columns: np.ndarray) -> np.ndarray:
-    """`relu(A)`; the very array where nothing is negative, so that its products are made once."""
-    return columns if columns.size and columns.min() >= 0 else np.maximum(columns, 0)
+def _of_columns(columns: np.ndarray, vectors: np.ndarray, features: str) -> Matrices:
+    """With `relu(A)` for features; the very array where nothing is negative, so that its products are made once."""
+    repeated = not _negative(columns)
+    return Matrices(columns, columns if repeated else np.maximum(columns, 0), vectors, features, repeated)
+
+
+def _negative(columns: np.ndarray) -> bool:
+    """Whether anything is below zero, or NaN."""
+    return not (columns.size and columns.min() >= 0)
 
 
 def _masked(array: np.ndarray, dtype: np.dtype, mask: np.ndarray) -> Matrices:
@@ -122,7 +156,7 @@ def _masked(array: np.ndarray, dtype: np.dtype, mask: np.ndarray) -> Matrices:
             vectors[row] = own.mean(axis=0)
             kept.append(own[:: -(-len(own) // MAX_POSITIONS)])
     columns = np.concatenate(kept) if kept else np.zeros((0, array.shape[-1]), dtype)
-    return Matrices(columns, np.maximum(columns, 0), vectors, "channels, masked positions left out")
+    return _of_columns(columns, vectors, "channels, masked positions left out")
 
 
 def _thinned(features: str, stride: int) -> str:

@@ -8,7 +8,7 @@ from leaky_zoo.analysis.settings import AnalysisSettings
 from leaky_zoo.data.found import part_of
 from leaky_zoo.data.python_objects import arrays
 from leaky_zoo.errors import InvalidInputError
-from leaky_zoo.flow.collect import BATCH, collect
+from leaky_zoo.flow.collect import collect
 from leaky_zoo.flow.stream import NetworkSums
 from leaky_zoo.flow.sums import Subsample
 from leaky_zoo.networks import LeakyNetwork
@@ -54,7 +54,7 @@ def collect_shard(
         network,
         part,
         targets,
-        chosen.batch_size or BATCH,
+        chosen.batch_size,
         track,
         with_momenta=chosen.with_momenta and targets is not None and config.weight_decay > 0,
         classes=config.classes if targets is not None else 0,

@@ -1,9 +1,9 @@
 """Outputs of a model's layers, batch by batch, into sums; from the sums, what is said of each layer."""
 
 import os
+from collections import deque
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
+from concurrent.futures import ThreadPoolExecutor
 from threading import BoundedSemaphore
 from typing import Any
 
@@ -11,23 +11,13 @@ import keras
 import numpy as np
 
 from leaky_zoo.analysis.axes import Axes
-from leaky_zoo.analysis.layout import as_matrices, one_array
+from leaky_zoo.analysis.layout import Matrices, as_matrices, one_array
 from leaky_zoo.analysis.records import LayerAudit
-from leaky_zoo.analysis.statistics import identity_statistics, representation_statistics
+from leaky_zoo.analysis.repeats import NEIGHBOURS, NOT_CALLED, LayerRecord, Step, follow
+from leaky_zoo.analysis.statistics import identities_statistics, sample_statistics, spectrum_statistics
 from leaky_zoo.flow.sums import LayerAccumulator, Subsample
 
-NOT_CALLED = "not called while the model ran"
 MAX_CALLS = 8
-
-
-class _Layer:
-    """The sums of one call of a layer, as its outputs come by; or the reason why there are none."""
-
-    def __init__(self) -> None:
-        self.reason: str | None = NOT_CALLED
-        self.features: str | None = None
-        self.sums: LayerAccumulator | None = None
-        self.pending: Future[None] | None = None
 
 
 class Recorder:
@@ -41,6 +31,12 @@ class Recorder:
         subsample: samples whose (pooled) representations are kept.
         products: as `MomentSums`.
         axes: what the axes of each call's output mean, by layer. Default None: units on the last axis.
+        sharing: whether a layer that repeats one just before it (or is its ReLU), batch by batch, takes its moments
+            from there. Default True.
+
+    Attributes:
+        repeats_ended: whether a layer repeated another for some batches and then did not: its numbers are not right,
+            all has to be recorded again without `sharing`.
     """
 
     def __init__(
@@ -50,9 +46,10 @@ class Recorder:
         subsample: Subsample,
         products: str,
         axes: Mapping[str, Sequence[Axes]] | None = None,
+        sharing: bool = True,
     ) -> None:
         self._names = names
-        self.layers: dict[str, _Layer] = {}  # in the order of their first call
+        self.layers: dict[str, LayerRecord] = {}  # in the order of their first call
         self.owners: dict[str, str] = {}  # names of the layers, by entry
         self.subsample, self._classes, self._products = subsample, classes, products
         self._axes = axes or {}
@@ -60,10 +57,17 @@ class Recorder:
         # Copies of outputs that wait for their sums are few.
         self._pool, self._room = ThreadPoolExecutor(cores), BoundedSemaphore(2 * cores)
         self._calls: dict[str, int] = {}
+        self._before: deque[Step] = deque(maxlen=NEIGHBOURS if sharing else 0)
+        self.repeats_ended = False
+
+    def again_without_sharing(self) -> "Recorder":
+        """A new one for the same layers, in which each has sums of its own."""
+        return Recorder(self._names, self._classes, self.subsample, self._products, self._axes, sharing=False)
 
     def begin(self, start: int, count: int, labels: np.ndarray | None) -> None:
         """Say which samples the next outputs belong to."""
         self._start, self._count, self._labels, self._calls = start, count, labels, {}
+        self._before.clear()
 
     def add(self, name: str, output: Any, mask: Any = None) -> None:
         """Take one output, and the mask of its positions, if it has one."""
@@ -87,16 +91,30 @@ class Recorder:
         places = self.subsample.within(self._start, self._count)
         self._room.acquire()
         image, kept = axes.image if axes else None, _mask_of(mask, array)
-        layer.pending = self._pool.submit(self._sum, layer, array, image, kept, self._labels, places)
+        step, before = Step(layer, layer.batches), tuple(self._before)
+        layer.batches += 1
+        layer.pending = self._pool.submit(self._sum, step, before, (array, image, kept), self._labels, places)
         layer.pending.add_done_callback(lambda _: self._room.release())
+        self._before.appendleft(step)
 
     def _sum(
-        self, layer: _Layer, array: np.ndarray, image: Any, mask: Any, labels: Any, places: tuple[slice, np.ndarray]
+        self,
+        step: Step,
+        before: tuple[Step, ...],
+        output: tuple[np.ndarray, Any, Any],
+        labels: Any,
+        places: tuple[slice, np.ndarray],
     ) -> None:
         """Add one batch of one layer, beside the model's next layers."""
-        found = as_matrices(array, np.dtype(self._products), image, mask)
-        if not np.isfinite(found.columns).all():
-            layer.reason, layer.sums = "its outputs hold NaN or infinity", None
+        found, layer = None, step.layer
+        try:
+            found = self._usable(layer, *output)
+            if found is not None and not follow(step, found, before):
+                self.repeats_ended = True
+        finally:
+            step.matrices.set_result(found)  # others wait for it
+        if found is None:
+            layer.sums = None
             return
         if layer.sums is None:
             sample = np.zeros((len(self.subsample.indices), found.vectors.shape[1]), np.float32)
@@ -104,58 +122,81 @@ class Recorder:
             layer.sums = LayerAccumulator(
                 found.columns.shape[1], found.activations.shape[1], True, self._classes, sample, products=self._products
             )
-        if found.columns.shape[1] != layer.sums.sums.total.size:
-            layer.reason, layer.sums = "its width is not the same for every batch of samples", None
-            return
-        layer.sums.add(found.columns, found.activations, found.vectors, labels, *places)
+        if layer.leader is not None:
+            layer.sums.add_vectors(found.vectors, labels, *places)
+        else:
+            layer.sums.add(found.columns, found.activations, found.vectors, labels, *places, found.repeated)
 
-    def _entry(self, entry: str, name: str) -> _Layer:
+    def _usable(self, layer: LayerRecord, array: np.ndarray, image: Any, mask: Any) -> Matrices | None:
+        """An output as matrices; None, and the layer's reason, where it cannot be summed."""
+        found = as_matrices(array, np.dtype(self._products), image, mask)
+        if not np.isfinite(found.columns).all():
+            layer.reason = "its outputs hold NaN or infinity"
+        elif layer.sums is not None and found.columns.shape[1] != layer.sums.sums.total.size:
+            layer.reason = "its width is not the same for every batch of samples"
+        else:
+            return found
+        return None
+
+    def _entry(self, entry: str, name: str) -> LayerRecord:
         self.owners.setdefault(entry, name)
-        return self.layers.setdefault(entry, _Layer())
+        return self.layers.setdefault(entry, LayerRecord())
 
     def close(self) -> None:
         """Wait for the sums that are under way; no output is taken after it."""
         self._pool.shutdown()
+        for layer in self.layers.values():
+            leader = layer.leader
+            if leader is not None and (leader.sums is None or leader.batches != layer.batches):
+                self.repeats_ended = True
 
     def audits(self, kinds: dict[str, str], gamma_0: float, track: Any = None) -> list[LayerAudit]:
         """One `LayerAudit` for each layer; the decompositions of several layers run at once."""
         for layer in self.layers.values():
             if layer.pending is not None:
                 layer.pending.result()
-        never = {name: _Layer() for name in self._names if name not in self.layers}
+        never = {name: LayerRecord() for name in self._names if name not in self.layers}
         every = {**self.layers, **never}
-        numbered = list(enumerate(every.items(), start=1))
-
-        def measure(each: tuple[int, tuple[str, _Layer]]) -> LayerAudit:
-            number, (name, layer) = each
-            return _audit(number, name, kinds[self.owners.get(name, name)], layer, gamma_0)
-
+        groups: dict[int, list[LayerRecord]] = {}
+        for layer in every.values():
+            groups.setdefault(id(layer.leader or layer), []).append(layer)
+        statistics: dict[int, dict[str, Any]] = {}
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            measured = pool.map(measure, numbered)
-            found = [audit for _, audit in zip(track(numbered) if track else numbered, measured, strict=True)]
+            measured = pool.map(lambda group: _group_statistics(group, gamma_0), groups.values())
+            for found in track(list(groups.values())) if track else groups.values():
+                statistics |= zip(map(id, found), next(measured), strict=True)
+        audits: list[LayerAudit] = []
         before = None
-        for index, layer in enumerate(every.values()):
-            if found[index].reason is None and layer.sums is not None:
+        for number, (name, layer) in enumerate(every.items(), start=1):
+            about = statistics[id(layer)]
+            if "reason" not in about and layer.sums is not None:
                 if before is not None:
-                    found[index] = replace(found[index], cka_with_previous=sample_cka(before, layer.sums.sample))
+                    about["cka_with_previous"] = sample_cka(before, layer.sums.sample)
                 before = layer.sums.sample
-        return found
+            audits.append(LayerAudit(layer=number, name=name, kind=kinds[self.owners.get(name, name)], **about))
+        return audits
 
 
-def _audit(number: int, name: str, kind: str, layer: _Layer, gamma_0: float) -> LayerAudit:
-    sums = layer.sums.result() if layer.sums else None
-    if sums is None or not sums.moments.squared > 0:
-        return LayerAudit(layer=number, name=name, kind=kind, reason=layer.reason or "its outputs are all zero")
-    return LayerAudit(
-        layer=number,
-        name=name,
-        kind=kind,
-        width=sums.moments.total.size,
-        columns=sums.moments.count,
-        features=layer.features,
-        **identity_statistics(sums, gamma_0),
-        **representation_statistics(sums),
-    )
+def _group_statistics(group: list[LayerRecord], gamma_0: float) -> list[dict[str, Any]]:
+    """Of layers whose moments are those of one of them: the fields of `LayerAudit`, from one decomposition."""
+    sums = [layer.result() for layer in group]
+    used = [index for index, each in enumerate(sums) if each is not None and each.moments.squared > 0]
+    # Each kind once: the leader's own, and their ReLU.
+    first = {group[index].rectified: index for index in reversed(used)}
+    shared = {}
+    if used:
+        moments = [sums[index].moments for index in first.values()]
+        identities = identities_statistics(moments, gamma_0)
+        for kind, each, found in zip(first, moments, identities, strict=True):
+            shared[kind] = found | spectrum_statistics(each)
+    result = []
+    for layer, each in zip(group, sums, strict=True):
+        if each is None or not each.moments.squared > 0:
+            result.append({"reason": layer.reason or "its outputs are all zero"})
+            continue
+        shape = {"width": each.moments.total.size, "columns": each.moments.count, "features": layer.features}
+        result.append(shape | shared[layer.rectified] | sample_statistics(each))
+    return result
 
 
 def _mask_of(mask: Any, array: np.ndarray) -> np.ndarray | None:

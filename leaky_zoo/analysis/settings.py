@@ -14,7 +14,8 @@ class AnalysisSettings:
 
     Attributes:
         gamma_0: relative regulariser, in [1e-12, 1]. Default 1e-5.
-        batch_size: samples at a time. Default None: 1024 for our networks, 32 for other models.
+        batch_size: samples at a time. Default None: for our networks 1024, or fewer where a layer's features
+            would take more than 128 MiB; 32 for other models.
         subsample: samples kept for intrinsic dimensions and the projection, at least 2. Default 1000.
         with_momenta: False leaves the momenta out, for a third to a half of the time. Default True.
         products: "float64", or "float32": products of a batch in float32, their sums in float64; faster, and singular

@@ -1,5 +1,6 @@
 """The statistics of one layer's representations that need neither weights nor loss."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
@@ -9,7 +10,8 @@ import numpy as np
 from leaky_zoo.analysis.dimensions import intrinsic_dimensions
 from leaky_zoo.flow.sums import LayerSums
 from leaky_zoo.geometry import (
-    cost_of_identity_sweep,
+    Moments,
+    cost_of_identity_sweeps,
     find_plateau,
     nuclear_norm_rank,
     participation_ratio,
@@ -26,26 +28,41 @@ PACKAGES = ("leaky-zoo", "keras", "numpy", "scipy", "scikit-dimension")
 
 def representation_statistics(sums: LayerSums) -> dict[str, Any]:
     """Ranks, spectrum, intrinsic dimensions and class variances of `A`, by the names of `LayerAudit`."""
-    moments = sums.moments
-    values = singular_values(moments.outer / moments.count)
-    fraction, each = None, None
-    if sums.classes is not None:
-        fraction, each = within_class_fractions(sums.classes.counts, sums.classes.totals, sums.classes.squares)
+    return spectrum_statistics(sums.moments) | sample_statistics(sums)
+
+
+def spectrum_statistics(moments: Moments) -> dict[str, Any]:
+    """What the moments alone say."""
+    values = singular_values(moments.outer / moments.count, moments.count)
     return {
         "negative_share": moments.negative_share,
         "stable_rank": stable_rank(values),
         "nuclear_norm_rank": nuclear_norm_rank(values),
         "participation_ratio": participation_ratio(moments.covariance),
-        **intrinsic_dimensions(sums.sample),
-        "within_class_fraction": fraction,
-        "class_variances": each,
         "singular_values": digits(values),
     }
 
 
+def sample_statistics(sums: LayerSums) -> dict[str, Any]:
+    """What the classes and the subsample say."""
+    fraction, each = None, None
+    if sums.classes is not None:
+        fraction, each = within_class_fractions(sums.classes.counts, sums.classes.totals, sums.classes.squares)
+    return {**intrinsic_dimensions(sums.sample), "within_class_fraction": fraction, "class_variances": each}
+
+
 def identity_statistics(sums: LayerSums, gamma_0: float) -> dict[str, Any]:
     """Cost of identity, its sweep and its plateau, by the names of `LayerAudit`."""
-    costs, fractions = cost_of_identity_sweep(sums.moments, (gamma_0, 10 * gamma_0, gamma_0 / 10, *GAMMA_SWEEP))
+    return identities_statistics([sums.moments], gamma_0)[0]
+
+
+def identities_statistics(several: Sequence[Moments], gamma_0: float) -> list[dict[str, Any]]:
+    """As `identity_statistics`, of several representations with the same features."""
+    sweeps = cost_of_identity_sweeps(several, (gamma_0, 10 * gamma_0, gamma_0 / 10, *GAMMA_SWEEP))
+    return [_of_sweep(costs, fractions) for costs, fractions in sweeps]
+
+
+def _of_sweep(costs: np.ndarray, fractions: np.ndarray) -> dict[str, Any]:
     here, looser, tighter, *sweep = costs.tolist()
     plateau = find_plateau(GAMMA_SWEEP, sweep)
     return {

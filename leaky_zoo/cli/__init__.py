@@ -2,6 +2,7 @@
 
 import signal
 import sys
+from importlib.metadata import version as version_of
 from types import FrameType
 from typing import Annotated
 
@@ -14,6 +15,7 @@ from leaky_zoo.cli import (
     compress,
     evaluate,
     export,
+    index,
     inspect,
     listing,
     monitor,
@@ -26,7 +28,7 @@ from leaky_zoo.cli import (
 )
 from leaky_zoo.cli import demo as demo_command
 from leaky_zoo.cli.console import fail
-from leaky_zoo.cli.startup import quiet_start
+from leaky_zoo.cli.startup import closed_pipe_is_fine, quiet_start, warnings_in_words
 from leaky_zoo.errors import LeakyZooError, Terminated, naming_extras
 from leaky_zoo.processes import user_modules
 from leaky_zoo.processes.parent import end_with_parent
@@ -51,12 +53,19 @@ app.command("compare")(audits.compare)
 app.command("export")(export.export)
 app.command("compress")(compress.compress)
 app.command("publish")(publish.publish)
+app.command("index")(index.index)
 app.command("inspect")(inspect.inspect)
 app.command("predict")(predict.predict_command)
 app.command("verify")(verify.verify)
 app.command("attach")(attach.attach)
 app.command("monitor")(monitor.monitor)
 app.command("demo")(demo_command.demo)
+
+
+def _say_version(asked: bool) -> None:
+    if asked:
+        print(f"leaky-zoo {version_of('leaky-zoo')}")
+        raise typer.Exit
 
 
 @app.callback()
@@ -71,6 +80,9 @@ def before_every_command(
             "module's code, here and in every process that the command starts. May be given several times.",
         ),
     ] = None,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_say_version)
+    ] = False,
 ) -> None:
     """What comes before any command."""
     if modules:
@@ -92,7 +104,7 @@ def main() -> None:
     before = {number: signal.signal(number, _terminate) for number in (signal.SIGTERM, signal.SIGALRM)}
     hook, sys.unraisablehook = sys.unraisablehook, _after_dropped
     try:
-        with naming_extras():
+        with naming_extras(), closed_pipe_is_fine(), warnings_in_words():
             app()
     except LeakyZooError as error:
         fail(str(error), error.exit_code)
@@ -100,9 +112,6 @@ def main() -> None:
         fail(f"Terminated. {error.message}".strip(), 143)
     except KeyboardInterrupt as error:
         fail(f"Interrupted. {error}".strip(), 130)
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output has left; nothing is wrong
-        sys.exit(0)
     except OSError as error:
         fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}", 1)
     except MemoryError:

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
 from leaky_zoo.cli.console import (
     AsJson,
@@ -24,6 +23,7 @@ from leaky_zoo.cli.console import (
     table,
 )
 from leaky_zoo.cli.startup import start_tensorflow
+from leaky_zoo.cli.tables import Rows
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.processes.progress import track
 from leaky_zoo.processes.shards import parse_shard
@@ -67,7 +67,7 @@ WIDE_ANY_MODEL_COLUMNS = {
 WIDE = 150
 
 
-def audit_table(audit: "Audit", title: str) -> Table:
+def audit_table(audit: "Audit", title: str) -> Rows:
     """The audit by layer, with the energies where the terminal is wide enough; `--json` has all of it."""
     narrow, wide = (COLUMNS, WIDE_COLUMNS) if audit.kind == "path" else (ANY_MODEL_COLUMNS, WIDE_ANY_MODEL_COLUMNS)
     columns = narrow | wide if out.width >= WIDE else narrow
@@ -152,7 +152,7 @@ def analyze_command(
         if not replicas.is_chief:
             return  # every worker has the audit; one writes it
     else:
-        chosen = layers.split(",") if layers else None
+        chosen = [name.strip() for name in layers.split(",")] if layers else None
         if isinstance(network, LeakyNetwork) and relu_samples:
             settings = replace(settings, relu_samples=relu_samples)
         audit = analyze(network, x, y, settings, data=samples.about, layers=chosen, track=progress)

@@ -37,7 +37,7 @@ def attach(
         from leaky_zoo.deploy import export_model
 
         with tempfile.TemporaryDirectory() as folder:
-            export_model(source, Path(folder) / "model.onnx")
+            export_model(source, Path(folder) / "model.onnx", monitor=False)
             report = attach_metadata(file, Path(folder) / "model.onnx", out=target, tolerance=tolerance)
     if as_json:
         print_json(report)

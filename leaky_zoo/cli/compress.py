@@ -25,6 +25,9 @@ def compress(
     metric: Annotated[
         str | None, typer.Option(help="accuracy or loss. [default: accuracy of a classifier, else loss]")
     ] = None,
+    monitor: Annotated[
+        bool, typer.Option("--monitor/--no-monitor", help="Whether the file watches for drift: about 10 kB of it.")
+    ] = True,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
@@ -53,6 +56,7 @@ def compress(
         data=data,
         data_dir=data_dir,
         epochs=distill,
+        monitor=monitor,
         storage="int8" if int8 else "float16" if float16 else "float32",
         words=None if as_json else lambda text: err.print(text, style="dim", highlight=False),
     )

@@ -1,19 +1,17 @@
 """What the commands share: where text goes, options that several take, tables."""
 
 import json
-import re
+import shlex
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 from rich.text import Text
 
+from leaky_zoo.cli.tables import Output, cell, table
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.io.reading import shown_text
 from leaky_zoo.processes.progress import err
@@ -21,9 +19,7 @@ from leaky_zoo.processes.progress import err
 if TYPE_CHECKING:
     from leaky_zoo.data import Dataset
 
-out = Console()
-
-NUMBER = re.compile(r"^(-|yes|no|(loss )?-?[\d.,]+(e[-+]\d+)?%?)$")
+out = Output()
 
 
 def _writes(*suffixes: str) -> Callable[[typer.CallbackParam, Path | None], Path | None]:
@@ -38,6 +34,11 @@ def _writes(*suffixes: str) -> Callable[[typer.CallbackParam, Path | None], Path
     return check
 
 
+__all__ = [
+    "AsJson", "DataDir", "Devices", "Model", "Plot", "Report", "StrategyName", "Stream", "Task", "cell", "command",
+    "err", "fail", "out", "print_json", "say_about", "table",
+]  # fmt: skip
+
 Report = Annotated[
     Path | None, typer.Option("--report", help="Write a self-contained page, .html.", callback=_writes(".html", ".htm"))
 ]
@@ -45,7 +46,13 @@ Plot = Annotated[
     Path | None,
     typer.Option("--plot", help="Write a figure, PNG, SVG or PDF.", callback=_writes(".png", ".svg", ".pdf")),
 ]
-Model = Annotated[str, typer.Argument(help="A preset's name or alias, the path of a preset folder, or a .keras file.")]
+Model = Annotated[
+    str,
+    typer.Argument(
+        help="A preset's name or alias, the path of its folder, its address (hf://USER/NAME[@REVISION], INDEX#NAME), "
+        "the folder of a run, or a .keras file."
+    ),
+]
 StrategyName = Annotated[
     str | None,
     typer.Option("--strategy", help="auto (every GPU, else the CPU), cpu, mirrored, or multi_worker (by TF_CONFIG)."),
@@ -65,6 +72,15 @@ DataDir = Annotated[
 ]
 
 
+def command(*words: Any) -> str:
+    """A command that can be pasted: words are quoted where they need it.
+
+    >>> command("leaky-zoo", "analyze", "runs/my net")
+    "leaky-zoo analyze 'runs/my net'"
+    """
+    return shlex.join(map(str, words))
+
+
 def print_json(value: Any) -> None:
     """JSON alone on stdout."""
     sys.stdout.write(json.dumps(value, indent=2, allow_nan=False) + "\n")
@@ -76,31 +92,6 @@ def fail(message: str, code: int) -> NoReturn:
         Text.assemble(("leaky-zoo:", "bold red"), " ", shown_text(message, 4000)), highlight=False, soft_wrap=True
     )
     raise SystemExit(code)
-
-
-def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> Table:
-    """A table in plain lines; columns of numbers are aligned on the right."""
-    cells = [[cell(value) for value in row] for row in rows]
-    result = Table(title=title, title_justify="left", header_style="bold", box=SIMPLE_HEAD, pad_edge=False)
-    for place, column in enumerate(columns):
-        numbers = all(NUMBER.match(row[place]) for row in cells)
-        result.add_column(column, justify="right" if numbers and place else "left", overflow="fold")
-    for row in cells:
-        result.add_row(*(escape(text) for text in row))
-    return result
-
-
-def cell(value: Any) -> str:
-    """A value as a table shows it: four digits for floats, a dash for what is undefined."""
-    if value is None:
-        return "-"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, dict):
-        return ", ".join(f"{key}: {cell(item)}" for key, item in value.items())
-    if isinstance(value, float):
-        return f"{value:.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:.4g}"
-    return str(value)
 
 
 def say_about(dataset: "Dataset") -> None:

@@ -1,11 +1,13 @@
-"""`leaky-zoo demo`: the whole job once, on real data."""
+"""`leaky-zoo demo`: a net with a bottleneck and a classifier, the whole job once, on real data."""
 
+import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from leaky_zoo.cli.console import err, out, table
+from leaky_zoo.cli.console import command, err, out, table
 from leaky_zoo.cli.startup import start_tensorflow
 from leaky_zoo.errors import CheckFailedError, InvalidInputError
 from leaky_zoo.io.files import replacing
@@ -13,10 +15,11 @@ from leaky_zoo.processes.progress import track
 from leaky_zoo.zoo import list_presets
 
 if TYPE_CHECKING:
+    from leaky_zoo.analysis import Audit
     from leaky_zoo.data import Dataset
-    from leaky_zoo.networks import LeakyNetwork
     from leaky_zoo.zoo import Preset
-    from leaky_zoo.zoo.training_data import TrainingData
+
+TEACHER, DIGITS = "teacher_k3_l12", "optical_digits"
 
 
 def demo(
@@ -24,63 +27,89 @@ def demo(
         "demo"
     ),
 ) -> None:
-    """Load a pretrained net, evaluate it, analyse its bottleneck, export it to ONNX and verify the file.
+    """Look at a net's bottleneck; evaluate a classifier of digits, export it to ONNX and verify the file.
 
     [dim]Example:[/]  leaky-zoo demo --out demo
     """
     start_tensorflow()
-    from leaky_zoo.networks import evaluate_network
+    from leaky_zoo.data import load_data
     from leaky_zoo.zoo import Preset
-    from leaky_zoo.zoo.training_data import training_data
 
-    best = _best_preset()
-    err.rule(f"1. Load {best}")
-    preset = Preset.open(best)
-    network = preset.network
-    trained = training_data(network)
-    digits = trained.dataset
-    sizes = {split: len(digits.select(split)[0]) for split in ("train", "test")}
-    out.print(f"{digits.identifier}: {sizes['train']} training and {sizes['test']} test images")
+    with_bottleneck, classifier = _best(TEACHER), _best(DIGITS)
+    plot, saved, onnx = folder / "bottleneck.png", folder / "audit.json", folder / f"{classifier}.onnx"
+    err.rule(f"1. A net with a bottleneck: {with_bottleneck}")
+    _analyze(Preset.open(with_bottleneck), plot, saved)
 
-    err.rule("2. Evaluate")
-    metrics = evaluate_network(network, *digits.select("test"))
-    out.print(f"test accuracy {100 * metrics['accuracy']:.2f}%, cross-entropy {metrics['loss']:.4f}")
+    err.rule(f"2. A classifier: {classifier}")
+    preset = Preset.open(classifier)
+    digits = load_data(preset.network.config.dataset["name"], classes=preset.network.config.class_names)
+    accuracy = _evaluate(preset, digits)
 
-    plot, saved, onnx = folder / "bottleneck.png", folder / "audit.json", folder / f"{best}.onnx"
-    err.rule("3. Analyse the bottleneck")
-    _analyze(network, trained, plot, saved)
-
-    err.rule("4. Export to ONNX, the audit inside the file")
-    _export(preset, digits, onnx, metrics["accuracy"])
+    err.rule("3. Export it to ONNX, its analysis inside the file")
+    _export(preset, digits, onnx, accuracy)
 
     err.rule("Done")
     for label, path in (("plot", plot), ("audit", saved), ("ONNX", onnx)):
-        out.print(f"{label:6} {path.resolve()}", soft_wrap=True)
-    _say_what_next(best, onnx, folder / "teacher.png")
+        out.print(f"{label:6} {path}", soft_wrap=True, highlight=False)
+    _say_what_next(with_bottleneck, onnx, folder)
 
 
-def _best_preset() -> str:
-    """The best one at an effective depth where there is something to see of a bottleneck."""
-    presets = [preset for preset in list_presets("optical_digits") if preset["metrics"].get("test")]
+def _best(filter: str) -> str:
+    """Of the presets with this text in their name the one that is best on its test split."""
+    presets = [preset for preset in list_presets(filter) if preset["metrics"].get("test")]
     if not presets:
-        raise InvalidInputError("No optical_digits preset is in the folder of presets: the demo needs one.")
-    best = max(presets, key=lambda preset: (preset["effective_depth"] == 7, preset["metrics"]["test"]["accuracy"]))
-    return best["name"]
+        raise InvalidInputError(f"No preset with {filter} in its name is in the folder of presets: the demo needs one.")
+    return min(presets, key=lambda preset: preset["metrics"]["test"]["loss"])["name"]
 
 
-def _analyze(network: "LeakyNetwork", trained: "TrainingData", plot: Path, saved: Path) -> None:
-    """The audit as a table, a picture and a file."""
+def _analyze(preset: "Preset", plot: Path, saved: Path) -> None:
+    """The audit as a table, a sentence, a picture and a file."""
     from leaky_zoo.analysis import analyze
     from leaky_zoo.cli.analyze import audit_table
     from leaky_zoo.figures import plot_audit
+    from leaky_zoo.zoo.training_data import training_data
 
-    audit = analyze(network, *trained.arrays, data=trained.about, track=track("analyzing"))
+    samples = training_data(preset.network)
+    audit = analyze(preset.network, *samples.arrays, data=samples.about, track=track("analyzing"))
     out.print(audit_table(audit, f"N = {audit.n}, gamma_0 = {audit.gamma_0:g}, mu = {audit.weight_decay:g}"))
+    if audit.bottleneck_rank:
+        out.print(audit.bottleneck_rank.verdict, style="bold", highlight=False)
+        _explain(audit, preset.network.config.input_shape)
     for warning in audit.warnings:
         out.print(f"warning: {warning}", style="yellow", highlight=False)
     with replacing(plot) as aside:
         plot_audit(audit).savefig(aside, dpi=130)
     audit.save(saved)
+
+
+def _explain(audit: "Audit", shape: tuple[int, ...]) -> None:
+    """The verdict in plain words, where a rank was found."""
+    rank = audit.bottleneck_rank
+    if rank is not None and rank.estimate is not None:
+        out.print(
+            f"That is: samples of {' x '.join(map(str, shape))} numbers pass layers {rank.layers[0]} to "
+            f"{rank.layers[-1]} in {rank.estimate} directions (columns COI and directions).",
+            style="dim",
+        )
+
+
+def _evaluate(preset: "Preset", digits: "Dataset") -> float:
+    """Its accuracy on the test split, beside the one on record."""
+    from leaky_zoo.networks import evaluate_network
+
+    metrics = evaluate_network(preset.network, *digits.select("test"))
+    count = len(digits.select("test")[0])
+    out.print(
+        f"{digits.identifier}: accuracy {100 * metrics['accuracy']:.2f}% on {count} test images, "
+        f"cross-entropy {metrics['loss']:.4f}",
+        highlight=False,
+    )
+    out.print(
+        "Like most classifiers it is not at a critical point of its objective: its energies are no dimensions, and its "
+        "accuracy stands by itself.",
+        style="dim",
+    )
+    return metrics["accuracy"]
 
 
 def _export(preset: "Preset", digits: "Dataset", onnx: Path, expected: float) -> None:
@@ -89,25 +118,25 @@ def _export(preset: "Preset", digits: "Dataset", onnx: Path, expected: float) ->
     from leaky_zoo.runtime import OnnxModel, verify_onnx
 
     report = export_model(preset, onnx, data=digits.identifier)
-    out.print(table(f"{report['bytes']:,} bytes", ("check", "result"), report["checks"].items()))
-
-    err.rule("5. Verify in ONNX Runtime")
     verified = verify_onnx(onnx)
-    rows = ((check.name, "passed" if check.passed else "FAILED") for check in verified.checks)
-    out.print(table("verify", ("check", "result"), rows))
+    rows = [*report["checks"].items(), *((c.name, "passed" if c.passed else "FAILED") for c in verified.checks)]
+    out.print(table(f"{report['bytes']:,} bytes", ("check", "result"), rows))
     x, y = digits.select("test")
     accuracy = float((OnnxModel(onnx).predict(x).argmax(-1) == y).mean())
-    out.print(f"accuracy of the ONNX file on the same {len(x)} images: {100 * accuracy:.2f}%")
+    out.print(f"In ONNX Runtime: accuracy {100 * accuracy:.2f}% on the same images", highlight=False)
     if not verified.passed or accuracy != expected:
         raise CheckFailedError("The ONNX file does not do what the network does.")
 
 
-def _say_what_next(preset: str, onnx: Path, plot: Path) -> None:
-    teacher = next(iter(list_presets("teacher_k3_l7")), {"name": preset})["name"]
+def _say_what_next(with_bottleneck: str, onnx: Path, folder: Path) -> None:
+    """Commands that run when they are pasted, wherever the program is."""
+    program = [sys.argv[0]] if Path(sys.argv[0]).name == "leaky-zoo" else [sys.executable, "-m", "leaky_zoo"]
+    if shutil.which("leaky-zoo"):
+        program = ["leaky-zoo"]
     out.print("\nTry next:", style="bold")
-    for command in (
-        "leaky-zoo list",
-        f"leaky-zoo inspect {onnx}",
-        f"leaky-zoo analyze {teacher} --plot {plot}",
+    for arguments in (
+        ["list"],
+        ["inspect", str(onnx)],
+        ["analyze", with_bottleneck, "--report", str(folder / "audit.html")],
     ):
-        out.print(f"  {command}", soft_wrap=True, highlight=False)
+        out.print(f"  {command(*program, *arguments)}", soft_wrap=True, highlight=False)

@@ -4,26 +4,37 @@ from typing import Annotated, Any
 
 import typer
 
-from leaky_zoo.cli.console import AsJson, out, print_json, table
+from leaky_zoo.cli.console import AsJson, err, out, print_json, table
+from leaky_zoo.io.reading import shown
 from leaky_zoo.zoo import Preset, list_presets
+from leaky_zoo.zoo.ends import input_words, output_words, some_of
 
 
 def list_command(
-    filter: Annotated[str | None, typer.Argument(help="Keep names that contain this text.")] = None,
+    filter: Annotated[
+        str | None,
+        typer.Argument(
+            help="Keep names that contain this text; or another place: a folder of presets, path or URL of an index, "
+            "hf://USER/NAME[@REVISION], hf://USER."
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """List the pretrained networks.
 
-    [dim]Examples:[/]  leaky-zoo list   |   leaky-zoo list mnist --json
+    [dim]Examples:[/]  leaky-zoo list   |   leaky-zoo list mnist --json   |   leaky-zoo list hf://USER
     """
     presets = list_presets(filter)
     if as_json:
         print_json(presets)
         return
+    if not presets:
+        err.print(f"No preset's name matches {shown(filter)}." if filter else "There are no presets.", markup=False)
+        return
     columns = ("name", "alias", "L~", "depth", "parameters", "test")
     rows = (
         (
-            preset["name"],
+            preset["address"],
             preset["alias"] or "",
             f"{preset['effective_depth']:g}",
             preset["depth"],
@@ -36,7 +47,7 @@ def list_command(
 
 
 def info(
-    name: Annotated[str, typer.Argument(help="A preset's name or alias, or the path of a preset folder.")],
+    name: Annotated[str, typer.Argument(help="A preset's name or alias, the path of its folder, or its address.")],
     as_json: AsJson = False,
 ) -> None:
     """Show what is known of one preset.
@@ -48,8 +59,9 @@ def info(
     if as_json:
         print_json(metadata)
         return
-    out.print(table(metadata["name"], ("field", "value"), _flat(metadata)))
-    out.print(f"card: {preset.folder / 'README.md'}", soft_wrap=True)
+    out.print(table(metadata["name"], ("field", "value"), _facts(metadata)))
+    if (preset.folder / "README.md").is_file():
+        out.print(f"card: {preset.folder / 'README.md'}", soft_wrap=True)
 
 
 def headline(metrics: dict[str, dict[str, float]]) -> str:
@@ -58,6 +70,18 @@ def headline(metrics: dict[str, dict[str, float]]) -> str:
     if "accuracy" in test:
         return f"{100 * test['accuracy']:.2f}%"
     return f"loss {test['loss']:.4f}" if "loss" in test else "-"
+
+
+def _facts(metadata: dict[str, Any]) -> list[tuple[str, Any]]:
+    """What matters first, then all the rest."""
+    first = {
+        "goes in": input_words(metadata),
+        "features": some_of((metadata.get("input") or {}).get("feature_names") or []),
+        "comes out": output_words(metadata),
+        "classes": some_of(metadata.get("class_names") or []),
+    }
+    rest = {key: value for key, value in metadata.items() if key not in ("name", "input", "output", "class_names")}
+    return [(key, words) for key, words in first.items() if words] + _flat(rest)
 
 
 def _flat(value: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

@@ -1,12 +1,25 @@
 """`leaky-zoo train`: run a recipe."""
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from leaky_zoo.cli.console import AsJson, DataDir, Devices, StrategyName, err, fail, out, print_json, say_about, table
+from leaky_zoo.cli.console import (
+    AsJson,
+    DataDir,
+    Devices,
+    StrategyName,
+    command,
+    err,
+    fail,
+    out,
+    print_json,
+    say_about,
+    table,
+)
 from leaky_zoo.cli.startup import start_tensorflow
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.processes.progress import bar
@@ -16,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def train_command(
-    recipe: Annotated[Path, typer.Argument(help="A recipe, YAML; every preset has its own.")],
+    recipe: Annotated[str, typer.Argument(help="A recipe (YAML), or a preset's name: it is trained by its own.")],
     folder: Annotated[Path, typer.Option("--out", help="Folder of the run.")],
     data_dir: DataDir = None,
     strategy: StrategyName = None,
@@ -46,7 +59,7 @@ def train_command(
     Exit codes: 0 done, 1 a check failed (a loss that is NaN, a full disk), 2 wrong usage or input,
     75 another worker has gone (try again with --resume), 130 and 143 stopped by Ctrl-C or SIGTERM after a checkpoint.
 
-    [dim]Examples:[/]  leaky-zoo train models/leaky_mlp_teacher_k3_l7_equidistant/recipe.yaml --out runs/teacher   |
+    [dim]Examples:[/]  leaky-zoo train leaky_mlp_teacher_k3_l7_equidistant --out runs/teacher   |
     leaky-zoo train recipe.yaml --out runs/mine --devices 2   |   leaky-zoo train recipe.yaml --out runs/m --workers 2
     |   leaky-zoo train recipe.yaml --out runs/mine --resume
     """
@@ -67,7 +80,7 @@ def train_command(
         result = _train(plan, folder, data_dir, resume, audit_every, live)
     except KeyboardInterrupt as error:
         fail(f"Interrupted. {error}".strip(), 130)  # here: typer would drop the message
-    _show(plan, folder, result, as_json)
+    _show(plan, folder, result, as_json, data_dir)
 
 
 def _launch(workers: int, restarts: int, folder: Path, resume: bool, strategy: str | None, devices: int | None) -> None:
@@ -79,8 +92,8 @@ def _launch(workers: int, restarts: int, folder: Path, resume: bool, strategy: s
             f"--workers sets up the strategy multi_worker: leave --strategy and --devices out. "
             f"Received: strategy={strategy!r}, devices={devices}"
         )
-    command = [sys.executable, "-m", "leaky_zoo", *_of_a_worker(sys.argv[1:])]
-    launch(command, workers, restarts=restarts, out=folder, resume=resume)
+    again = [sys.executable, "-m", "leaky_zoo", *_of_a_worker(sys.argv[1:])]
+    launch(again, workers, restarts=restarts, out=folder, resume=resume)
 
 
 def _of_a_worker(arguments: list[str]) -> list[str]:
@@ -94,11 +107,12 @@ def _of_a_worker(arguments: list[str]) -> list[str]:
     return kept
 
 
-def _changed(recipe: Path, given: dict[str, Any]) -> "Recipe":
-    """The recipe of a file with what the command line says instead."""
-    from leaky_zoo.training import Recipe
+def _changed(recipe: str, given: dict[str, Any]) -> "Recipe":
+    """The recipe of a file or a preset with what the command line says instead."""
+    from leaky_zoo.zoo import Recipe, recipe_of
 
-    return Recipe.from_dict({**Recipe.read(recipe).model_dump(), **given}, source="the command line")
+    found = recipe_of(recipe)
+    return Recipe.from_dict({**found.model_dump(), **given}, source="the command line") if given else found
 
 
 def _train(
@@ -122,24 +136,40 @@ def _train(
         )[1]  # fmt: skip
 
 
-def _show(plan: "Recipe", folder: Path, result: "TrainingResult", as_json: bool) -> None:
-    """Say whether a critical point was reached where one was asked for, and what came out."""
+def _show(plan: "Recipe", folder: Path, result: "TrainingResult", as_json: bool, data_dir: Path | None) -> None:
+    """What came out, whether a critical point was reached where one was asked for, and what to do next."""
     converged = (result.lbfgs or {}).get("converged")
-    phase = plan.lbfgs_phase
-    if plan.converge and phase and result.lbfgs and not converged:
-        judged = result.lbfgs.get("clarke_residuals") or result.lbfgs["criticality_residuals"]
-        worst, done = max(judged), result.lbfgs["iterations"]
-        stalled = done < phase.iterations
-        advice = "it found no lower objective" if stalled else "more of them, or a larger mu, bring it down"
-        err.print(
-            f"Not at a critical point: after {done} iterations of L-BFGS the criticality residual is {worst:.3g}, "
-            f"{phase.criticality:g} was asked for; {advice}.",
-            soft_wrap=True,
-        )
     if as_json:
         answer = {"metrics": result.metrics, "device": result.device, "seconds": result.seconds}
         print_json(answer if converged is None else answer | {"converged": converged})
-        return
-    rows = [(split, f"{values['loss']:.6f}", values.get("accuracy")) for split, values in result.metrics.items()]
-    out.print(table(plan.name, ("split", "loss", "accuracy"), rows))
-    err.print(f"{result.seconds:.0f} s on {result.device}; model and logs are in {folder}", soft_wrap=True)
+    else:
+        rows = [(split, f"{values['loss']:.6f}", values.get("accuracy")) for split, values in result.metrics.items()]
+        out.print(table(plan.name, ("split", "loss", "accuracy"), rows))
+        err.print(f"{result.seconds:.0f} s on {result.device}; model and logs are in {folder}", soft_wrap=True)
+    reached = _reached(plan, result)
+    if reached:
+        err.print(reached, soft_wrap=True, markup=False, highlight=False)
+    if not as_json:
+        place = ("--data-dir", data_dir) if data_dir else ()
+        following = command("leaky-zoo", "analyze", _as_path(folder), "--report", folder / "audit.html", *place)
+        err.print(f"next: {following}", soft_wrap=True, markup=False, highlight=False)
+
+
+def _reached(plan: "Recipe", result: "TrainingResult") -> str | None:
+    """How near the L-BFGS phase came to what was asked of it; None where nothing was."""
+    phase, found = plan.lbfgs_phase, result.lbfgs
+    if phase is None or phase.criticality is None or not found:
+        return None
+    worst, done = max(found.get("clarke_residuals") or found["criticality_residuals"]), found["iterations"]
+    words = f"residual {worst:.2g} of {phase.criticality:g} after {done} iterations of L-BFGS"
+    if found["converged"]:
+        return f"converged: {words}"
+    stalled = done < phase.iterations
+    advice = "it found no lower objective" if stalled else "more of them, or a larger mu, bring it down"
+    return f"not converged: {words}; {advice}."
+
+
+def _as_path(folder: Path) -> str:
+    """A folder that no command takes for a name."""
+    text = str(folder)
+    return text if os.sep in text else os.path.join(".", text)  # noqa: PTH118 - a Path drops the dot

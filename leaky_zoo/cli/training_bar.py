@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from rich.progress import Progress
 
+from leaky_zoo.processes.progress import ProgressLines
 from leaky_zoo.training import Recipe
 
 
@@ -16,7 +17,7 @@ class TrainingBar(keras.callbacks.Callback):
         recipe: what runs.
     """
 
-    def __init__(self, progress: Progress, recipe: Recipe) -> None:
+    def __init__(self, progress: Progress | ProgressLines, recipe: Recipe) -> None:
         super().__init__()
         self.progress, self.recipe = progress, recipe
         self._task: Any = None
@@ -31,9 +32,13 @@ class TrainingBar(keras.callbacks.Callback):
         )
         self.progress.update(self._task, completed=epoch + 1, description=f"training: {shown}")
 
-    def on_lbfgs_iteration(self, iteration: int, objective: float) -> None:
-        """Move the bar of the L-BFGS phase."""
+    def on_lbfgs_iteration(self, iteration: int, objective: float, residual: float | None = None) -> None:
+        """Move the bar of the L-BFGS phase; it shows the residual that decides, beside the one that is asked for."""
+        phase = self.recipe.lbfgs_phase
         if self._lbfgs is None:
-            total = self.recipe.lbfgs_phase.iterations if self.recipe.lbfgs_phase else None
+            total = phase.iterations if phase else None
             self._lbfgs = self.progress.add_task("L-BFGS", total=total)
-        self.progress.update(self._lbfgs, completed=iteration, description=f"L-BFGS: objective {objective:.6g}")
+        words = f"L-BFGS: objective {objective:.6g}"
+        if residual is not None and phase is not None and phase.criticality is not None:
+            words += f", residual {residual:.2g} of {phase.criticality:g}"
+        self.progress.update(self._lbfgs, completed=iteration, description=words)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import keras
 import numpy as np
@@ -68,7 +68,7 @@ def _area(side: tuple[int, ...]) -> int:
     return int(np.prod(side)) if side else 1
 
 
-Link = Map | keras.layers.Layer
+Link: TypeAlias = "Map | keras.layers.Layer"
 
 
 def read_chain(network: LeakyNetwork) -> list[Link]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
@@ -41,7 +42,7 @@ def input_moments(model: keras.Model, links: Sequence[Link], x: np.ndarray) -> d
     """
     maps = maps_of(links)
     watched = keras.Model(model.inputs, [model.get_layer(name).input for name in maps])
-    sums = {name: [0.0, 0.0, 0.0, 0, 0] for name in maps}
+    sums: dict[str, list[Any]] = {name: [0.0, 0.0, 0.0, 0, 0] for name in maps}
     for start in range(0, len(x), BATCH):
         rows = np.asarray(x[start : start + BATCH], np.float32)
         found = watched([rows], training=False)

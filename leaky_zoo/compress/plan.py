@@ -134,7 +134,7 @@ def _folds(
     The largest ones, and the largest one within the budget, so that there is always something that needs no
     distillation.
     """
-    found = [((), list(links))]
+    found: list[tuple[tuple[int, ...], list[Link]]] = [((), list(links))]
     safe = found[0]
     left_out = set(linearity.left_out)
     start = linearity.linear_stretch[0] if linearity.linear_stretch else len(linearity.relu_effects) + 1

@@ -22,6 +22,8 @@ from leaky_zoo.flow import weights_sha256
 from leaky_zoo.networks import LeakyNetwork
 from leaky_zoo.runtime import fit_temperature
 
+WORSE = 1e6  # taken off the score of an epoch whose metric is below that of the beginning
+
 
 @dataclass(frozen=True)
 class Compressed:
@@ -83,7 +85,7 @@ def compress(
     links, scores = chosen.links, []
     if epochs and data is not None:
         model = build_model(links, shape, name)
-        score = _score(metric, data, network.task.labels)
+        score = _score(metric, data, network.task.labels, model)
         place = None if folder is None else Path(folder) / f"choice_{choice % len(plan.choices)}"
         about = {"source": weights_sha256(network), **describe_choice(chosen)}
         scores = distill(
@@ -114,16 +116,20 @@ def compress(
     return Compressed(model, links, storage, temperature, record)
 
 
-def _score(metric: Metric, data: CompressionData, labels: bool) -> Callable[[keras.Model], float]:
-    """What distillation keeps the best epoch by: the metric on the samples to choose on, then the loss."""
+def _score(metric: Metric, data: CompressionData, labels: bool, begin: keras.Model) -> Callable[[keras.Model], float]:
+    """What distillation keeps the best epoch by: the loss on the samples to choose on, labels at the best temperature.
+
+    An accuracy of few samples is decided by luck, and the luckiest of many epochs is none of the best. One that has a
+    worse metric than the net had at its beginning does not count.
+    """
     x, y = np.asarray(data.choose[0], np.float32), data.choose[1]
+    first = metric.value(run_model(begin, x), y)
 
     def score(model: keras.Model) -> float:
         outputs = run_model(model, x)
-        if metric.name == "accuracy":
-            loss = metric.mean_loss(outputs / fit_temperature(outputs, y), y)
-            return metric.value(outputs, y) - 1e-3 * min(loss, 1.0)
-        return -metric.value(outputs, y)
+        loss = metric.mean_loss(outputs / fit_temperature(outputs, y) if labels else outputs, y)
+        worse = metric.drop(first, metric.value(outputs, y)) > 0
+        return -loss - (WORSE if worse else 0.0)
 
     return score
 

@@ -117,6 +117,16 @@ class Dataset:
             result |= dict(zip(("output_mean", "output_variance"), _moments(targets, True), strict=True))
         return result
 
+    def input_range(self, split: str) -> list[Any]:
+        """`[least, most]` of a split's inputs: numbers, or of a table a list each with one for each feature."""
+        x, _ = self.select(split)
+        axis = tuple(range(x.ndim - 1)) if self.normalize_features else None
+        size = rows_at_once(x.shape)
+        parts = (np.asarray(x[start : start + size]) for start in range(0, len(x), size))
+        least, most = zip(*((part.min(axis), part.max(axis)) for part in parts), strict=True)
+        ends = np.min(least, axis=0), np.max(most, axis=0)
+        return [np.asarray(end, np.float32).astype(np.float64).tolist() for end in ends]
+
 
 def content_sha256(x: Any, y: Any) -> str:
     """Hash of samples and targets, whatever they are called and whatever dtype they are stored in.

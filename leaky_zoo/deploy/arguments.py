@@ -13,8 +13,8 @@ from leaky_zoo.deploy.graph import IR_VERSIONS, OPSET
 from leaky_zoo.deploy.ports import Port
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.networks import TASKS, LeakyNetwork
+from leaky_zoo.runtime.inputs import as_float32
 from leaky_zoo.runtime.metadata import to_json
-from leaky_zoo.runtime.model import as_float32
 
 
 def checked_path(path: Any) -> Path:

@@ -1,6 +1,6 @@
 """Does a graph compute what the Keras model computes? At several batch sizes, in the scale of the output."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ from leaky_zoo.deploy.ports import Reference
 from leaky_zoo.errors import CheckFailedError
 from leaky_zoo.runtime.onnx_file import first_line
 from leaky_zoo.runtime.session import CHECK_BATCHES, RUNTIME_ERRORS, open_session, relative_error, run_named, take_rows
+
+Run = Callable[[Mapping[str, np.ndarray], Sequence[str]], dict[str, np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -48,8 +50,25 @@ def load_checked(model: onnx.ModelProto | Path) -> onnxruntime.InferenceSession:
         raise CheckFailedError(f"ONNX Runtime cannot load the graph: {first_line(error)}") from error
 
 
+def running(session: onnxruntime.InferenceSession) -> Run:
+    """A session as `compare` runs it.
+
+    Raises:
+        CheckFailedError: from the call, where ONNX Runtime cannot run the samples.
+    """
+
+    def run(rows: Mapping[str, np.ndarray], outputs: Sequence[str]) -> dict[str, np.ndarray]:
+        try:
+            return run_named(session, rows, outputs)
+        except RUNTIME_ERRORS as error:
+            count = len(next(iter(rows.values())))
+            raise CheckFailedError(f"ONNX Runtime cannot run {count} samples: {first_line(error)}") from error
+
+    return run
+
+
 def compare(
-    session: onnxruntime.InferenceSession,
+    run: Run,
     reference: Reference,
     inputs: Mapping[str, np.ndarray],
     *,
@@ -58,10 +77,10 @@ def compare(
     golden: tuple[np.ndarray, np.ndarray] | None = None,
     golden_tolerance: float | None = None,
 ) -> Comparison:
-    """Compare a graph with the model it was made from.
+    """Compare a graph, or another file, with the model it was made from.
 
     Args:
-        session: the graph.
+        run: gives outputs of the graph by name, from inputs by name and the names that are asked for.
         reference: the model and its ports.
         inputs: raw float32 samples by input, used in turn.
         tolerance: largest `max |d| / max |ref|` of any output.
@@ -76,7 +95,7 @@ def compare(
     for batch in CHECK_BATCHES:
         rows = {name: take_rows(values, batch) for name, values in inputs.items()}
         expected = reference(rows)
-        found = _run(session, rows, list(expected))
+        found = run(rows, list(expected))
         worst = max(expected, key=lambda name: relative_error(found[name], expected[name]))
         errors[batch] = relative_error(found[worst], expected[worst])
         which = f" in {worst}" if len(expected) > 1 else ""
@@ -87,7 +106,7 @@ def compare(
     golden_error = None
     if golden is not None:
         name = reference.outputs[0].name
-        found = _run(session, {reference.inputs[0].name: golden[0]}, [name])
+        found = run({reference.inputs[0].name: golden[0]}, [name])
         golden_error = relative_error(found[name], golden[1])
         _require(golden_error, golden_tolerance or tolerance, "The golden pairs are not reproduced")
     return Comparison(errors, golden_error, agree if classifier else None)
@@ -100,16 +119,6 @@ def same_labels(found: np.ndarray, expected: np.ndarray, tolerance: float) -> bo
     """
     chosen = np.take_along_axis(expected, found.argmax(axis=-1)[..., None], axis=-1)[..., 0]
     return bool(np.all(expected.max(axis=-1) - chosen <= 2 * tolerance * np.max(np.abs(expected))))
-
-
-def _run(
-    session: onnxruntime.InferenceSession, rows: Mapping[str, np.ndarray], outputs: Sequence[str]
-) -> dict[str, np.ndarray]:
-    try:
-        return run_named(session, rows, outputs)
-    except RUNTIME_ERRORS as error:
-        count = len(next(iter(rows.values())))
-        raise CheckFailedError(f"ONNX Runtime cannot run {count} samples: {first_line(error)}") from error
 
 
 def _require(error: float, tolerance: float, sentence: str) -> None:

@@ -13,7 +13,7 @@ from leaky_zoo.compress import Compressed
 from leaky_zoo.compress.chain import Map
 from leaky_zoo.compress.storage import int8_of
 from leaky_zoo.deploy.arguments import checked_metadata, checked_path, checked_tolerance
-from leaky_zoo.deploy.compare import as_recorded, compare, load_checked
+from leaky_zoo.deploy.compare import as_recorded, compare, load_checked, running
 from leaky_zoo.deploy.convolutions import pads
 from leaky_zoo.deploy.describe import describe_model
 from leaky_zoo.deploy.graph import INPUT_NAME, GraphBuilder
@@ -233,11 +233,11 @@ def export_compressed(
     watch = None
     if monitor_data is not None:
         last = [node.output[0] for node in graph.graph.node if node.name.endswith("/step")]
-        watch = add_reference(graph, monitor_data, tensors=last[:-1] or last)
+        watch = add_reference(graph, monitor_data, tensors=last[:-1] or last, float16=compressed.storage != "float32")
     reference = Reference(compressed.model, network.task.output_name, [rows])
     inputs = {reference.inputs[0].name: rows}
     classifier = network.task.labels
-    measured = compare(load_checked(graph), reference, inputs, tolerance=tolerance, classifier=classifier)
+    measured = compare(running(load_checked(graph)), reference, inputs, tolerance=tolerance, classifier=classifier)
     values = describe_model(network, reference, about, None, weights_sha256(network))
     values["preset"] = {**values["preset"], "name": compressed.model.name}
     values |= {

@@ -9,6 +9,7 @@ import numpy as np
 from leaky_zoo.deploy.graph import BATCH
 from leaky_zoo.deploy.ports import Port, Reference
 from leaky_zoo.networks import TASKS, LeakyNetwork, Task
+from leaky_zoo.networks.ends import known_of_input
 
 # What has a key of its own is not repeated under `leaky_zoo.preset`.
 _OWN_KEYS = ("citation", "class_names", "metrics", "temperature", "weights_sha256")
@@ -64,6 +65,7 @@ def _describe_network(network: LeakyNetwork, described: Mapping[str, Any]) -> di
     config = network.config
     return {
         "class_names": config.class_names or described["class_names"],
+        "input": {**described["input"], **_new_of_input(network, described["preset"])},
         "dataset": config.dataset or described["dataset"],
         "effective_depth": network.effective_depth,
         "preprocessing": {
@@ -76,6 +78,13 @@ def _describe_network(network: LeakyNetwork, described: Mapping[str, Any]) -> di
         },
         "step_sizes": np.concatenate([path.step_sizes for path in network.paths]),
     }
+
+
+def _new_of_input(network: LeakyNetwork, preset: Mapping[str, Any]) -> dict[str, Any]:
+    """Range and names of the features, unless the preset's metadata, which the file carries, state them already."""
+    stated = preset.get("input")
+    stated = stated if isinstance(stated, Mapping) else {}
+    return {key: value for key, value in known_of_input(network.config).items() if key not in stated}
 
 
 def _describe_port(port: Port, words: str) -> dict[str, Any]:

@@ -20,20 +20,17 @@ from leaky_zoo.deploy.arguments import (
     checked_tolerance,
 )
 from leaky_zoo.deploy.build import build_onnx, can_build
-from leaky_zoo.deploy.compare import as_recorded, compare, load_checked
+from leaky_zoo.deploy.compare import as_recorded, compare, load_checked, running
 from leaky_zoo.deploy.describe import describe_model, sentence, task_of
 from leaky_zoo.deploy.external import writing_graph
 from leaky_zoo.deploy.graph import OPSET
 from leaky_zoo.deploy.ports import Reference
+from leaky_zoo.deploy.prepared import kept_golden, low_precision_error, reference_for, samples_to_compare
 from leaky_zoo.deploy.reference import add_reference
 from leaky_zoo.deploy.signing import sign, verify_written
-from leaky_zoo.deploy.twin import compute_dtypes, float32_twin
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.flow import weights_sha256
-from leaky_zoo.networks import LeakyNetwork
-from leaky_zoo.runtime.metadata import pack_golden
-from leaky_zoo.runtime.session import CHECK_BATCHES
-from leaky_zoo.runtime.several import count_pairs, pack_pairs
+from leaky_zoo.runtime.several import count_pairs
 
 
 @dataclass(frozen=True)
@@ -44,7 +41,7 @@ class ExportReport:
         path: the file.
         file_bytes: its size.
         route: `"direct"` (from the weights) or `"tf2onnx"`.
-        nodes: of the graph.
+        nodes: of the graph; None where it is not ONNX.
         reference: the Keras model it was compared with.
         inputs_from: where the compared inputs came from.
         tolerance: largest relative error allowed.
@@ -57,7 +54,7 @@ class ExportReport:
     path: str
     file_bytes: int
     route: str
-    nodes: int
+    nodes: int | None
     reference: str
     inputs_from: str
     tolerance: float
@@ -137,8 +134,8 @@ def export_onnx(
         raise InvalidInputError(
             f"`model_version` must be a whole number >= 1. Received: model_version={model_version!r}"
         )
-    reference, words = _reference(model, task.output_name, check_inputs)
-    inputs, inputs_from = _check_inputs(model, reference, check_inputs)
+    reference, words = reference_for(model, task.output_name, check_inputs, direct=True)
+    inputs, inputs_from = samples_to_compare(model, reference, check_inputs)
     check_class_names(model, metadata, reference.outputs)
     monitored = None if monitor_data is None else _monitored(reference, monitor_data)
     pairs = checked_golden(golden, reference.inputs, reference.outputs)
@@ -150,7 +147,7 @@ def export_onnx(
     watch = None if monitored is None else add_reference(graph, monitored)
     values = describe_model(model, reference, metadata, audit, digest)
     values["reference"] = watch
-    values["golden"] = _kept_golden(model, reference, inputs, pairs) if keep_samples else None
+    values["golden"] = kept_golden(model, reference, inputs, pairs) if keep_samples else None
     values["check"] = {
         **as_recorded(tolerance),
         "inputs": inputs_from,
@@ -161,13 +158,13 @@ def export_onnx(
     }
     with writing_graph(graph, path) as (aside, external):
         measured = compare(
-            load_checked(aside),
+            running(load_checked(aside)),
             reference,
             inputs,
             tolerance=tolerance,
             classifier=task.labels,
             golden=pairs,
-            golden_tolerance=max(tolerance, _low_precision_error(model)),
+            golden_tolerance=max(tolerance, low_precision_error(model)),
         )
         values["external_data"] = external
         sign(graph, values, sentence(model, reference, route), model_version)
@@ -186,46 +183,12 @@ def export_onnx(
     )
 
 
-def _check_inputs(model: keras.Model, reference: Reference, given: Any) -> tuple[dict[str, np.ndarray], str]:
-    if given is not None:
-        inputs = checked_inputs(given, {port.name: port.shape for port in reference.inputs}, "check_inputs")
-        return inputs, f"{len(next(iter(inputs.values())))} given samples"
-    if not isinstance(model, LeakyNetwork):
-        words = "zeros and ones" if reference.whole_numbers else "standard normal"
-        return reference.random_samples(max(CHECK_BATCHES)), f"random: {words}"
-    port = reference.inputs[0]
-    noise = np.random.default_rng(0).standard_normal((max(CHECK_BATCHES), *port.shape))
-    mean, variance = map(np.asarray, (model.config.input_mean, model.config.input_variance))
-    rows = (mean + np.sqrt(variance) * noise).astype(np.float32)
-    return {port.name: rows}, "random: normal with the net's input mean and variance"
-
-
 def _monitored(reference: Reference, given: Any) -> np.ndarray:
     if len(reference.inputs) != 1:
         names = ", ".join(port.name for port in reference.inputs)
         raise InvalidInputError(f"`monitor_data` is for a model of one input. Received: a model of {names}")
     port = reference.inputs[0]
     return checked_inputs(given, {port.name: port.shape}, "monitor_data")[port.name]
-
-
-def _reference(model: keras.Model, output_name: str, given: Any) -> tuple[Reference, str]:
-    """Choose what to build from and compare with: the model, or its float32 twin if it computes in other digits."""
-    dtype = model.dtype_policy.compute_dtype
-    others = [each for each in compute_dtypes(model) if each != "float32"]
-    if isinstance(model, LeakyNetwork):
-        # Built directly, float64 stays; a subclass goes through tf2onnx, which would keep it: the twin is converted.
-        twin = model.astype("float32") if others and not (dtype == "float64" and can_build(model)) else None
-    else:
-        twin = float32_twin(model) if others else None
-    samples = None
-    if given is not None and not isinstance(model, LeakyNetwork):
-        arrays = given.values() if isinstance(given, Mapping) else given if isinstance(given, list | tuple) else [given]
-        several = len(getattr(model, "inputs", None) or [0]) > 1
-        samples = [np.asarray(each, np.float32) for each in arrays] if several else [np.asarray(given, np.float32)]
-    words = (
-        f"its float32 twin (the model computes in {' and '.join(others)})" if twin else f"the Keras model in {dtype}"
-    )
-    return Reference(twin or model, output_name, samples), words
 
 
 def _build(reference: Reference, route: str, representations: bool, opset: int) -> onnx.ModelProto:
@@ -235,22 +198,3 @@ def _build(reference: Reference, route: str, representations: bool, opset: int) 
     from leaky_zoo.deploy.convert import convert_with_tf2onnx
 
     return convert_with_tf2onnx(reference, opset)
-
-
-def _low_precision_error(model: keras.Model) -> float:
-    """16 roundings of a compute dtype shorter than float32; 0 for the others."""
-    return {"bfloat16": 16 * 2.0**-8, "float16": 16 * 2.0**-11}.get(model.dtype_policy.compute_dtype, 0.0)
-
-
-def _kept_golden(
-    model: keras.Model,
-    reference: Reference,
-    inputs: Mapping[str, np.ndarray],
-    golden: tuple[np.ndarray, np.ndarray] | None,
-) -> dict[str, Any]:
-    """Given pairs are kept as they are, unless they were made in low precision: the file could not reproduce those."""
-    if golden is not None and _low_precision_error(model) == 0:
-        return pack_golden(*golden)
-    taken = inputs if golden is None else {reference.inputs[0].name: golden[0]}
-    rows = {name: values[: CHECK_BATCHES[1] * 2] for name, values in taken.items()}
-    return pack_pairs(rows, reference(rows))

@@ -23,7 +23,7 @@ OUTPUT_NAME = "bottleneck"
 CLEAR_GAP = 5.0
 MOST_CHOSEN = 20  # directions that are looked at for a gap
 SMALLEST_RATIO = 1e-3  # of the least kept singular value to the largest: covariances stay well conditioned
-_STEP = re.compile(r"^block_(\d+)/step$")
+_STEP = re.compile(r"^(stage_\d+_)?block_(\d+)/step$")
 
 
 def add_reference(
@@ -33,6 +33,7 @@ def add_reference(
     tensors: Sequence[str] | None = None,
     directions: int | None = None,
     seed: int = 0,
+    float16: bool = False,
 ) -> dict[str, Any]:
     """Add the output `bottleneck` to a graph, and measure what it gives on data the network was not trained on.
 
@@ -47,6 +48,8 @@ def add_reference(
         tensors: names of the representations to choose from. Default None: every block's but the first and the last.
         directions: `k`, 1 to 256. Default None: where the gap is.
         seed: of the split and the resampling. Default 0.
+        float16: keep mean and basis in 16 bits, as a compressed file does; all is measured with them as they are kept.
+            Default False.
 
     Returns:
         `leaky_zoo.reference`.
@@ -79,17 +82,25 @@ def add_reference(
         raise InvalidInputError(f"A reference needs samples to choose directions with. Received: {len(data)} samples")
     tensor, mean, basis, gap = _choose(model, names, first, directions)
     result = onnx.ModelProto.FromString(model.SerializeToString())
-    _add_nodes(result.graph, tensor, mean, basis, _rank(model, tensor, data[:1]))
+    _add_nodes(result.graph, tensor, mean, basis, _rank(model, tensor, data[:1]), float16)
     value = make_reference(_run(result, [OUTPUT_NAME], rest)[0], OUTPUT_NAME, seed=seed)
     model.CopyFrom(result)
-    layer = _STEP.match(tensor)
-    about = {"tensor": tensor, "layer": int(layer[1]) if layer else None, "gap": float(f"{gap:.4g}")}
-    return {**about, "initializers": {"mean": f"{OUTPUT_NAME}/mean", "basis": f"{OUTPUT_NAME}/basis"}, **value}
+    about = {"tensor": tensor, "layer": _layer_of(tensor, known), "gap": float(f"{gap:.4g}")}
+    held = {name: f"{OUTPUT_NAME}/{name}" + ("/float16" if float16 else "") for name in ("mean", "basis")}
+    return {**about, "initializers": held, **value}
 
 
 def _representations(known: Sequence[str]) -> list[str]:
     steps = [name for name in known if _STEP.match(name) or name.startswith("representation_")]
     return steps[1:-1] if len(steps) > 2 else steps
+
+
+def _layer_of(tensor: str, known: Sequence[str]) -> int | None:
+    """The layer whose step a tensor is, as audits count them: through all stages."""
+    found = _STEP.match(tensor)
+    if found is None or found[1] is None:
+        return int(found[2]) if found else None
+    return [name for name in known if _STEP.match(name)].index(tensor) + 1
 
 
 def _choose(
@@ -154,10 +165,13 @@ def _rank(model: onnx.ModelProto, tensor: str, sample: np.ndarray) -> int:
     return _run(tapped, [tensor], sample)[0].ndim
 
 
-def _add_nodes(graph: onnx.GraphProto, tensor: str, mean: np.ndarray, basis: np.ndarray, rank: int) -> None:
+def _add_nodes(
+    graph: onnx.GraphProto, tensor: str, mean: np.ndarray, basis: np.ndarray, rank: int, float16: bool
+) -> None:
     def constant(name: str, values: np.ndarray) -> str:
-        graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(values, np.float32), name))
-        return name
+        kept, kind = (f"{name}/float16", np.float16) if float16 else (name, np.float32)
+        graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(values, kind), kept))
+        return node("Cast", [kept], name, to=TensorProto.FLOAT) if float16 else name
 
     def node(op: str, inputs: list[str], name: str, **attributes: Any) -> str:
         graph.node.append(helper.make_node(op, inputs, [name], name=name, **attributes))

@@ -20,8 +20,8 @@ from leaky_zoo.deploy.compressed import export_compressed
 from leaky_zoo.errors import CheckFailedError, InvalidInputError
 from leaky_zoo.networks import LeakyNetwork
 from leaky_zoo.training.building import augmentation
-from leaky_zoo.zoo import Preset, Recipe, load_model
-from leaky_zoo.zoo.training_data import training_data
+from leaky_zoo.zoo import Preset, Recipe, keras_file_of, load_model
+from leaky_zoo.zoo.training_data import held_out, training_data
 
 RELU_SAMPLES = 2000
 Words = Callable[[str], None]
@@ -37,6 +37,7 @@ def compress_model(
     data_dir: str | os.PathLike[str] | None = None,
     epochs: int = 10,
     storage: str = "float32",
+    monitor: bool = True,
     words: Words | None = None,
 ) -> dict[str, Any]:
     """Compress a preset or a `.keras` file into one ONNX file.
@@ -55,10 +56,13 @@ def compress_model(
         data_dir: TFDS folder. Default None.
         epochs: of distillation, for each choice that is tried; 0: none. Default 10.
         storage: of the kernels: "float32", "float16" or "int8". Default "float32".
+        monitor: whether the file watches for drift, where there are samples that the network was not trained on
+            (`leaky_zoo.zoo.training_data.held_out`): about 10 kB of it. Default True.
         words: told what is being done. Default None.
 
     Returns:
-        As `export_compressed`, with `tried`: each choice and its drop on the validation part.
+        As `export_compressed`, with `tried`: each choice and its drop on the validation part; and `monitor`: what the
+        reference was measured on, or None.
 
     Raises:
         InvalidInputError: an argument that cannot be used.
@@ -85,24 +89,33 @@ def compress_model(
     inputs = np.asarray(parts.validation[0][:512], np.float32)
     cost = compressed.record["cost"]
     metrics = {split: {each["metric"]: each["after"]} for split, each in cost.items()}
+    watched = held_out(network, samples) if monitor else None
     report = export_compressed(
-        compressed, network, path, check_inputs=inputs, audit=audit, metadata=metadata, metrics=metrics
+        compressed,
+        network,
+        path,
+        check_inputs=inputs,
+        audit=audit,
+        metadata=metadata,
+        metrics=metrics,
+        monitor_data=None if watched is None else watched[0],
     )
     shutil.rmtree(folder, ignore_errors=True)
-    return {**report, "tried": tried}
+    return {**report, "tried": tried, "monitor": watched and f"{dataset.identifier}, {watched[1]}"}
 
 
 def _subject(
     model: str | os.PathLike[str] | Preset,
 ) -> tuple[LeakyNetwork, Audit | None, Recipe | None, dict[str, Any] | None]:
     """The network, and its audit, recipe and metadata where they are there."""
-    if isinstance(model, Preset) or not os.fspath(model).endswith(".keras"):
+    file = keras_file_of(model)
+    if file is None:
         preset = Preset.open(model)
         return preset.network, preset.audit, preset.recipe, preset.metadata
-    network = load_model(model)
+    network = load_model(file)
     if not isinstance(network, LeakyNetwork):
         raise InvalidInputError(f"Only networks of ours are compressed. Received: a {type(network).__name__}")
-    beside = Path(model).with_name("recipe.yaml")
+    beside = file.with_name("recipe.yaml")
     return network, None, Recipe.read(beside) if beside.is_file() else None, None
 
 

@@ -14,13 +14,16 @@ from leaky_zoo.figures.panels import starts_of
 from leaky_zoo.figures.theme import LIGHT, Theme
 
 
-def plot_comparison(audits: Sequence[Audit], panel: str, theme: Theme = LIGHT) -> Figure:
+def plot_comparison(
+    audits: Sequence[Audit], panel: str, theme: Theme = LIGHT, size: tuple[float, float] = (6.4, 4.2)
+) -> Figure:
     """One panel with a line for each audit.
 
     Args:
         audits: what to compare.
         panel: one of `COMPARISONS`.
         theme: colours. Default `LIGHT`.
+        size: of the figure, in inches. Default (6.4, 4.2).
 
     Raises:
         InvalidInputError: no such panel, or nothing to draw in it.
@@ -29,7 +32,7 @@ def plot_comparison(audits: Sequence[Audit], panel: str, theme: Theme = LIGHT) -
         raise InvalidInputError(f"`panel` is one of {', '.join(COMPARISONS)}. Received: panel={panel!r}")
     if panel not in comparisons_of(audits):
         raise InvalidInputError(f"These audits have nothing to draw for {panel!r}.")
-    figure = theme.figure(6.4, 4.2)
+    figure = theme.figure(*size)
     COMPARISONS[panel][0](figure.subplots(), audits, theme)
     return figure
 

@@ -195,7 +195,7 @@ def draw_linearity(axes: Axes, audit: Audit, theme: Theme) -> None:
     numbers = [layer.layer for layer in audit.layers]
     shares = {
         "negative share of A_l": ("negative_share", theme.cool, "-"),
-        "change of the outputs without the ReLU of layer l": ("relu_effect", theme.warm, "-"),
+        "change of outputs without the ReLU of l": ("relu_effect", theme.warm, "-"),
     }
     _curves(axes, numbers, audit.layers, shares)
     stretch = audit.summary.get("linear_stretch")

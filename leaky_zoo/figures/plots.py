@@ -54,7 +54,7 @@ def plot_audit(audit: Audit, theme: Theme = LIGHT) -> Figure:
     return figure
 
 
-def plot_panel(audit: Audit, panel: str, theme: Theme = LIGHT) -> Figure:
+def plot_panel(audit: Audit, panel: str, theme: Theme = LIGHT, size: tuple[float, float] = (6.4, 4.2)) -> Figure:
     """One panel as a figure of its own.
 
     Args:
@@ -63,6 +63,7 @@ def plot_panel(audit: Audit, panel: str, theme: Theme = LIGHT) -> Figure:
             "weight_directions", "projection", "step_sizes", "step_size_trace", "criticality", "intrinsic_dimensions",
             "similarity", "linearity".
         theme: colours. Default `LIGHT`.
+        size: of the figure, in inches. Default (6.4, 4.2).
 
     Raises:
         InvalidInputError: no such panel, or one that needs what the audit does not have.
@@ -71,7 +72,7 @@ def plot_panel(audit: Audit, panel: str, theme: Theme = LIGHT) -> Figure:
         raise InvalidInputError(f"`panel` is one of {', '.join(PANELS)}. Received: panel={panel!r}")
     if panel not in panels_of(audit):
         raise InvalidInputError(f"The audit of {audit.model['name']} has nothing to draw for {panel!r}.")
-    figure = theme.figure(6.4, 4.2)
+    figure = theme.figure(*size)
     PANELS[panel](figure.subplots(), audit, theme)
     return figure
 

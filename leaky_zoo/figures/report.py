@@ -19,6 +19,7 @@ from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.figures.comparison import COMPARISONS, comparisons_of, plot_comparison
 from leaky_zoo.figures.plots import panels_of, plot_panel
 from leaky_zoo.figures.theme import DARK, LIGHT
+from leaky_zoo.figures.words import alternative, caption, compared, glossary_of, interval_words
 from leaky_zoo.io.files import write_text
 
 # What a reader looks at first; everything else is in the JSON.
@@ -50,23 +51,7 @@ COLUMNS = {
     "cka_with_previous": "CKA",
     "within_class_fraction": "within class",
 }
-CAPTIONS = {
-    "dimension": "Where the cost of identity sits on a plateau of gamma_0 it is a dimension; -2H/L~ approaches it from "
-    "below.",
-    "energies": "On a critical path the momentum form of H is constant. Kinetic + potential is flat long before that: "
-    "it proves nothing.",
-    "gamma_sweep": "gamma_0 decides every cost of identity. What stays over a decade (squares) is a dimension.",
-    "weight_directions": "As many singular values of the weights stand out as the bottleneck has directions.",
-    "representation_spectra": "A bottleneck is a dark edge: few directions above, nothing below.",
-    "weight_spectra": "The same for the weights of each step.",
-    "projection": "Jump in, slow drift, jump out: each line is one sample from A_0 to A_L.",
-    "step_sizes": "How far each step goes along the path.",
-    "step_size_trace": "How the schedule moved the steps; lines that have gone flat have arrived.",
-    "criticality": "Above the line the energies of that layer are not conserved.",
-    "intrinsic_dimensions": "Soft ranks are no integers; intrinsic dimensions see a curved sheet as what it is.",
-    "linearity": "Where little of A is negative, the next ReLU does nothing, and layers fold into one.",
-    "similarity": "CKA near 1: the layer changes little. Variance within classes near 0: neural collapse.",
-}
+PICTURE = (4.4, 3.3)  # inches: small, so that its words stay readable on a phone
 
 
 def write_report(audit: Audit, path: str | os.PathLike[str]) -> None:
@@ -87,8 +72,14 @@ def write_report(audit: Audit, path: str | os.PathLike[str]) -> None:
     >>> page.read_text().startswith("<!doctype html>")
     True
     """
-    panels = [(name, CAPTIONS[name], _pictures(lambda theme, n=name: plot_panel(audit, n, theme)))
-              for name in panels_of(audit)]  # fmt: skip
+    panels = [
+        (
+            alternative(audit, name),
+            caption(audit, name),
+            _pictures(lambda theme, n=name: plot_panel(audit, n, theme, PICTURE)),
+        )
+        for name in panels_of(audit)
+    ]
     page = _template("report.html.j2").render(
         audit=audit,
         verdict=_verdict(audit),
@@ -96,6 +87,7 @@ def write_report(audit: Audit, path: str | os.PathLike[str]) -> None:
         panels=panels,
         header=_header(audit),
         rows=[_cells(layer, _header(audit)) for layer in audit.layers],
+        glossary=glossary_of(audit),
         made_with=_made_with(audit),
     )
     write_text(path, page)
@@ -113,8 +105,14 @@ def write_comparison(audits: Sequence[Audit], path: str | os.PathLike[str]) -> N
     """
     if len(audits) < 2:
         raise InvalidInputError(f"A comparison needs at least two audits. Received: {len(audits)}")
-    panels = [(name, COMPARISONS[name][1], _pictures(lambda theme, n=name: plot_comparison(audits, n, theme)))
-              for name in comparisons_of(audits)]  # fmt: skip
+    panels = [
+        (
+            compared(audits, name, COMPARISONS[name][2], name.replace("_", " ").capitalize()),
+            COMPARISONS[name][1],
+            _pictures(lambda theme, n=name: plot_comparison(audits, n, theme, PICTURE)),
+        )
+        for name in comparisons_of(audits)
+    ]
     facts = [_facts(audit) for audit in audits]
     names = list(dict.fromkeys(name for each in facts for name in each))
     page = _template("compare.html.j2").render(
@@ -123,6 +121,7 @@ def write_comparison(audits: Sequence[Audit], path: str | os.PathLike[str]) -> N
         names=names,
         facts=facts,
         panels=panels,
+        glossary=list(dict.fromkeys(entry for audit in audits for entry in glossary_of(audit))),
         made_with=[_made_with(audit) for audit in audits],
     )
     write_text(path, page)
@@ -136,8 +135,7 @@ def _verdict(audit: Audit) -> dict[str, Any]:
     text = (rank.verdict if audit.paths else rank.verdict[:1].upper() + rank.verdict[1:]) + "."
     if rank.estimate is None:
         return {"text": text, "known": False}
-    interval = f"Between {rank.low} and {rank.high}" if rank.low != rank.high else f"Both bounds say {rank.low}"
-    return {"text": text, "known": True, "interval": interval + "."}
+    return {"text": text, "known": True, "interval": interval_words(rank)}
 
 
 def _facts(audit: Audit) -> dict[str, str]:

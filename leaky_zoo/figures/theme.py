@@ -48,7 +48,7 @@ class Theme:
         axes.grid(True, which="major", color=self.muted, lw=0.4, alpha=0.35)
         axes.set_axisbelow(True)
         axes.tick_params(which="both", colors=self.text, labelsize=8)
-        axes.title.set(color=self.text, fontsize=10)
+        axes.title.set(color=self.text, fontsize=10, wrap=True)
         for text in (axes.xaxis.label, axes.yaxis.label):
             text.set(color=self.text, fontsize=9)
         for spine in axes.spines.values():
@@ -57,7 +57,8 @@ class Theme:
     def legend(self, axes: Axes) -> None:
         """A small legend, where there is something to explain."""
         if axes.get_legend_handles_labels()[0]:
-            axes.legend(fontsize=7.5, labelcolor=self.text, frameon=False)
+            legend = axes.legend(fontsize=7.5, labelcolor=self.text, facecolor=self.paper, framealpha=0.7)
+            legend.get_frame().set_linewidth(0)
 
     def title(self, figure: Figure, text: str) -> None:
         """A title over the whole figure."""

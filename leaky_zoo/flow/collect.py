@@ -1,5 +1,6 @@
 """One pass over data, a thread for each core: the sums of all batches."""
 
+import math
 import os
 import threading
 from collections.abc import Iterable, Iterator
@@ -17,14 +18,30 @@ from leaky_zoo.flow.sums import LayerSums, Subsample
 from leaky_zoo.networks import LeakyNetwork
 
 BATCH = 1024
+FEATURE_BYTES = 128 * 1024**2  # of one layer's features in one batch: the patches of a convolution are large
 MAX_THREADS = 8
+
+
+def batch_of(network: LeakyNetwork) -> int:
+    """How many samples are looked at together: at most 1024, and fewer where a sample has many columns.
+
+    Example:
+    >>> from leaky_zoo.networks import LeakyMLP
+    >>> batch_of(LeakyMLP((4,), 2, width=8, depth=4, effective_depth=1.0))
+    1024
+    """
+    numbers = [
+        math.prod(path.representations[0].shape[1:]) // path.width * path.blocks[0].weight_matrix.shape[1]
+        for path in network.paths
+    ]
+    return max(1, min(BATCH, FEATURE_BYTES // (8 * max(numbers))))
 
 
 def collect(
     network: LeakyNetwork,
     x: np.ndarray,
     y: np.ndarray | None = None,
-    batch_size: int = BATCH,
+    batch_size: int | None = None,
     progress: Any = None,
     *,
     with_momenta: bool | None = None,
@@ -40,7 +57,7 @@ def collect(
         network: the network to look at.
         x: raw inputs.
         y: labels or targets; None leaves the momenta out. Default None.
-        batch_size: samples at a time, for each thread. Default 1024.
+        batch_size: samples at a time, for each thread. Default None: as `batch_of` says.
         progress: wraps the iterable of batches, to draw a bar with. Default None.
         with_momenta: whether to run the backward pass. Default None: where there are targets.
         classes: number of classes, where `y` are labels, for sums by class. Default 0: none.
@@ -58,6 +75,7 @@ def collect(
     if not len(x):
         raise InvalidInputError("There is no sample to analyse. Received: x of length 0")
     momenta = y is not None if with_momenta is None else with_momenta
+    batch_size = batch_size or batch_of(network)
     stream = NetworkStream(network, momenta, classes, subsample, products)
     starts = range(0, len(x), batch_size)
     count = min(threads or os.cpu_count() or 1, MAX_THREADS, len(starts))

@@ -100,6 +100,7 @@ class LayerAccumulator:
         labels: np.ndarray | None,
         places: slice,
         rows: np.ndarray,
+        repeated: bool = False,
     ) -> None:
         """Add one batch.
 
@@ -110,8 +111,13 @@ class LayerAccumulator:
             labels: integer labels, shape `(n,)`, or None.
             places: places of this batch in the subsample.
             rows: the rows of this batch that go there.
+            repeated: as `MomentSums.add`.
         """
-        self.sums.add(columns, activations)
+        self.sums.add(columns, activations, repeated)
+        self.add_vectors(vectors, labels, places, rows)
+
+    def add_vectors(self, vectors: np.ndarray, labels: np.ndarray | None, places: slice, rows: np.ndarray) -> None:
+        """Add what is counted by sample, of a layer whose moments are summed elsewhere; arguments as `add`."""
         self.sample[places] = vectors[rows]
         if labels is not None:
             classes = len(self._counts)
@@ -122,7 +128,12 @@ class LayerAccumulator:
             squares = np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)
             self._squares += np.bincount(labels, squares, minlength=classes)
 
-    def result(self, outer: np.ndarray | None = None) -> LayerSums:
-        """The sums so far; `outer` as `MomentSums.moments`."""
+    def result(self, outer: np.ndarray | None = None, moments: Moments | None = None) -> LayerSums:
+        """The sums so far.
+
+        Args:
+            outer: as `MomentSums.moments`. Default None.
+            moments: in the place of its own, where they are summed elsewhere. Default None.
+        """
         classes = ClassSums(self._counts, self._totals, self._squares) if self._counts.any() else None
-        return LayerSums(self.sums.moments(outer), classes, self.sample)
+        return LayerSums(self.sums.moments(outer) if moments is None else moments, classes, self.sample)

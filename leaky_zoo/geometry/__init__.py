@@ -6,7 +6,13 @@ with naming_extras():
     from leaky_zoo.geometry.bounds import HamiltonianBounds, hamiltonian_bounds
     from leaky_zoo.geometry.energies import Energies, energies
     from leaky_zoo.geometry.euler import euler_adjoint, euler_step, leak, velocity
-    from leaky_zoo.geometry.identity import Identity, cost_of_identity, cost_of_identity_sweep, k_norms_squared
+    from leaky_zoo.geometry.identity import (
+        Identity,
+        cost_of_identity,
+        cost_of_identity_sweep,
+        cost_of_identity_sweeps,
+        k_norms_squared,
+    )
     from leaky_zoo.geometry.kinks import Kinks, clarke_residuals
     from leaky_zoo.geometry.moments import Moments, MomentumMoments, moments
     from leaky_zoo.geometry.next_moments import cross_to_next, outer_after_step, squared_length
@@ -37,6 +43,7 @@ __all__ = [
     "clarke_residuals",
     "cost_of_identity",
     "cost_of_identity_sweep",
+    "cost_of_identity_sweeps",
     "cross_to_next",
     "energies",
     "euler_adjoint",

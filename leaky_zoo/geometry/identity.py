@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import linalg
 
+from leaky_zoo.geometry.low_rank import eigen
 from leaky_zoo.geometry.moments import Moments
 
 
@@ -88,12 +89,49 @@ def cost_of_identity_sweep(moments: Moments, gammas_0: Sequence[float]) -> tuple
     >>> bool(abs(costs[1] - cost_of_identity(moments(a, a), 1e-6).cost) < 1e-6)
     True
     """
-    if not np.isfinite(moments.gram).all():
+    return cost_of_identity_sweeps([moments], gammas_0)[0]
+
+
+def cost_of_identity_sweeps(
+    several: Sequence[Moments], gammas_0: Sequence[float]
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """As `cost_of_identity_sweep`, of several representations with the same features: one decomposition for all.
+
+    Args:
+        several: moments with one and the same `gram`, such as those of `A` and of `relu(A)`.
+        gammas_0: relative regularisers, positive.
+
+    Returns:
+        As `cost_of_identity_sweep`, for each.
+
+    Raises:
+        ValueError: the moments are not finite or all zero.
+
+    Example:
+    >>> import numpy as np
+    >>> from leaky_zoo.geometry import moments
+    >>> a = np.random.default_rng(0).normal(size=(50, 3))
+    >>> s = np.maximum(a, 0)
+    >>> [len(costs) for costs, _ in cost_of_identity_sweeps([moments(a, s), moments(s, s)], [1e-3, 1e-6])]
+    [2, 2]
+    """
+    gram = several[0].gram
+    if not np.isfinite(gram).all():
         raise ValueError("The representations hold NaN or infinity: no energy can be computed from them.")
-    values, vectors = np.linalg.eigh(moments.gram)
+    values, vectors = eigen(gram, several[0].count)
     if values[-1] <= 0:
         raise ValueError("All features of this layer are zero: its cost of identity is undefined.")
-    weights = np.square(moments.cross @ vectors).sum(axis=0)
+    return [_sweep(moments, values, vectors, gammas_0) for moments in several]
+
+
+def _sweep(
+    moments: Moments, values: np.ndarray, vectors: np.ndarray, gammas_0: Sequence[float]
+) -> tuple[np.ndarray, np.ndarray]:
+    """From the eigenvalues and eigenvectors of `S`."""
+    if moments.repeated is None:
+        weights = np.square(moments.cross @ vectors).sum(axis=0)
+    else:  # rows of S: M v = lambda v there
+        weights = np.square(values) * np.square(vectors[moments.repeated]).sum(axis=0)
     squared = moments.squared
     costs, fractions = [], []
     for gamma in values[-1] * np.asarray(gammas_0, dtype=np.float64):

@@ -22,6 +22,8 @@ class Moments:
         squared: `T = Tr A A^T`, summed by itself: the cost of identity is a difference of numbers of this size, so it
             must belong to the very samples of `gram` and `cross`, to the last digit.
         rectified: `||relu(A)||_F^2`, to say how much of `A` is negative.
+        repeated: the rows of `gram` that `cross` repeats, and `outer` their columns: where `A` is never negative, it is
+            among its own features. Default None: not known to be so.
     """
 
     count: int
@@ -31,6 +33,7 @@ class Moments:
     total: np.ndarray
     squared: float
     rectified: float
+    repeated: slice | None = None
 
     def __add__(self, other: "Moments") -> "Moments":
         """Moments of the two sets of samples together."""
@@ -42,6 +45,7 @@ class Moments:
             self.total + other.total,
             self.squared + other.squared,
             self.rectified + other.rectified,
+            self.repeated if self.repeated == other.repeated else None,
         )
 
     @property

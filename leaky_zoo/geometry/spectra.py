@@ -2,19 +2,23 @@
 
 import numpy as np
 
+from leaky_zoo.geometry.low_rank import eigenvalues
+
 LEAST_GAP = 2.0
 
 
-def singular_values(second_moment: np.ndarray) -> np.ndarray:
+def singular_values(second_moment: np.ndarray, samples: int | None = None) -> np.ndarray:
     """Singular values of `A`, descending, from `A A^T` of shape `(w, w)`.
 
-    Squaring halves the digits: values under about 1e-8 of the largest are rounding.
+    Squaring halves the digits: values under about 1e-8 of the largest are rounding. Where the number of `samples`
+    (columns of `A`) is given and under half of the width, the values beyond it are zero.
 
     >>> import numpy as np
     >>> singular_values(np.diag([4.0, 9.0]))
     array([3., 2.])
     """
-    return np.sqrt(np.maximum(np.linalg.eigvalsh(second_moment)[::-1], 0.0))
+    values = np.linalg.eigvalsh(second_moment) if samples is None else eigenvalues(second_moment, samples)
+    return np.sqrt(np.maximum(values[::-1], 0.0))
 
 
 def largest_gap(spectrum: np.ndarray) -> tuple[int | None, float | None]:

@@ -41,13 +41,16 @@ class MomentSums:
         if products not in PRODUCTS:
             raise ValueError(f"`products` is 'float64' or 'float32'. Received: products={products!r}")
         self.ones = ones
-        self.count, self.squared, self._rectified = 0, 0.0, 0.0
+        self.count, self.squared, self._rectified, self._feature_squared = 0, 0.0, 0.0, 0.0
         self.total, self.feature_total = np.zeros(width), np.zeros(features)
         self._gram, self._cross = np.zeros((features, features)), np.zeros((width, features))
         self._outer = np.zeros((width, width)) if with_outer else None
         self._product = _Product(products)
+        middle = features // width // 2 * width  # of a patch
+        self._middle = slice(middle, middle + width)
+        self._repeated = with_outer  # so far every batch was among its own features
 
-    def add(self, columns: np.ndarray, activations: np.ndarray | None) -> None:
+    def add(self, columns: np.ndarray, activations: np.ndarray | None, repeated: bool = False) -> None:
         """Add one batch.
 
         Args:
@@ -56,23 +59,35 @@ class MomentSums:
             activations: `s(A)` without the ones, in the same layout and dtype, shape `(n, features)`; `columns` itself
                 where that is what they are (a third of the work); None leaves `S` and `M` out, for a layer that no
                 step starts from.
+            repeated: whether `columns` are the features, or the middle of each patch, because nothing is negative.
+                Default False: only if they are the same array.
         """
-        if activations is columns and self._outer is not None:
-            product = self._product(columns, columns)  # of what is never negative: all three are one
-            for total in (self._gram, self._cross, self._outer):
-                total += product
-            self.feature_total += columns.sum(axis=0, dtype=np.float64)
-        elif activations is not None:
-            self._gram += self._product(activations, activations)
-            self._cross += self._product(columns, activations)
-            self.feature_total += activations.sum(axis=0, dtype=np.float64)
-        else:
+        repeated = activations is not None and self._outer is not None and (repeated or activations is columns)
+        if self._repeated and not repeated:
+            self._repeated = False
+            self._cross += self._gram[self._middle]
+            if self._outer is not None:
+                self._outer += self._gram[self._middle, self._middle]
+        squared = _inner(columns, columns)
+        if activations is None:
             positive = np.maximum(columns, 0)
             self._rectified += _inner(positive, positive)
-        if self._outer is not None and activations is not columns:
+        else:
+            product = self._product(activations, activations)
+            self._gram += product
+            self.feature_total += activations.sum(axis=0, dtype=np.float64)
+            if repeated and not self._repeated:
+                self._cross += product[self._middle]
+                self._outer += product[self._middle, self._middle]
+            elif not repeated:
+                self._cross += self._product(columns, activations)
+            if self._outer is not None:
+                middle = activations[:, self._middle]
+                self._feature_squared += squared if repeated else _inner(middle, middle)
+        if not repeated and self._outer is not None:
             self._outer += self._product(columns, columns)
         self.total += columns.sum(axis=0, dtype=np.float64)
-        self.squared += _inner(columns, columns)
+        self.squared += squared
         self.count += len(columns)
 
     def moments(self, outer: np.ndarray | None = None) -> Moments:
@@ -84,19 +99,38 @@ class MomentSums:
         Raises:
             ValueError: `A A^T` was not summed and is not given.
         """
+        if self._repeated:
+            return self._of_features(self.total, self.squared)
         outer = self._outer.copy() if outer is None and self._outer is not None else outer
         if outer is None:
             raise ValueError("A A^T was not summed: give `outer`.")
-        gram, cross = self._gram.copy(), self._cross.copy()
+        cross = np.hstack([self._cross, self.total[:, None]]) if self.ones else self._cross.copy()
+        gram = self._with_ones()
         # relu(A) is the features, or the middle of each patch: its squares are on the diagonal of S.
-        width, features = cross.shape
-        middle = features // width // 2 * width
-        rectified = self._rectified + float(gram.diagonal()[middle : middle + width].sum())
-        if self.ones:
-            corner = np.array([[float(self.count)]])
-            gram = np.block([[gram, self.feature_total[:, None]], [self.feature_total[None], corner]])
-            cross = np.hstack([cross, self.total[:, None]])
+        rectified = self._rectified + float(gram.diagonal()[self._middle].sum())
         return Moments(self.count, gram, cross, outer, self.total.copy(), self.squared, rectified)
+
+    def rectified_moments(self) -> Moments:
+        """The sums of `relu(A)`, which has the features of `A` and is among them: nothing more has to be summed.
+
+        Example:
+        >>> sums, a = MomentSums(2, 2, ones=True), np.array([[1.0, -2.0], [3.0, 4.0]])
+        >>> sums.add(a, np.maximum(a, 0))
+        >>> sums.rectified_moments().total
+        array([4., 4.])
+        """
+        return self._of_features(self.feature_total[self._middle], self._feature_squared)
+
+    def _of_features(self, total: np.ndarray, squared: float) -> Moments:
+        gram, rows = self._with_ones(), self._middle
+        return Moments(self.count, gram, gram[rows], gram[rows, rows], total.copy(), squared, squared, rows)
+
+    def _with_ones(self) -> np.ndarray:
+        """`S`, with the row of ones."""
+        if not self.ones:
+            return self._gram.copy()
+        corner = np.array([[float(self.count)]])
+        return np.block([[self._gram, self.feature_total[:, None]], [self.feature_total[None], corner]])
 
 
 class MomentumSums:
@@ -143,6 +177,6 @@ class _Product:
 
 def _inner(left: np.ndarray, right: np.ndarray) -> float:
     """`sum left * right`, summed in float64."""
-    if left.dtype == np.float64:
+    if left.dtype == np.float64 and left.flags.c_contiguous:
         return float(np.vdot(left, right))
     return float(np.einsum("ij,ij->", left, right, dtype=np.float64))

@@ -86,7 +86,7 @@ def making_folder(path: str | os.PathLike[str], *, replace: bool = False) -> Ite
         aside = Path(tempfile.mkdtemp(dir=path.parent, prefix=ASIDE, suffix="-" + path.name))
         try:
             yield aside
-            for file in aside.iterdir():
+            for file in aside.rglob("*"):
                 _flush(file)
             aside.chmod(0o777 & ~_umask())
             _flush(aside)

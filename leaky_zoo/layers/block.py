@@ -79,8 +79,8 @@ class LeakyBlock(keras.layers.Layer):
 
     def call(self, inputs: Any, step_size: Any = None) -> Any:
         # A Python number has to be made a tensor in this dtype: cast, it would pass through float32.
-        given = ops.convert_to_tensor(self.step_size, self.variable_dtype) if step_size is None else step_size
-        rho = ops.cast(given, self.variable_dtype)
+        dtype = self.kernel.dtype  # of the weights as they were made: `dtype_policy` may have been set since
+        rho = ops.convert_to_tensor(self.step_size, dtype) if step_size is None else ops.cast(step_size, dtype)
         if self.weight_decay:
             self.add_loss(0.5 * self.weight_decay * self.penalty_factor * rho * self.squared_norm())
         inputs = ops.cast(inputs, self.compute_dtype)

@@ -193,12 +193,22 @@ def image_patches(images: np.ndarray, kernel_size: int, stride: int = 1, out: np
     """
     n, *sides, channels = images.shape
     reach, rank = kernel_size // 2, len(sides)
-    padded = np.pad(images, ((0, 0), *((reach, reach),) * rank, (0, 0)))
-    shape = (n, *(-(-side // stride) for side in sides), kernel_size**rank, channels)
+    counts = [-(-side // stride) for side in sides]
+    shape = (n, *counts, kernel_size**rank, channels)
     patches = np.empty(shape, dtype=images.dtype) if out is None else out.reshape(shape)
     for position, offsets in enumerate(_offsets(kernel_size, rank)):
-        taken = [slice(offset, offset + side, stride) for offset, side in zip(offsets, sides, strict=True)]
-        patches[..., position, :] = padded[(slice(None), *taken)]
+        part, inside, taken = patches[..., position, :], [slice(None)], [slice(None)]
+        for side, count, offset in zip(sides, counts, offsets, strict=True):
+            shift = offset - reach  # position p takes pixel p * stride + shift, where there is one
+            first = -(-max(0, -shift) // stride)
+            last = max(first, min(count, (side - 1 - shift) // stride + 1))
+            inside.append(slice(first, last))
+            taken.append(slice(first * stride + shift, max(last - 1, 0) * stride + shift + 1, stride))
+            edge = (slice(None),) * (len(inside) - 1)
+            part[(*edge, slice(0, first))] = 0
+            part[(*edge, slice(last, None))] = 0
+        if part[tuple(inside)].size:
+            part[tuple(inside)] = images[tuple(taken)]
     return patches.reshape(-1, shape[-2] * channels) if out is None else out
 
 

@@ -22,6 +22,7 @@ from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.io.keras_config import largest
 from leaky_zoo.io.reading import shown
 from leaky_zoo.networks.tasks import Task, get_task
+from leaky_zoo.runtime.input_range import checked_span
 
 
 def _whole(value: Any) -> int:
@@ -51,6 +52,7 @@ def _or_none(value: Any, inner: Any) -> Any:
 Whole = Annotated[int, BeforeValidator(_whole)]
 Number = Annotated[float, BeforeValidator(_number)]
 Numbers = Annotated[Any, BeforeValidator(_plain)]
+Span = Annotated[Any, BeforeValidator(checked_span)]
 
 
 class NetworkConfig(BaseModel):
@@ -75,6 +77,9 @@ class NetworkConfig(BaseModel):
         output_mean: added to outputs (regression). Default 0.0.
         output_variance: outputs are multiplied by its square root, the loss divided by it. Default 1.0.
         class_names: names of the classes, in order. Default None.
+        input_range: `[least, most]` of the raw training inputs, two numbers or, of a table, two lists with one number
+            for each feature; inputs far outside are warned of. Default None: not known.
+        feature_names: names of a table's features, in order. Default None.
         dataset: what the net was trained on, as `{"name", "split"}`, and the split's `sha256` (`data.content_sha256`).
             Default None.
         step_size_trace: how training moved the step sizes: one dict for each update, with `step`, `step_sizes`,
@@ -103,6 +108,8 @@ class NetworkConfig(BaseModel):
     output_mean: Numbers = 0.0
     output_variance: Numbers = 1.0
     class_names: list[str] | None = None
+    input_range: Span = None
+    feature_names: list[str] | None = None
     dataset: dict[str, Any] | None = None
     step_size_trace: list[dict[str, Any]] | None = None
 
@@ -153,6 +160,16 @@ class NetworkConfig(BaseModel):
                         f"`{key}` is a number, or {size}, one for each feature of the last axis. "
                         f"Received: {key}={shown(getattr(self, key))}"
                     )
+        if self.input_range is not None and np.shape(self.input_range[0]) not in ((), self.input_shape[-1:]):
+            raise InvalidInputError(
+                f"`input_range` has two numbers, or two lists of {self.input_shape[-1]}, one for each feature of the "
+                f"last axis. Received: input_range={shown(self.input_range)}"
+            )
+        if self.feature_names is not None and (len(self.feature_names),) != self.input_shape:
+            raise InvalidInputError(
+                f"`feature_names` are one for each feature of a table; samples have the shape {self.input_shape}. "
+                f"Received: feature_names={shown(self.feature_names)}"
+            )
         if self.step_size_trace is not None and not is_trace(self.step_size_trace, self.total_depth):
             raise InvalidInputError(
                 f"`step_size_trace` is a list of dicts with `step`, {self.total_depth} `step_sizes` and `accepted`, as "

@@ -66,6 +66,7 @@ def evaluate_network(
     x, y = _numbers(x, "x"), x if y is None and network.task.from_inputs else y
     if tuple(x.shape[1:]) != expected:
         raise InvalidInputError(f"The network takes samples of shape {expected}. Received: {tuple(x.shape[1:])}")
+    network.check_inputs(x)
     if not len(x):
         raise InvalidInputError("There is no sample to evaluate on. Received: x of length 0")
     y = _numbers(y, "y")

@@ -10,7 +10,9 @@ from keras import ops
 from leaky_zoo.io.keras_config import LEAST_WEIGHTS
 from leaky_zoo.layers import HeadDropout, LeakyBlock, Schedule, get_schedule
 from leaky_zoo.networks.config import NetworkConfig, check_names
+from leaky_zoo.networks.ends import describe_input, describe_output
 from leaky_zoo.networks.families import register_family
+from leaky_zoo.networks.keras_calls import KerasCalls
 from leaky_zoo.networks.layer_changes import apply_layer_changes, as_built, changes_entry, changes_of, quantizing
 from leaky_zoo.networks.losses import layer_penalty
 from leaky_zoo.networks.parts import normalization
@@ -33,7 +35,7 @@ class LayerArguments:
     penalty: dict[str, Any]
 
 
-class LeakyNetwork(keras.Model):
+class LeakyNetwork(KerasCalls):
     """Base of `LeakyMLP` and `LeakyConvNet`: functional models from raw inputs to raw outputs.
 
     A family is a subclass with a name, `family`, its fields, `config_class`, and three methods: `_stem`, `_block` and
@@ -149,6 +151,16 @@ class LeakyNetwork(keras.Model):
         return get_task(self.config.task)
 
     @property
+    def input_description(self) -> dict[str, Any]:
+        """What goes in: `name`, `shape`, `dtype`, `words`, and `range` and `feature_names` where they are known."""
+        return describe_input(self.config, self.inputs[0].dtype)
+
+    @property
+    def output_description(self) -> dict[str, Any]:
+        """What comes out: `name`, `shape`, `dtype`, `words`, and `class_names` where there are any."""
+        return describe_output(self.config, self.outputs[0].dtype)
+
+    @property
     def effective_depth(self) -> float:
         """`L~` as the configuration has it."""
         return self.config.effective_depth
@@ -193,18 +205,6 @@ class LeakyNetwork(keras.Model):
     def dropout(self) -> HeadDropout | None:
         """The head's dropout, if there is one."""
         return next((layer for layer in self.layers if isinstance(layer, HeadDropout)), None)
-
-    def loss_function(self) -> keras.losses.Loss:
-        """The data term of the objective this net is trained with."""
-        return self.task.loss(self.config.output_variance, self.dtype_policy.variable_dtype)
-
-    def check_targets(self, targets: np.ndarray) -> None:
-        """Refuse labels or targets that this network's loss cannot take.
-
-        Raises:
-            InvalidInputError: labels that are no integers in `0..classes - 1`, or targets of another width.
-        """
-        self.task.check_targets(targets, self.config.output_size)
 
     def penalty(self) -> Any:
         """`(mu / 2) sum_l rho_l ||W_l||^2 + (mu_io / 2) (||W_in||^2 + ||W_out||^2)` at full `mu`, as a tensor.

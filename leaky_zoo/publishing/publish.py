@@ -4,6 +4,7 @@ import contextlib
 import difflib
 import hashlib
 import os
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ import numpy as np
 from leaky_zoo.analysis import Audit, analyze
 from leaky_zoo.data import DATASETS, Dataset
 from leaky_zoo.deploy import export_model
+from leaky_zoo.deploy.zoo_models import can_watch
 from leaky_zoo.errors import CheckFailedError, InvalidInputError
 from leaky_zoo.flow.kinks import why_not
 from leaky_zoo.io.files import making_folder, replacing
@@ -26,6 +28,7 @@ from leaky_zoo.training.building import data_of
 from leaky_zoo.zoo import Preset, Recipe, UnknownPresetError, models_dir
 from leaky_zoo.zoo.index import FILES, is_path
 from leaky_zoo.zoo.saving import write_preset
+from leaky_zoo.zoo.training_data import TrainingData
 
 RUNS = Path("build") / "publish"
 # What belongs to the weights: written when they are, and kept byte for byte as long as they are.
@@ -132,7 +135,8 @@ class Publication:
             raise InvalidInputError(f"{source}: name must be the folder's, {name}. Received: {self.recipe.name}")
         if self.recipe.strategy == "multi_worker":
             raise InvalidInputError(
-                f"{source}: a cluster is trained with `leaky-zoo train --workers N --out {self._run_folder}`; leave "
+                f"{source}: a cluster is trained with `leaky-zoo train --workers N --out "
+                f"{shlex.quote(str(self._run_folder))}`; leave "
                 "`strategy` out of the recipe, and publish takes that run."
             )
         others = sorted(path.name for path in self.folder.iterdir() if path.name not in FILES)
@@ -150,7 +154,7 @@ class Publication:
         self,
         *,
         callbacks: Sequence[keras.callbacks.Callback] = (),
-        on_lbfgs_iteration: Callable[[int, float], None] | None = None,
+        on_lbfgs_iteration: Callable[[int, float, float | None], None] | None = None,
     ) -> LeakyNetwork:
         """Train the weights, unless they are there; `run` does it too, without watchers.
 
@@ -169,6 +173,8 @@ class Publication:
             self._about = {key: value for key, value in self.preset.metadata.items() if key not in RENEWED}
             self._network = self.preset.network
             return self._network
+        if self.recipe.publish.audit_split:  # one that cannot be read is refused now, not after the training
+            data_of(self.recipe, self.data_dir).select(self.recipe.publish.audit_split)
         self._network, result = train(
             self.recipe,
             self._run_folder,
@@ -198,8 +204,9 @@ class Publication:
         data, part = data_of(self.recipe, self.data_dir), self.recipe.data
         splits = {"train": part.train, "validation": part.validation, "test": part.test}
         metrics = {name: evaluate_network(network, *data.select(split)) for name, split in splits.items() if split}
-        named = {"name": data.identifier, "split": part.train}
-        x, y = data.select(part.train)
+        audited = self.recipe.publish.audit_split or part.train
+        named = {"name": data.identifier, "split": audited}
+        x, y = data.select(audited)
         # A net that was brought to a critical point is judged by the residual that decided when it was there.
         clarke = self.recipe.converge and why_not(network, len(x)) is None
         audit = analyze(network, x, y, data=named, track=track, relu_samples=RELU_SAMPLES, clarke=clarke)
@@ -267,7 +274,9 @@ class Publication:
             written = Preset.open(folder)
             check_golden(written)
             if new_onnx:
-                export_model(written, new_onnx)
+                # It watches for drift where some samples were held out: the data are at hand.
+                watches = can_watch(network, TrainingData(data, self.recipe.data.train))
+                export_model(written, new_onnx, monitor=watches, data_dir=self.data_dir)
         return onnx
 
 

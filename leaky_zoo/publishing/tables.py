@@ -1,4 +1,4 @@
-"""The table of presets in README.md, from their metadata and audits."""
+"""The table of presets in docs/presets.md, from their metadata and audits."""
 
 from leaky_zoo.zoo import Preset, list_presets
 

@@ -94,14 +94,14 @@ def _calibrate(z: np.ndarray, logs: np.ndarray, floor: float, seed: int, sizes: 
                 picked = z[chosen]
                 products = np.matmul(picked.transpose(0, 2, 1), picked)
                 found[place].append(scale.statistics(size, picked.sum(1), products, logs[chosen].sum(1)))
-    quantiles: dict[str, list[np.ndarray]] = {name: [] for name in (*STATISTICS, "combined")}
+    quantiles: dict[str, list[list[float]]] = {name: [] for name in (*STATISTICS, "combined")}
     for parts in found:
         values = {name: np.concatenate([part[name] for part in parts]) for name in STATISTICS}
         tables = {name: np.quantile(values[name], PROBABILITIES) for name in STATISTICS}
         least = np.min([upper_tail(tables[name], values[name]) for name in STATISTICS], axis=0)
         tables["combined"] = np.quantile(-np.log(least), PROBABILITIES)
-        for name, table in tables.items():
-            quantiles[name].append(table)
+        for name, table in tables.items():  # four digits: a quantile of 4,000 batches has no more
+            quantiles[name].append([float(f"{value:.4g}") for value in table])
     return {"batches": list(sizes), "probabilities": list(PROBABILITIES), "quantiles": quantiles}
 
 

@@ -17,8 +17,8 @@ import numpy as np
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.io.reading import one_line, parse_json
 
-SCHEMA_VERSION = "1.1"
-SCHEMA_VERSIONS = ("1.0", SCHEMA_VERSION)
+SCHEMA_VERSION = "1.2"
+SCHEMA_VERSIONS = ("1.0", "1.1", SCHEMA_VERSION)
 PREFIX = "leaky_zoo."
 TEXT_KEYS = ("citation", "golden_sha256", "schema_version", "task", "weights_sha256")
 JSON_KEYS = (
@@ -43,6 +43,7 @@ JSON_KEYS = (
     "temperature",
 )
 NEW_IN_1_1 = ("audit_summary", "compression", "reference", "temperature")
+NEW_INPUT_KEYS_IN_1_2 = ("feature_names", "range")
 REQUIRED_KEYS = ("check", "input", "output", "preprocessing", "preset", "schema_version", "weights_sha256")
 MAX_GOLDEN = 4
 MAX_GOLDEN_BYTES = 256 * 1024
@@ -56,9 +57,12 @@ def schema_version_of(values: Mapping[str, Any]) -> str:
     >>> schema_version_of({"task": "regression"}), schema_version_of({"temperature": 1.3})
     ('1.0', '1.1')
     """
+    given = values.get("input")
+    if isinstance(given, Mapping) and any(key in given for key in NEW_INPUT_KEYS_IN_1_2):
+        return SCHEMA_VERSION
     new = any(values.get(key) is not None for key in NEW_IN_1_1)
     golden = values.get("golden")
-    return SCHEMA_VERSION if new or (isinstance(golden, Mapping) and "dtype" in golden["inputs"]) else "1.0"
+    return "1.1" if new or (isinstance(golden, Mapping) and "dtype" in golden["inputs"]) else "1.0"
 
 
 def metadata_schema() -> dict[str, Any]:

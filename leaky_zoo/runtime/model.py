@@ -8,6 +8,8 @@ import numpy as np
 
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.io.reading import shown
+from leaky_zoo.runtime.input_range import RangeWatch
+from leaky_zoo.runtime.inputs import Input, named_samples
 from leaky_zoo.runtime.metadata import PREFIX, parse_properties
 from leaky_zoo.runtime.onnx_file import existing_file, first_line
 from leaky_zoo.runtime.probabilities import softmax
@@ -43,7 +45,8 @@ def load(
 class OnnxModel:
     """An exported network: raw inputs in, outputs and labels out, and what the file says about itself.
 
-    Several threads may use one model at once: nothing changes after it is made.
+    Several threads may use one model at once: nothing changes after it is made. The first inputs that are far outside
+    the range of the training data, where the file states one, are warned of (`InputRangeWarning`).
 
     Args:
         path: an `.onnx` file that `export_onnx` wrote.
@@ -58,12 +61,13 @@ class OnnxModel:
         class_names: names of the classes, in order; None if it carries none.
         task: `"classification"`, `"regression"`, `"autoencoding"`, or None for a foreign model.
         temperature: what logits are divided by for probabilities; 1 if the file does not say.
-        input_shape: shape of one raw sample.
-        input_description: `{"name", "shape", "dtype", "words"}` of what goes in.
-        output_description: the same of what comes out.
+        input_shapes: shape of one raw sample, by the name of the input.
+        input_description: `{"name", "shape", "dtype", "words"}` of what goes in, with `range` and `feature_names`
+            where the file states them; of several inputs the first.
+        output_description: the same of what comes out, with `class_names` where there are any.
 
     Raises:
-        InvalidInputError: no such file, one that ONNX Runtime cannot load, or one of several inputs.
+        InvalidInputError: no such file, or one that ONNX Runtime cannot load.
 
     Example:
     >>> model = OnnxModel("digits.onnx")  # doctest: +SKIP
@@ -83,14 +87,11 @@ class OnnxModel:
             raise InvalidInputError(f"`threads` must be at least 1, or None. Received: threads={threads}")
         try:
             self._session = open_session(str(path), threads, providers)
-            inputs = [(value.name, tuple(value.shape)) for value in self._session.get_inputs()]
+            self._inputs = [Input.of(value) for value in self._session.get_inputs()]
             self._outputs = [(value.name, list(value.shape), value.type) for value in self._session.get_outputs()]
             properties = self._session.get_modelmeta().custom_metadata_map
         except RUNTIME_ERRORS as error:
             raise InvalidInputError(f"{path} cannot be loaded: {first_line(error)}") from error
-        if len(inputs) != 1 or not inputs[0][1]:
-            raise InvalidInputError(f"{path} must have one input with a batch axis. Received: {inputs}")
-        self._source = inputs[0][0]
         self.metadata = parse_properties(properties)
         self.audit: dict[str, Any] | None = self._carried("audit", dict)
         self.audit_summary: dict[str, Any] | None = self._carried("audit_summary", dict)
@@ -100,9 +101,26 @@ class OnnxModel:
         names = [name for name, _, _ in self._outputs]
         self._watched: str | None = reference["output"] if reference.get("output") in names else None
         self.temperature = self._temperature()
-        self.input_shape = inputs[0][1][1:]
-        self.input_description = self._description("input", inputs[0][0], list(inputs[0][1]))
+        self.input_shapes = {each.name: each.shape for each in self._inputs}
+        self.input_description = self._description("input", self._inputs[0].name, ["batch", *self._inputs[0].shape])
         self.output_description = self._description("output", *self._outputs[0][:2])
+        if self.class_names is not None:
+            self.output_description["class_names"] = self.class_names
+        self._watch = RangeWatch.of(self.input_description)
+
+    @property
+    def input_shape(self) -> tuple[Any, ...]:
+        """Shape of one raw sample of the one input.
+
+        Raises:
+            InvalidInputError: the file has several.
+        """
+        if len(self._inputs) != 1:
+            raise InvalidInputError(
+                f"{self._path} has {len(self._inputs)} inputs, not one; `input_shapes` has the shapes of "
+                f"{', '.join(self.input_shapes)}."
+            )
+        return self._inputs[0].shape
 
     @property
     def providers(self) -> list[str]:
@@ -113,16 +131,33 @@ class OnnxModel:
         """Compute the outputs for raw inputs.
 
         Args:
-            x: raw samples, shape `(n, *input_shape)`, n at least 1, any real dtype (computed in float32).
+            x: raw samples, shape `(n, *input_shape)`, n at least 1, any real dtype (computed in float32); for several
+                inputs a dict by name, or a tuple in their order.
             batch_size: samples per run, at least 1. Default 256.
 
         Returns:
-            float32, shape `(n, *output_shape)`: logits, predictions or reconstructions.
+            float32, shape `(n, *output_shape)`: logits, predictions or reconstructions; of several outputs the first.
 
         Raises:
-            InvalidInputError: the shape does not fit, or the values are no real numbers.
+            InvalidInputError: names or shapes do not fit, or the values are no real numbers.
         """
         return self._run([self._outputs[0][0]], x, batch_size)[0]
+
+    def predict_by_name(self, x: Any, batch_size: int = 256) -> dict[str, np.ndarray]:
+        """Compute all outputs of the file.
+
+        Args:
+            x: as `predict`.
+            batch_size: as `predict`.
+
+        Returns:
+            Each output under its name.
+
+        Raises:
+            InvalidInputError: as `predict`.
+        """
+        names = [name for name, _, _ in self._outputs]
+        return dict(zip(names, self._run(names, x, batch_size), strict=True))
 
     def predict_probabilities(self, x: Any, batch_size: int = 256) -> np.ndarray:
         """Compute the probability of each class: softmax of the logits over the file's temperature.
@@ -233,7 +268,11 @@ class OnnxModel:
 
     def _description(self, key: str, name: str, shape: list[Any]) -> dict[str, Any]:
         """What the file says of its input or output; of a foreign file, what its graph says."""
-        return {"name": name, "shape": shape, "dtype": "float32", "words": "", **(self._carried(key, dict) or {})}
+        described = {"name": name, "shape": shape, "dtype": "float32", "words": "", **(self._carried(key, dict) or {})}
+        stated = (self._carried("preset", dict) or {}).get(key)  # a preset's own metadata, as they were published
+        if not isinstance(stated, dict):
+            return described
+        return {**{each: stated[each] for each in ("range", "feature_names") if each in stated}, **described}
 
     def _carried(self, key: str, kind: type) -> Any:
         value = self.metadata.get(PREFIX + key)
@@ -246,31 +285,14 @@ class OnnxModel:
     def _run(self, names: list[str], x: Any, batch_size: int) -> list[np.ndarray]:
         if batch_size < 1:
             raise InvalidInputError(f"`batch_size` must be at least 1. Received: batch_size={batch_size}")
-        x = as_float32(x, self.input_shape, "x")
+        named = named_samples(self._inputs, x)
+        self._watch(named[self._inputs[0].name], 4)
+        count = len(next(iter(named.values())))
         try:
             parts = [
-                self._session.run(names, {self._source: x[at : at + batch_size]}) for at in range(0, len(x), batch_size)
+                self._session.run(names, {name: values[at : at + batch_size] for name, values in named.items()})
+                for at in range(0, count, batch_size)
             ]
             return parts[0] if len(parts) == 1 else [np.concatenate(column) for column in zip(*parts, strict=True)]
         except (*RUNTIME_ERRORS, ValueError) as error:
             raise InvalidInputError(f"{self._path} cannot be run on these samples: {first_line(error)}") from error
-
-
-def as_float32(x: Any, sample_shape: Sequence[Any], what: str) -> np.ndarray:
-    """`x` (the argument called `what`) as float32, if it is at least one sample of this shape.
-
-    Raises:
-        InvalidInputError: it is not; axes that the shape gives by name or as None may have any length.
-    """
-    array = np.asarray(x)
-    expected = ", ".join(["n", *map(str, sample_shape)]) + ("" if len(sample_shape) else ",")
-    if array.dtype.kind not in "buif":
-        raise InvalidInputError(f"`{what}` must hold real numbers. Received: {what}.dtype={array.dtype}")
-    fits = array.ndim == 1 + len(sample_shape) and all(
-        not isinstance(side, int) or side == given for side, given in zip(sample_shape, array.shape[1:], strict=True)
-    )
-    if not fits or len(array) == 0:
-        raise InvalidInputError(
-            f"`{what}` must have shape ({expected}), n at least 1. Received: {what}.shape={array.shape}"
-        )
-    return np.ascontiguousarray(array, dtype=np.float32)

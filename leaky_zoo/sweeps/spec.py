@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
+from leaky_zoo.data.places import beside
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.io.reading import read_fields, read_yaml, shown
 from leaky_zoo.zoo.recipe import Recipe
@@ -113,6 +114,9 @@ class Sweep(BaseModel):
         base = read_yaml(Path(path).parent / sweep.recipe, f"recipe named by {path}")
         if not isinstance(base, dict):
             raise InvalidInputError(f"{path}: recipe: {sweep.recipe} must hold a mapping. Received: {shown(base)}")
+        data = base.get("data")
+        if isinstance(data, dict) and isinstance(data.get("name"), str):
+            base["data"] = {**data, "name": beside(data["name"], (Path(path).parent / sweep.recipe).parent)}
         return sweep.model_copy(update={"recipe": base})
 
     @classmethod

@@ -88,6 +88,8 @@ def build(recipe: Recipe, data: Dataset) -> LeakyNetwork:
         "weight_decay": recipe.objective.weight_decay,
         "io_weight_decay": recipe.objective.weight_decay if decay is None else decay,
         "class_names": list(data.class_names) if data.class_names and task.labels else None,
+        "input_range": data.input_range(recipe.data.train),
+        "feature_names": _names_of(data),
         "dataset": {
             "name": data.identifier,
             "split": recipe.data.train,
@@ -118,6 +120,12 @@ def _continued(
             f"Received: {data.identifier}, samples of shape {tuple(data.input_shape)}"
         )
     return network.with_new_head(output_size, freeze_path=freeze, step_size_trace=None, **arguments)
+
+
+def _names_of(data: Dataset) -> list[str] | None:
+    """Names of a table's features, where each has one."""
+    names = list(data.feature_names or ())
+    return names if (len(names),) == tuple(data.input_shape) else None
 
 
 def compiled(recipe: Recipe, data: Dataset, strategy: Strategy, per_pass: int) -> LeakyNetwork:

@@ -3,7 +3,7 @@
 import contextlib
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -34,13 +34,14 @@ from leaky_zoo.training.callbacks import EarlyStopping, PenaltyRamp
 from leaky_zoo.training.checkpoint import Checkpoint, name_of
 from leaky_zoo.training.engine import TrainingGraph
 from leaky_zoo.training.evaluation_graph import EvaluationGraph
-from leaky_zoo.training.lbfgs import LBFGSProgress, minimize_objective
+from leaky_zoo.training.lbfgs import LBFGSProgress, LBFGSWatcher, minimize_objective
 from leaky_zoo.training.loop import TrainingLoop, out_of_memory
 from leaky_zoo.training.run_folder import EpochLog, RunFolder
 from leaky_zoo.training.state import load_variables, variables_of
 from leaky_zoo.training.step_size_update import StepSizeUpdate
 from leaky_zoo.training.strategy import Strategy, make_strategy
 from leaky_zoo.zoo.recipe import Recipe
+from leaky_zoo.zoo.recipe_source import recipe_of
 
 
 @dataclass(frozen=True)
@@ -63,19 +64,19 @@ class TrainingResult:
 
 
 def train(
-    recipe: Recipe,
+    recipe: Recipe | Mapping[str, Any] | str | os.PathLike[str],
     out: str | os.PathLike[str],
     *,
     data_dir: str | os.PathLike[str] | None = None,
     resume: bool = False,
     callbacks: Sequence[keras.callbacks.Callback] = (),
-    on_lbfgs_iteration: Callable[[int, float], None] | None = None,
+    on_lbfgs_iteration: LBFGSWatcher | None = None,
     on_data: Callable[[Dataset], None] | None = None,
 ) -> tuple[LeakyNetwork, TrainingResult]:
     """Run a recipe from its first step, or from its last checkpoint to the same bits.
 
     Args:
-        recipe: what to do.
+        recipe: a `Recipe`, or what `leaky_zoo.zoo.recipe_of` takes: a dict, a path, a preset's name.
         out: folder of the run; gets `recipe.yaml`, `log.csv`, `checkpoints/`, `model.keras`, `result.json`. In a
             cluster all workers must see it; the chief alone writes.
         data_dir: TFDS folder. Default None: as `load_data`.
@@ -83,8 +84,8 @@ def train(
             returned as it is. Default False: refuse a folder that holds a run.
         callbacks: more Keras callbacks; see `StepCallback` for how often they are called and what of them survives a
             restart. Default none.
-        on_lbfgs_iteration: called with (iteration, objective) in the L-BFGS phase. Default None.
-        on_data: called with the data set once it is read, as its notes and warnings may be worth showing. Default None.
+        on_lbfgs_iteration: an `LBFGSWatcher`, called in the L-BFGS phase. Default None.
+        on_data: called with the data set once it is read, whose notes may be worth showing. Default None.
 
     Returns:
         The trained network and the `TrainingResult`; in a cluster the same on all workers.
@@ -101,6 +102,7 @@ def train(
         raise InvalidInputError(
             f"Training needs the TensorFlow backend: unset KERAS_BACKEND. Received: {keras.backend.backend()}"
         )
+    recipe = recipe_of(recipe)
     folder = RunFolder(Path(out), recipe, resume)
     if folder.finished:
         return read_run(folder)
@@ -135,6 +137,7 @@ def read_run(folder: RunFolder) -> tuple[LeakyNetwork, TrainingResult]:
     """
     all_families()  # Keras then knows our classes; this process may have built none of them
     try:
+        all_families()  # Keras then knows our classes, in a process that has built no network yet
         network = keras.models.load_model(folder.model, safe_mode=True)
         return network, TrainingResult(**json.loads(folder.result.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError, KeyError) as error:
@@ -223,9 +226,8 @@ def _loop(
         *callbacks,
     ]
     if recipe.early_stopping:
-        # First, so that the others see the restored weights when training ends.
         stop = EarlyStopping("val_data_loss", mode="min", patience=recipe.early_stopping, restore_best_weights=True)
-        watchers.insert(0, stop)
+        watchers.insert(0, stop)  # the others see the restored weights when training ends
     loop = TrainingLoop(
         graph,
         watchers,
@@ -269,7 +271,7 @@ def _run_lbfgs(
     loop: TrainingLoop,
     trained: Checkpoint,
     network: LeakyNetwork,
-    on_iteration: Callable[[int, float], None] | None,
+    on_iteration: LBFGSWatcher | None,
 ) -> dict[str, Any]:
     """L-BFGS in float64, with a checkpoint after every round; the network gets its weights."""
     twin, checkpoints = network.astype("float64"), run.folder.checkpoints
@@ -283,12 +285,12 @@ def _run_lbfgs(
         state = trained.state | {"lbfgs": asdict(now), "seconds": loop.seconds}
         checkpoints.write(replace(trained, iteration=now.iterations, arrays=arrays, state=state))
 
-    def watch(iteration: int, objective: float) -> None:
+    def watch(iteration: int, objective: float, residual: float | None) -> None:
         loop.request.raise_if_requested(
             f"Stopped in L-BFGS iteration {iteration}; a checkpoint from the round's start is in {checkpoints.folder}."
         )
         if on_iteration:
-            on_iteration(iteration, objective)
+            on_iteration(iteration, objective, residual)
 
     settings = run.recipe.lbfgs_phase
     assert settings is not None

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import tensorflow as tf
@@ -16,6 +16,8 @@ from leaky_zoo.networks import LeakyNetwork
 from leaky_zoo.training.curvature import KroneckerCoordinates
 from leaky_zoo.zoo.recipe import LBFGSPart
 
+# Called with iteration, objective, and the newest of the residuals that decide, None where nothing was judged yet.
+LBFGSWatcher: TypeAlias = Callable[[int, float, float | None], None]
 # A look at the Clarke residual costs about as much as this many iterations, or less.
 LOOK_EVERY = 50
 # It is several times less than the residual of the sign masks, not more: from there on it is worth a look.
@@ -110,7 +112,7 @@ def minimize_objective(
     x: np.ndarray,
     y: np.ndarray,
     settings: LBFGSPart,
-    on_iteration: Callable[[int, float], None] | None = None,
+    on_iteration: LBFGSWatcher | None = None,
     *,
     progress: LBFGSProgress | None = None,
     on_round: Callable[[LBFGSProgress], None] | None = None,
@@ -127,7 +129,8 @@ def minimize_objective(
         x: all training inputs.
         y: all training labels or targets.
         settings: see `LBFGSPart`.
-        on_iteration: called with (iteration, objective). Default None.
+        on_iteration: called with (iteration, objective, residual); the residual, on the worst layer, is the newest of
+            those that decide, None before any was found. Default None.
         progress: where to go on, the network having the weights of then. Default None: from the start.
         on_round: called with the `LBFGSProgress` after each round. Default None.
 
@@ -187,10 +190,14 @@ class _Judge:
         asked = wanted is not None and why_not(network, len(x)) is None
         self._find = KinkFinder(network, x, y) if asked else None
         self._wanted, self._last = wanted, 0
+        self.newest: float | None = None  # on the worst layer, of what was judged last
 
     def critical(self, point: _Point) -> bool | None:
         """None where nothing is wanted; what was looked at, if it was, decides."""
-        return _small(point.residuals if point.kinks is None else point.kinks.residuals.tolist(), self._wanted)
+        residuals = point.residuals if point.kinks is None else point.kinks.residuals.tolist()
+        if self._wanted is not None and residuals:
+            self.newest = max(residuals)
+        return _small(residuals, self._wanted)
 
     def look(self, point: _Point) -> None:
         """Find the Clarke residual of a point that the network is at."""
@@ -213,7 +220,7 @@ def _round(
     settings: LBFGSPart,
     iterations: int,
     start: int,
-    on_iteration: Callable[[int, float], None] | None,
+    on_iteration: LBFGSWatcher | None,
 ) -> tuple[_Point, int, int]:
     """One round from the present weights: the point that it ends at, set; iterations in all, and its evaluations."""
     mean: _Point | None = None
@@ -231,7 +238,7 @@ def _round(
         nonlocal done, mean
         done += 1
         if on_iteration:
-            on_iteration(done, float(intermediate_result.fun))
+            on_iteration(done, float(intermediate_result.fun), judge.newest)
         if averaged == 1:
             return
         # The iterates go to and fro: at their mean the gradient is several times less (docs/training.md).

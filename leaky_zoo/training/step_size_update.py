@@ -38,7 +38,10 @@ class StepSizeUpdate(StepCallback):
         trace: one dict for each update: `step`, `step_sizes` of all paths in order, `output_change` (the largest; None
             without correction), `accepted` (of all paths). The network keeps it as its `step_size_trace`.
         seconds: time spent in updates.
+        moves_step_sizes: True; `fit` warns where a schedule needs such a callback and no one has it.
     """
+
+    moves_step_sizes = True
 
     def __init__(
         self,

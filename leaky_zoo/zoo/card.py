@@ -6,17 +6,13 @@ import yaml
 
 from leaky_zoo.analysis import Audit
 from leaky_zoo.analysis.linearity import linearity_sentence
+from leaky_zoo.zoo.ends import input_words, output_words, some_of
 from leaky_zoo.zoo.recipe import Recipe
 
 LOSSES = {
     "classification": "cross-entropy in nats",
     "regression": "mean squared error, targets standardised",
     "autoencoding": "mean squared error, inputs standardised",
-}
-OUTPUTS = {
-    "classification": "logits, one for each class",
-    "regression": "predictions in the units of the targets",
-    "autoencoding": "reconstructions in the units of the inputs",
 }
 
 
@@ -104,20 +100,15 @@ def _sentence(metadata: dict[str, Any]) -> str:
 
 def _ends(metadata: dict[str, Any]) -> list[str]:
     """What goes in, what comes out, and where the data come from."""
-    given, made, data = metadata.get("input"), metadata.get("output"), metadata.get("data")
-    lines = []
-    if given:
-        numbers = f" {given['dtype']}" if "dtype" in given else ""
-        span = " from {:g} to {:g} in the training data".format(*given["range"]) if "range" in given else ""
-        lines.append(
-            f"- input: raw samples of shape {_shape(given)},{numbers} values{span}; preprocessing is part of the net"
-        )
+    given, made, data = input_words(metadata), output_words(metadata), metadata.get("data")
+    lines = [f"- input: {given}"] if given else []
+    names = (metadata.get("input") or {}).get("feature_names")
+    if names:
+        lines.append(f"- features: {some_of(names)}")
     if made:
-        lines.append(f"- output: {OUTPUTS.get(metadata['task'], 'raw values')}, shape {_shape(made)}")
+        lines.append(f"- output: {made}")
     if metadata.get("class_names"):
-        names = metadata["class_names"]
-        more = f" and {len(names) - 20} more" if len(names) > 20 else ""
-        lines.append(f"- classes: {', '.join(names[:20])}{more}")
+        lines.append(f"- classes: {some_of(metadata['class_names'])}")
     if data:
         source = f" ({data['licence_source']})" if data.get("licence_source") else ""
         lines.append(f"- data: {data['about']} Licence of the data: {data['licence']}{source}.")
@@ -225,10 +216,6 @@ def _training(metadata: dict[str, Any], recipe: Recipe | None) -> list[str]:
         return ["\n".join(lines)]
     lines.append("Train it again: `leaky-zoo train recipe.yaml --out run`.")
     return ["\n".join(lines), f"```yaml\n{recipe.training.to_yaml()}```"]
-
-
-def _shape(end: dict[str, Any]) -> str:
-    return f"({', '.join(map(str, end['shape']))})"
 
 
 def _plain(value: float | None) -> str:

@@ -2,7 +2,7 @@
 
 import difflib
 import os
-import re
+from collections.abc import Iterator, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.io.reading import existing_file, read_fields, read_json, shown, shown_text
+from leaky_zoo.zoo.addresses import FILES, INDEX_FILE, NAME, HubAddress, IndexAddress, address_of
 
-NAME = re.compile(r"^[a-z0-9][a-z0-9_.\-]*$")
 ALIASES = "aliases.json"  # in the folder of presets: short names for those to start with
-FILES = ("config.json", "model.weights.h5", "metadata.json", "recipe.yaml", "audit.json", "golden.npz", "README.md")
 LISTED = (
     "class", "task", "dataset", "effective_depth", "schedule", "depth", "width", "parameters", "metrics", "device",
 )  # fmt: skip
@@ -89,28 +88,68 @@ def read_aliases() -> dict[str, str]:
     return value
 
 
-def list_presets(filter: str | None = None) -> list[dict[str, Any]]:
-    """The presets at hand, sorted by name.
+def list_presets(filter: str | None = None, *, source: str | os.PathLike[str] | None = None) -> list[dict[str, Any]]:
+    """The presets at hand, or those of another place, sorted by name.
 
     Args:
-        filter: keep names that contain this text, case aside. Default None: all.
+        filter: keep names that contain this text, case aside; or a place as `source`. Default None: all.
+        source: the path of a folder of presets; path or URL of an index with hashes; `hf://USER/NAME[@REVISION]`, or
+            `hf://USER` for all of a user. Default None: this zoo.
 
     Returns:
         For each: `name, alias, class, task, dataset, effective_depth, schedule, depth, width, parameters, metrics,
-        device`; `alias` is None where it has none.
+        device`, and `address`, what `from_preset` takes; `alias` is None where it has none.
+
+    Raises:
+        InvalidInputError: nothing is there, or it cannot be reached.
+        ChangedFileError: metadata that are not those of the index.
 
     Example:
     >>> [preset["name"] for preset in list_presets("teacher_k3_l7")]
     ['leaky_mlp_teacher_k3_l7_equidistant', 'leaky_mlp_teacher_k3_l7_hamiltonian']
     """
+    if filter is not None and source is None and (address_of(filter) or is_path(filter)):
+        filter, source = None, filter
     found = []
-    short = {name: alias for alias, name in read_aliases().items()}
-    for path in sorted(models_dir().glob("*/metadata.json")):
-        name = path.parent.name
-        if NAME.match(name) and (filter is None or filter.lower() in name.lower()):
-            metadata = checked_metadata(read_json(path), str(path))
-            found.append({"name": name, "alias": short.get(name), **{key: metadata.get(key) for key in LISTED}})
-    return found
+    short = {name: alias for alias, name in read_aliases().items()} if source is None else {}
+    for address, path in _metadata_files(source):
+        metadata = checked_metadata(read_json(path), str(path))
+        name = path.parent.name if source is None else metadata["name"]
+        if filter is None or filter.lower() in name.lower():
+            found.append({"name": name, "alias": short.get(name), "address": address, **_listed(metadata)})
+    return sorted(found, key=lambda preset: preset["name"])
+
+
+def _listed(metadata: dict[str, Any]) -> dict[str, Any]:
+    return {key: metadata.get(key) for key in LISTED}
+
+
+def _metadata_files(source: str | os.PathLike[str] | None) -> Iterator[tuple[str, Path]]:
+    """Address and `metadata.json` of every preset of a place."""
+    file = ("metadata.json",)
+    address = None if source is None or isinstance(source, Path) else address_of(source)
+    if isinstance(address, HubAddress):
+        from leaky_zoo.zoo.hub import fetch_from_hub, presets_of_user
+
+        several = presets_of_user(address.user) if address.name is None else [address]
+        yield from ((each.text, fetch_from_hub(each, file) / file[0]) for each in several)
+        return
+    folder = models_dir() if source is None else Path(source)
+    if address is None and source is not None and (folder / INDEX_FILE).is_file():
+        address = IndexAddress(str(folder / INDEX_FILE), None)
+    if isinstance(address, IndexAddress):
+        from leaky_zoo.zoo.hashed_index import HashedIndex
+
+        index = HashedIndex.read(address.index)
+        names = sorted(index.presets) if address.name is None else [address.name]
+        yield from ((f"{address.index}#{name}", index.fetch(name, file) / file[0]) for name in names)
+        return
+    if source is not None and not folder.is_dir():
+        raise InvalidInputError(f"No such folder of presets: {shown_text(str(folder))}")
+    paths = [folder / file[0]] if (folder / file[0]).is_file() else sorted(folder.glob("*/metadata.json"))
+    for path in paths:
+        if NAME.match(path.parent.name) or path.parent == folder:
+            yield path.parent.name if source is None else str(path.parent), path
 
 
 def is_path(name: str | os.PathLike[str]) -> bool:
@@ -119,24 +158,33 @@ def is_path(name: str | os.PathLike[str]) -> bool:
     return isinstance(name, Path) or os.sep in text or text.startswith(".")
 
 
-def preset_folder(name: str | os.PathLike[str]) -> Path:
-    """The folder of a preset, from its name or a path; never guesses between the two.
+def preset_folder(name: str | os.PathLike[str], files: Sequence[str] = FILES) -> Path:
+    """The folder of a preset, from its name, a path or an address; never guesses between them.
 
     Args:
-        name: a preset's name or alias; or a path, which holds a separator, starts with a dot, or is a `Path`.
+        name: a preset's name or alias; a path, which holds a separator, starts with a dot, or is a `Path`; an address,
+            `hf://USER/NAME[@REVISION]`, or `INDEX#NAME` of an index with hashes.
+        files: that are wanted of a preset that is elsewhere, and so has to be fetched. Default: all.
 
     Raises:
         UnknownPresetError: no preset of that name; the message gives the nearest names.
         MissingFileError: the path is no preset folder.
+        ChangedFileError: a file is not the one that the index names.
+        InvalidInputError: an address where nothing is, or that cannot be reached.
     """
     text = os.fspath(name)
+    address = None if isinstance(name, Path) else address_of(text)
+    if isinstance(address, HubAddress):
+        from leaky_zoo.zoo.hub import fetch_from_hub
+
+        return _is_preset(fetch_from_hub(address, files), text)
+    if isinstance(address, IndexAddress):
+        from leaky_zoo.zoo.hashed_index import HashedIndex
+
+        index = HashedIndex.read(address.index)
+        return index.fetch(address.name or "", files) if address.name else _one_of(index.presets, address.index)
     if is_path(name):
-        folder = Path(text)
-        try:
-            existing_file(folder / "metadata.json")
-        except InvalidInputError as error:
-            raise MissingFileError(f"{shown_text(text)} is no preset: it has no metadata.json.") from error
-        return folder
+        return _is_preset(Path(text), text)
     known = [path.parent.name for path in models_dir().glob("*/metadata.json")]
     aliases = read_aliases()
     if text not in known and aliases.get(text) in known:
@@ -148,6 +196,18 @@ def preset_folder(name: str | os.PathLike[str]) -> Path:
             f"No preset is called {shown(text)}. {advice}. A folder is given as a path, as ./{text[:80]}"
         )
     return models_dir() / text
+
+
+def _is_preset(folder: Path, text: str) -> Path:
+    try:
+        existing_file(folder / "metadata.json")
+    except InvalidInputError as error:
+        raise MissingFileError(f"{shown_text(text)} is no preset: it has no metadata.json.") from error
+    return folder
+
+
+def _one_of(names: Any, source: str) -> Path:
+    raise InvalidInputError(f"{source} names several presets: add #NAME. It has: {', '.join(sorted(names))}")
 
 
 def checked_metadata(value: Any, source: str) -> dict[str, Any]:

@@ -4,20 +4,20 @@ import hashlib
 import io
 import os
 import tempfile
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from leaky_zoo.errors import CheckFailedError, InvalidInputError
+from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.io.reading import decoded, one_line, parse_json, parse_yaml, read_bytes, read_json
+from leaky_zoo.zoo.hashed_index import ChangedFileError
 from leaky_zoo.zoo.index import FILES, MissingFileError, checked_metadata, preset_folder
 from leaky_zoo.zoo.recipe import Recipe
 
 if TYPE_CHECKING:
-    import keras
     import numpy as np
 
     from leaky_zoo.analysis import Audit
@@ -28,10 +28,6 @@ HASHED = tuple(file for file in FILES if file not in ("metadata.json", "README.m
 
 class WrongClassError(InvalidInputError):
     """A preset is of another class than the one that was asked to load it."""
-
-
-class ChangedFileError(CheckFailedError):
-    """A file of a preset is not the one its metadata names."""
 
 
 class Preset:
@@ -61,7 +57,8 @@ class Preset:
 
         Args:
             name: a preset's name or alias; the path of a preset folder, which holds a separator, starts with a dot, or
-                is a `Path`; or an open preset, which is given back.
+                is a `Path`; an address, `hf://USER/NAME[@REVISION]` or `INDEX#NAME`; or an open preset, which is given
+                back.
             verify: the files to read, each compared with the hash that the metadata name. Default: all there are.
 
         Raises:
@@ -77,7 +74,7 @@ class Preset:
         """
         if isinstance(name, Preset):
             return name
-        folder = preset_folder(name)
+        folder = preset_folder(name, ("metadata.json", *verify))
         source = str(folder / "metadata.json")
         metadata = checked_metadata(read_json(source), source)
         contents = {}
@@ -175,7 +172,19 @@ class Preset:
             raise InvalidInputError(
                 f"{self.folder} cannot be loaded as a {found.__name__}: {one_line(error)}."
             ) from error
+        known = self._known_of_input(network)
+        if known:  # presets that were written before their configuration said so
+            network.config = network.config.read({**dict(network.config), **known}, source)
         return network
+
+    def _known_of_input(self, network: "LeakyNetwork") -> dict[str, Any]:
+        """What the metadata say of the inputs and the configuration does not."""
+        given = self.metadata.get("input")
+        stated = given if isinstance(given, dict) else {}
+        known = {"input_range": stated.get("range"), "feature_names": stated.get("feature_names")}
+        return {
+            key: value for key, value in known.items() if value is not None and getattr(network.config, key) is None
+        }
 
     def _json(self, file: str) -> Any:
         source = str(self.folder / file)
@@ -205,82 +214,3 @@ def parse_golden(content: bytes, source: str | os.PathLike[str]) -> "tuple[np.nd
         if array.dtype.kind not in "buif" or not array.ndim or not np.isfinite(array).all():
             raise InvalidInputError(f"{source}: `{name}` must hold finite numbers. Received: dtype={array.dtype}")
     return pairs["inputs"], pairs["outputs"]
-
-
-def from_preset(name: str | os.PathLike[str] | Preset, expected: "type[LeakyNetwork] | None" = None) -> "LeakyNetwork":
-    """Load a pretrained network.
-
-    Args:
-        name: preset name or alias, the path of a preset folder, or an open `Preset`.
-        expected: class it must have. Default None: any of ours.
-
-    Returns:
-        The network, not compiled.
-
-    Raises:
-        UnknownPresetError: no such name; the message gives the nearest ones.
-        MissingFileError: the folder lacks a file.
-        ChangedFileError: a file is not what the metadata's hash names.
-        WrongClassError: the preset is of another class than `expected`.
-
-    Example:
-    >>> from_preset("leaky_mlp_optical_digits_l7_equidistant").effective_depth
-    7.0
-    """
-    preset = Preset.open(name)
-    found = type(preset.network)
-    if expected is not None and not issubclass(found, expected):
-        raise WrongClassError(f"The preset {preset.name} is a {found.__name__}, not a {expected.__name__}.")
-    return preset.network
-
-
-def load_model(
-    name: str | os.PathLike[str] | Preset,
-    *,
-    custom_objects: Mapping[str, Any] | None = None,
-    compile: bool = False,
-) -> "keras.Model":
-    """Load a network from a preset or a `.keras` file, with our classes registered, in safe mode.
-
-    A bare `keras.models.load_model` knows our classes only once something of `leaky_zoo.networks` was used.
-
-    Args:
-        name: preset name, preset folder, open `Preset`, or the path of a file that ends in `.keras`.
-        custom_objects: classes and functions of your own that a `.keras` file names, as `{"MyLayer": MyLayer}`.
-            Default None: those registered with Keras.
-        compile: whether a `.keras` file's model is compiled as it was; where something in that may not be loaded it
-            stays uncompiled, with a warning. Default False.
-
-    Raises:
-        InvalidInputError: as `load_keras_file` or `from_preset`; for `.h5` files and SavedModels, what to do.
-    """
-    from leaky_zoo.io.keras_file import load_keras_file, refuse_other_formats
-    from leaky_zoo.networks.families import all_families
-
-    if not isinstance(name, Preset):
-        refuse_other_formats(name)
-    if isinstance(name, Preset) or not os.fspath(name).endswith(".keras"):
-        if compile or custom_objects:
-            raise InvalidInputError(
-                f"`compile` and `custom_objects` are for `.keras` files; a preset is of our classes, not compiled. "
-                f"Received: compile={compile}, custom_objects={custom_objects}"
-            )
-        return from_preset(name)
-    all_families()  # Keras then knows our classes
-    return load_keras_file(os.fspath(name), custom_objects=custom_objects, compile=compile)
-
-
-def load_network(name: str | os.PathLike[str] | Preset) -> "LeakyNetwork":
-    """As `load_model`, for what takes networks of our families only.
-
-    Raises:
-        InvalidInputError: as `load_model`, or a `.keras` file holds another model.
-    """
-    from leaky_zoo.networks import LeakyNetwork
-    from leaky_zoo.networks.families import FAMILIES
-
-    model = load_model(name)
-    if not isinstance(model, LeakyNetwork):
-        ours = " or a ".join(family.__name__ for family in FAMILIES.values())
-        raise InvalidInputError(f"{name} holds a {type(model).__name__}; a {ours} is needed here.")
-    return model

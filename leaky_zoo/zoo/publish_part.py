@@ -13,6 +13,8 @@ class PublishPart(BaseModel):
         licence: of the weights, by its SPDX name. Default "Apache-2.0".
         seeds: over how many seeds the test metrics are stated, at least 1: the nets of the seeds after the preset's own
             are trained and measured, and not kept. Default 1: the preset's alone.
+        audit_split: the split that the audit is on, as `train[:2000]` where a pass over all images would take hours.
+            It gives no rank unless it is all that the net was trained on. Default None: what it was trained on.
         onnx: whether `export/<name>/model.onnx` is written too. Default True.
 
     Example:
@@ -27,4 +29,5 @@ class PublishPart(BaseModel):
     limits: str | None = Field(None, min_length=1, max_length=2000)
     licence: str = Field("Apache-2.0", pattern=r"^[A-Za-z0-9][A-Za-z0-9.+\-]*$", max_length=100)
     seeds: int = Field(1, ge=1, le=100)
+    audit_split: str | None = Field(None, min_length=1, max_length=200)
     onnx: bool = True

@@ -1,6 +1,7 @@
 """A recipe: everything that one training run needs, validated, as YAML on disk."""
 
 import os
+from pathlib import Path
 from typing import Any, Literal
 
 import yaml
@@ -197,12 +198,18 @@ class Recipe(_Part):
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> "Recipe":
-        """Read a recipe from YAML.
+        """Read a recipe from YAML; data that are in its folder are found there.
 
         Raises:
             InvalidInputError: no such file, not YAML, or a field that is wrong; the message names file and field.
         """
-        return cls.from_dict(read_yaml(path, "recipe"), source=str(path))
+        from leaky_zoo.data.places import beside
+
+        recipe = cls.from_dict(read_yaml(path, "recipe"), source=str(path))
+        name = beside(recipe.data.name, Path(path).parent)
+        if name == recipe.data.name:
+            return recipe
+        return recipe.model_copy(update={"data": recipe.data.model_copy(update={"name": name})})
 
     @classmethod
     def from_dict(cls, value: Any, source: str = "recipe") -> "Recipe":

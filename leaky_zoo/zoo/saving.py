@@ -1,6 +1,7 @@
 """Writing a preset's folder: all of its files or none."""
 
 import os
+import tempfile
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -12,8 +13,10 @@ from leaky_zoo.analysis import Audit
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.io.files import making_folder, sha256, write_json, write_text
 from leaky_zoo.networks import LeakyNetwork
+from leaky_zoo.networks.ends import known_of_input
+from leaky_zoo.zoo.addresses import HubAddress, IndexAddress, address_of
 from leaky_zoo.zoo.card import write_card
-from leaky_zoo.zoo.index import NAME
+from leaky_zoo.zoo.index import FILES, NAME
 from leaky_zoo.zoo.preset import HASHED
 from leaky_zoo.zoo.recipe import Recipe
 
@@ -36,12 +39,13 @@ def save_to_preset(
     golden_inputs: np.ndarray | None = None,
     extra: dict[str, Any] | None = None,
     overwrite: bool = False,
-) -> Path:
-    """Write a network as a preset folder: all files or none.
+) -> Path | str:
+    """Write a network as a preset folder, or onto a hub: all files or none.
 
     Args:
         network: the network.
-        folder: where to; its last part is the preset's name.
+        folder: where to; its last part is the preset's name. `hf://USER/NAME[@BRANCH]` is a repository on a hub
+            (`HF_ENDPOINT`, else huggingface.co; `HF_TOKEN` is the right to write there).
         recipe: how it was trained. Default None: no `recipe.yaml`.
         metrics: measured metrics by split. Default None.
         audit: its analysis. Default None: no `audit.json`.
@@ -51,7 +55,8 @@ def save_to_preset(
         overwrite: replace an existing preset, whole. Default False.
 
     Returns:
-        The folder.
+        The folder; of a hub the address with the commit's hash, `hf://USER/NAME@COMMIT`, which names these bytes for
+        good.
 
     Raises:
         InvalidInputError: the folder exists and `overwrite` is False, or its name is no preset name.
@@ -64,6 +69,16 @@ def save_to_preset(
     >>> sorted(path.name for path in folder.iterdir())
     ['README.md', 'config.json', 'metadata.json', 'model.weights.h5']
     """
+    parts: dict[str, Any] = {
+        "recipe": recipe,
+        "metrics": metrics,
+        "audit": audit,
+        "golden_inputs": golden_inputs,
+        "extra": extra,
+    }
+    address = None if isinstance(folder, Path) else address_of(folder)
+    if address is not None:
+        return _save_to_hub(network, address, overwrite, parts)
     folder = Path(folder)
     if not NAME.match(folder.name):
         raise InvalidInputError(
@@ -74,17 +89,28 @@ def save_to_preset(
     if folder.exists() and not overwrite:
         raise InvalidInputError(f"{folder} exists; pass overwrite=True to replace it.")
     with making_folder(folder, replace=True) as aside:
-        write_preset(
-            network,
-            aside,
-            folder.name,
-            recipe=recipe,
-            metrics=metrics,
-            audit=audit,
-            golden_inputs=golden_inputs,
-            extra=extra,
-        )
+        write_preset(network, aside, folder.name, **parts)
     return folder
+
+
+def _save_to_hub(
+    network: LeakyNetwork, address: HubAddress | IndexAddress, overwrite: bool, parts: dict[str, Any]
+) -> str:
+    """Write the preset's files aside and upload them as one commit."""
+    from leaky_zoo.zoo.hub import refuse_existing, upload_to_hub
+
+    if isinstance(address, IndexAddress):
+        raise InvalidInputError(f"A preset is saved to a folder or to hf://USER/NAME. Received: {address.index}")
+    name = address.repository.partition("/")[2]
+    if not NAME.match(name):
+        raise InvalidInputError(f"A preset's name has small letters, digits, '.', '_' and '-'. Received: {name!r}")
+    if not overwrite:
+        refuse_existing(address)
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place) / name
+        folder.mkdir()
+        write_preset(network, folder, name, **parts)
+        return upload_to_hub(folder, address, [file for file in FILES if not (folder / file).is_file()])
 
 
 def write_preset(
@@ -150,7 +176,7 @@ def write_preset(
 def _ends(network: LeakyNetwork, config: dict[str, Any]) -> dict[str, Any]:
     """What goes in and what comes out, as the card says it."""
     ends: dict[str, Any] = {
-        "input": {"shape": list(network.input_shape[1:])},
+        "input": {"shape": list(network.input_shape[1:]), **known_of_input(network.config)},
         "output": {"shape": list(network.output_shape[1:])},
     }
     return ends | ({"class_names": list(config["class_names"])} if config["class_names"] else {})

@@ -1,14 +1,21 @@
 """From a network to the data it was trained on, or to other data for it: name, split and arrays."""
 
 import os
+import re
 from dataclasses import dataclass
 from typing import Any
 
 import keras
+import numpy as np
 
 from leaky_zoo.data import Dataset, content_sha256, load_data
 from leaky_zoo.errors import InvalidInputError
+from leaky_zoo.geometry.subsample import even_rows
 from leaky_zoo.networks import LeakyNetwork
+
+LEAST_HELD_OUT = 360  # two thirds of them are enough for a reference of 20 directions
+MOST_HELD_OUT = 5000
+_BEGINNING = re.compile(r"^(\w+)\[:(\d+%?)\]$")
 
 
 @dataclass(frozen=True)
@@ -97,3 +104,36 @@ def _holds(dataset: Dataset, trained: dict[str, Any]) -> bool:
         return content_sha256(*dataset.select(trained["split"])) == trained["sha256"]
     except InvalidInputError:  # no such split
         return False
+
+
+def held_out(network: keras.Model, samples: TrainingData) -> tuple[np.ndarray, str] | None:
+    """Raw inputs of a data set that a network was not trained on: what live batches are to be compared with.
+
+    What follows the part that it was trained on (`train[55000:]` after `train[:55000]`), else the split `validation`,
+    else `test`: the first of them with at least 360 samples; of more than 5,000 as many, evenly spaced.
+
+    Args:
+        network: one of our networks.
+        samples: as `training_data` gives them.
+
+    Returns:
+        `(x, split)`, float32; None where there is no such split.
+
+    Example:
+    >>> from leaky_zoo.networks import LeakyMLP
+    >>> net = LeakyMLP((8, 8, 1), 10, dataset={"name": "optical_digits/fold_0", "split": "train[:1000]"})
+    >>> x, split = held_out(net, training_data(net))
+    >>> len(x), split
+    (437, 'train[1000:]')
+    """
+    trained = (trained_on(network) or {}).get("split") or samples.split
+    match = _BEGINNING.match(trained)
+    for split in ([f"{match[1]}[{match[2]}:]"] if match else []) + ["validation", "test"]:
+        if split.partition("[")[0] in samples.dataset.splits and split != trained:
+            try:
+                x = samples.dataset.select(split)[0]
+            except InvalidInputError:  # nothing follows
+                continue
+            if len(x) >= LEAST_HELD_OUT:
+                return np.asarray(x[even_rows(len(x), MOST_HELD_OUT)], np.float32), split
+    return None

@@ -1,16 +1,20 @@
 """Figures and pages: labelled, self-contained, quiet in a real browser."""
 
 import re
+import shutil
 
 import keras
 import numpy as np
 import pytest
+from chromium import Chromium
 
 from leaky_zoo.analysis import Audit, analyze
+from leaky_zoo.analysis.records import BottleneckRank
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.figures import COMPARISONS, DARK, PANELS, plot_comparison, plot_panel, write_comparison, write_report
 from leaky_zoo.figures.comparison import comparisons_of
 from leaky_zoo.figures.plots import panels_of
+from leaky_zoo.figures.words import alternative, caption, glossary_of, interval_words
 from leaky_zoo.networks import LeakyMLP
 
 pytestmark = pytest.mark.tensorflow_only  # nothing here depends on the backend: once is enough
@@ -91,3 +95,72 @@ def test_a_browser_shows_the_page_without_error_or_request(pages, browse, name, 
     page = browse(pages[name], width)
     assert page["images"] > 5 and page["fetched"] == 0 and not page["messages"]
     assert page["scrolled"] <= page["shown"], "the page scrolls sideways"
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory):
+    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if program is None:
+        pytest.skip("no Chromium is on this machine")
+    found = Chromium(program, tmp_path_factory.mktemp("profile"))
+    yield found
+    found.close()
+
+
+@pytest.mark.parametrize("name", ["report_1.html", "report_3.html", "compared.html"])
+def test_a_phone_shows_words_of_a_readable_size(pages, chromium, name):
+    """390 pixels wide, light and dark: nothing sticks out, and most words of a picture have eight pixels."""
+    for dark in (False, True):
+        chromium.size(390, 844, dark=dark, touch=True)
+        chromium.open(pages[name].as_uri())
+        assert chromium.run("document.documentElement.scrollWidth") <= 390
+        widths = chromium.run("[...document.images].map(image => image.clientWidth)")
+        shown = chromium.run("[...document.images].map(image => atob(image.currentSrc.split(',')[1]))")
+        for width, svg in zip(widths, shown, strict=True):
+            points = float(re.search(r'viewBox="0 0 ([\d.]+)', svg).group(1))
+            sizes = sorted(float(size) * width / points for size in re.findall(r"font(?:-size)?: ([\d.]+)px", svg))
+            assert sizes[len(sizes) // 2] >= 8 and sizes[-1] >= 10  # exponents are smaller
+    assert not chromium.messages
+
+
+def test_pictures_are_said_in_words(audits, pages):
+    """Each has an alternative of its own with numbers of the audit."""
+    for place, name in ((1, "report_1.html"), (3, "report_3.html")):
+        said = re.findall(r'<img [^>]*alt="([^"]*)"', pages[name].read_text())
+        assert len(set(said)) == len(said) == len(panels_of(audits[place]))
+        assert all(re.search(r"\d", words) and len(words) > 40 for words in said)
+    least = min(layer.cost_of_identity for layer in audits[1].layers)
+    assert f"least {least:.3g} in layer" in alternative(audits[1], "dimension")
+
+
+def test_captions_speak_of_what_is_drawn_alone(audits):
+    for audit in audits:
+        for panel in panels_of(audit):
+            axes = plot_panel(audit, panel).axes[0]
+            legend = axes.get_legend()
+            drawn = " ".join(text.get_text() for text in legend.get_texts()) if legend else ""
+            words = caption(audit, panel)
+            if panel in ("dimension", "gamma_sweep"):
+                assert ("(squares)" in words) == any(line.get_marker() == "s" for line in axes.lines)
+            assert ("(triangles)" in words) == ("-2H/L~" in drawn)
+            if panel in ("similarity", "energies"):
+                assert ("within classes" in words.lower()) == ("within classes" in drawn)
+                assert ("momentum form" in words) == ("momentum form" in drawn)
+
+
+def test_the_glossary_has_the_columns_of_the_page(audits, pages):
+    for place, name in ((1, "report_1.html"), (3, "report_3.html")):
+        known = " ".join(word for word, _ in glossary_of(audits[place]))
+        titles = re.findall(r"<th[^>]*>([^<]+)</th>", pages[name].read_text())
+        assert len(titles) > 5
+        for title in set(titles) - {"layer", "name", "features"}:
+            assert title in known, title
+        assert "Glossary" in pages[name].read_text()
+    assert "Hamiltonian" not in " ".join(meaning for _, meaning in glossary_of(audits[3]))
+
+
+@pytest.mark.parametrize(("low", "high"), [(4, 4), (4, 5), (2, 4)])
+def test_an_interval_is_explained(low, high):
+    words = interval_words(BottleneckRank(low, high, 4, "", [3]))
+    assert ("Both bounds say 4" in words) == (low == high)
+    assert ("Between" in words) == (low != high) and "stand still" in words and "write" in words

@@ -1,6 +1,7 @@
 """Commands in-process: answers, JSON alone on stdout, exit codes, one clear sentence for bad input."""
 
 import json
+import shlex
 import shutil
 
 import numpy as np
@@ -126,7 +127,7 @@ def test_a_run_that_does_not_converge_says_so(run, tmp_path):
     recipe.write_text(RECIPE + "converge: true\nlbfgs: {iterations: 2}\n")
     code, out, err = run("train", recipe, "--out", tmp_path / "run", "--json")
     assert code == 0 and json.loads(out)["converged"] is False
-    assert "Not at a critical point" in err and "0.05" in err
+    assert "not converged: residual" in err and "of 0.05" in err
 
 
 def test_export_inspect_verify(run, tmp_path):
@@ -136,7 +137,7 @@ def test_export_inspect_verify(run, tmp_path):
     code, out, _ = run("inspect", file, "--json")
     carried = json.loads(out)
     assert code == 0 and carried["leaky_zoo.audit"]["n"] == 1437
-    assert "leaky_zoo.audit" in run("inspect", file)[1]
+    assert "of 4 layers" in run("inspect", file)[1]
     assert run("verify", file)[0] == 0
     assert json.loads(run("verify", file, "--json")[1])["passed"] is True
     again = tmp_path / "again.onnx"
@@ -214,11 +215,16 @@ def test_help_has_an_example(run, command):
     assert code == 0 and f"leaky-zoo {command}" in " ".join(out.split())
 
 
-def test_demo_does_the_whole_job(run, tmp_path):
-    code, out, _ = run("demo", "--out", tmp_path / "demo")
-    assert code == 0
-    assert {path.suffix for path in (tmp_path / "demo").iterdir()} == {".png", ".json", ".onnx"}
-    assert "leaky-zoo inspect" in out
+def test_demo_does_the_whole_job_and_prints_commands_that_run(run, monkeypatch, tmp_path):
+    monkeypatch.delenv("LEAKY_ZOO_MODELS")  # the shipped presets
+    code, out, err = run("demo", "--out", tmp_path / "de mo")
+    assert code == 0 and "warning" not in (out + err).lower()
+    assert {path.suffix for path in (tmp_path / "de mo").iterdir()} == {".png", ".json", ".onnx"}
+    assert "bottleneck of rank 4" in out and "in 4 directions" in out
+    commands = [shlex.split(line) for line in out.partition("Try next:")[2].splitlines() if line]
+    assert len(commands) == 3
+    for program, *arguments in commands:
+        assert program.endswith("leaky-zoo") and run(*arguments)[0] == 0
 
 
 @pytest.mark.parametrize("command", ["evaluate", "analyze"])

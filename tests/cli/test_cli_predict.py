@@ -1,15 +1,18 @@
 """`leaky-zoo predict`, and what the commands say about data, as a user types them."""
 
+import contextlib
 import csv
 import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from leaky_zoo import cli
 from leaky_zoo.data import load_data
 from leaky_zoo.io.reading import read_yaml
 
@@ -18,12 +21,20 @@ PRESET = "leaky_mlp_optical_digits_l7_equidistant"
 ONNX = Path(__file__).parents[2] / "export" / PRESET / "model.onnx"
 
 
-def leaky_zoo(*words, code=0, cwd=None):
-    done = subprocess.run(
-        [sys.executable, "-m", "leaky_zoo", *map(str, words)], capture_output=True, text=True, cwd=cwd
-    )
-    assert done.returncode == code, done.stdout + done.stderr
-    return done
+@pytest.fixture
+def leaky_zoo(monkeypatch, capsys):
+    """A function that runs a command line in this process; what it wrote to stdout and stderr."""
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def call(*words, code=0, cwd=None):
+        monkeypatch.setattr("sys.argv", ["leaky-zoo", *map(str, words)])
+        with contextlib.chdir(cwd or Path.cwd()), pytest.raises(SystemExit) as stop:
+            cli.main()
+        said = capsys.readouterr()
+        assert (stop.value.code or 0) == code, said.out + said.err
+        return SimpleNamespace(stdout=said.out, stderr=said.err)
+
+    return call
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +52,7 @@ def digits(tmp_path_factory):
     return folder, y
 
 
-def test_predict_gives_the_same_from_every_model_and_format(digits):
+def test_predict_gives_the_same_from_every_model_and_format(leaky_zoo, digits):
     folder, labels = digits
     answers = [
         json.loads(leaky_zoo("predict", model, "--data", data, "--json").stdout)
@@ -70,7 +81,7 @@ def test_predict_needs_no_tensorflow_for_onnx(digits):
 
 
 @pytest.mark.parametrize("suffix", ["csv", "json"])
-def test_predict_writes_all_rows(digits, tmp_path, suffix):
+def test_predict_writes_all_rows(leaky_zoo, digits, tmp_path, suffix):
     folder, _ = digits
     leaky_zoo("predict", ONNX, "--data", folder / "new.npz", "--first", 7, "--out", tmp_path / f"out.{suffix}")
     text = (tmp_path / f"out.{suffix}").read_text()
@@ -79,14 +90,14 @@ def test_predict_writes_all_rows(digits, tmp_path, suffix):
     assert suffix == "json" or float(rows[0]["p_3"]) >= 0
 
 
-def test_predict_refuses_what_does_not_fit(digits, tmp_path):
+def test_predict_refuses_what_does_not_fit(leaky_zoo, digits, tmp_path):
     folder, _ = digits
     assert "shape (8, 8, 1)" in leaky_zoo("predict", ONNX, "--data", folder / "new.csv", code=2).stderr
     assert ".csv or .json" in leaky_zoo("predict", ONNX, "--data", folder / "new.npz", "--out", "x.txt", code=2).stderr
     assert "No such" in leaky_zoo("predict", ONNX, "--data", tmp_path / "no.npz", code=2).stderr
 
 
-def test_suggest_says_the_task_and_quotes_its_command(tmp_path):
+def test_suggest_says_the_task_and_quotes_its_command(leaky_zoo, tmp_path):
     x = np.random.default_rng(0).normal(size=(50, 4))
     np.savez(tmp_path / "my data.npz", x=x, y=(np.arange(50) % 3).astype(float))
     refused = leaky_zoo("suggest", "--data", tmp_path / "my data.npz", code=2).stderr
@@ -99,7 +110,7 @@ def test_suggest_says_the_task_and_quotes_its_command(tmp_path):
     assert read_yaml(tmp_path / "my recipe.yaml")["data"]["task"] == "classification"
 
 
-def test_commands_say_how_data_were_read_and_what_may_not_be_meant(tmp_path):
+def test_commands_say_how_data_were_read_and_what_may_not_be_meant(leaky_zoo, tmp_path):
     x = np.random.default_rng(0).normal(size=(50, 4))
     x[:, 2] = 7
     np.savez(tmp_path / "d.npz", x=x, y=np.array(["no", "yes"])[np.arange(50) % 2])

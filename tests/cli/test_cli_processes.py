@@ -34,6 +34,19 @@ def test_unknown_attribute_is_an_attribute_error():
     assert done.returncode == 1 and "no attribute 'nothing'" in done.stderr
 
 
+def test_a_command_starts_without_what_keras_has_no_use_for_here():
+    done = python(
+        "import sys\nfrom leaky_zoo.cli.startup import start_tensorflow\nstart_tensorflow()\n"
+        "names = ('sklearn', 'pandas', 'matplotlib', 'jax')\n"
+        "print([name for name in names if name in sys.modules])\n"
+        "import sklearn.cluster, pandas, matplotlib, numpy, keras\n"
+        "model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])\n"
+        "model.compile('sgd', 'mse')\n"
+        "print(model.predict(numpy.ones((3, 2)), verbose=0).shape, pandas.DataFrame({'a': [1]}).shape)"
+    )
+    assert done.stdout.splitlines() == ["[]", "(3, 1) (1, 1)"], done.stderr
+
+
 def test_import_after_keras_registers_the_classes():
     done = python("import keras, leaky_zoo; print(keras.saving.get_registered_object('leaky_zoo>LeakyMLP').__name__)")
     assert done.stdout.strip() == "LeakyMLP", done.stderr

@@ -18,7 +18,7 @@ from leaky_zoo.data.augmentation import Augmentation
 from leaky_zoo.deploy import export_compressed
 from leaky_zoo.errors import CheckFailedError, InvalidInputError
 from leaky_zoo.networks import LeakyMLP
-from leaky_zoo.runtime import inspect_onnx, load, verify_onnx
+from leaky_zoo.runtime import DriftMonitor, inspect_onnx, load, verify_onnx
 from tests.compress.conftest import parts, samples
 
 pytestmark = pytest.mark.tensorflow_only
@@ -174,6 +174,13 @@ def test_the_command_writes_a_file_or_nothing(files):
     assert done.exit_code == 0, done.output
     report = json.loads(done.stdout)
     assert report["record"]["cost"]["test"]["samples"] == 400 and verify_onnx(out).passed
+    reference = inspect_onnx(out)["leaky_zoo.reference"]
+    assert report["monitor"].endswith(", test") and len(json.dumps(reference)) < 8000
+    assert DriftMonitor(load(out), batch=32).watch(np.zeros((32, reference["directions"] + 1)))
+    before = out.read_bytes()
+    unwatched = run(*given, "--max-drop", 5, "--distill", 0, "--no-monitor", "--json")
+    assert json.loads(unwatched.stdout)["monitor"] is None and "leaky_zoo.reference" not in inspect_onnx(out)
+    assert len(before) - out.stat().st_size < 12_000
     before = out.read_bytes()
     refused = run(*given, "--max-drop", 5, "--int8", "--float16")
     assert isinstance(refused.exception, InvalidInputError)

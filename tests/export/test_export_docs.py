@@ -2,37 +2,27 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
 # Tested elsewhere in this folder (the service, Node, the page), or needing a container engine.
 ELSEWHERE = ("pip install", "uvicorn", "LEAKY_ZOO_MODEL", "curl", "docker", "cd export/node", "node ", "make web")
-COMMANDS = [
-    re.split(r"\s+#", line)[0].strip()
-    for block in re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL)
-    for line in block.splitlines()
-]
+COMMANDS = [line for block in re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL) for line in block.splitlines()]
 
 
 @pytest.fixture(scope="module")
-def room(tmp_path_factory, digits_file, digits):
-    """A folder with the files that the page speaks of; its commands run there in order."""
+def room(tmp_path_factory):
+    """A folder like the repository's top; the page's commands run there in order."""
     folder = tmp_path_factory.mktemp("room")
-    (folder / "model.onnx").write_bytes(digits_file.read_bytes())
-    model = onnx.load(digits_file)
-    model.ClearField("metadata_props")
-    (folder / "stripped.onnx").write_bytes(model.SerializeToString())
-    held_out = digits[1][0]
-    np.savez(folder / "held_out.npz", x=held_out)
-    np.savez(folder / "today.npz", x=held_out[:200])
-    (folder / "export").symlink_to(ROOT / "export")
+    for name in ("examples", "export"):
+        (folder / name).symlink_to(ROOT / name)
     return folder
 
 
@@ -45,16 +35,18 @@ def test_commands_run(room):
     for command in COMMANDS:
         if command.startswith(ELSEWHERE):
             continue
-        program, *words = command.split()
-        start = {"leaky-zoo": [sys.executable, "-m", "leaky_zoo"], "python": [sys.executable]}[program]
+        program, *words = shlex.split(command, comments=True)
+        start = {"leaky-zoo": [sys.executable, "-m", "leaky_zoo"], "python": [sys.executable], "cp": ["cp"]}[program]
         done = subprocess.run([*start, *words], cwd=room, capture_output=True, text=True, check=False)
         assert done.returncode == 0, (command, done.stdout, done.stderr)
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_python_runs(room, digits_file, monkeypatch):
-    monkeypatch.chdir(room)
-    (room / "watched.onnx").write_bytes(digits_file.read_bytes())
+def test_python_runs(tmp_path, digits_file, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for source, target in re.findall(r"^cp (\S+) (\S+)", TEXT, re.MULTILINE):
+        (tmp_path / target).write_bytes((ROOT / source).read_bytes())
+    (tmp_path / "watched.onnx").write_bytes(digits_file.read_bytes())
     names: dict = {}
     for block in re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL):
         exec(compile(block, "docs/deploy.md", "exec"), names)

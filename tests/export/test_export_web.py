@@ -102,7 +102,7 @@ def test_golden_inputs_give_what_python_gives(page, site, expected, relative_dif
     np.testing.assert_array_equal(found.argmax(-1), expected[1].argmax(-1))
 
 
-@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.parent.name)
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_shipped_files_give_what_python_gives(page, site, path, relative_difference):
     from leaky_zoo.runtime.metadata import unpack_golden
 
@@ -165,6 +165,26 @@ def test_what_the_page_shows(page, digits_file):
     page.wait("document.getElementById('status').textContent === 'Measured.'")
     cells = page.run("[...document.querySelectorAll('#files tr:first-child td')].map((cell) => cell.textContent)")
     assert float(cells[3]) > 0 and float(cells[4]) > 0 and cells[5].startswith("within ")
+
+
+COMPRESSED = [path for path in SHIPPED if path.stem.startswith("compressed")]
+
+
+@pytest.mark.parametrize("path", COMPRESSED[:1], ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_a_compressed_file_is_measured_and_has_no_path_to_follow(page, path):
+    page.run(f"location.hash = {json.dumps(f'{path.parent.name}/{path.name}')}; location.reload()")
+    page.wait(f"{READY} && document.getElementById('file').value.endsWith({json.dumps(path.name)})")
+    assert "folded already" in page.run("document.getElementById('folds').textContent")
+    assert page.run("document.querySelectorAll('#negative rect').length") == 0
+    directions = inspect_onnx(path)["leaky_zoo.reference"]["directions"]
+    assert page.run("document.querySelectorAll('#coordinates rect').length") == directions
+    page.run("document.getElementById('measure').click()")
+    page.wait("document.getElementById('status').textContent === 'Measured.'")
+    cells = page.run("[...document.querySelectorAll('#files td')].map((cell) => cell.textContent)")
+    rows = {cells[at]: cells[at : at + 6] for at in range(0, len(cells), 6)}
+    small = rows[path.stem]
+    assert float(small[1].replace(",", "")) < float(rows["full"][1].replace(",", "")) / 10
+    assert float(small[3]) > 0 and small[2].endswith("%") and small[5].startswith("within ")
 
 
 def test_networks_are_chosen_by_depth_and_schedule(page):

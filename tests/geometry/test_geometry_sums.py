@@ -10,6 +10,7 @@ from leaky_zoo.geometry import (
     MomentumSums,
     cost_of_identity,
     cost_of_identity_sweep,
+    cost_of_identity_sweeps,
     cross_to_next,
     find_plateau,
     linear_cka,
@@ -153,3 +154,61 @@ def test_nuclear_norm_rank_is_between_one_and_the_rank():
     values = singular_values(np.diag([9.0, 4.0, 0.0]))
     assert nuclear_norm_rank(values) == pytest.approx(25 / 13)
     assert nuclear_norm_rank(np.zeros(3)) is None
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 9), st.booleans()), min_size=1, max_size=4),
+    st.sampled_from([1, 9]),
+    st.booleans(),
+)
+def test_sums_of_what_is_never_negative_are_made_once(batches, patch, ones):
+    """Batches that are among their own features and batches that are not, in any order: units or middles of patches."""
+    random, width = np.random.default_rng(len(batches)), 3
+    sums, columns, features = MomentSums(width, patch * width, ones), [], []
+    middle = slice(patch // 2 * width, (patch // 2 + 1) * width)
+    for count, negative in batches:
+        s = random.uniform(size=(count, patch * width))
+        a = s[:, middle].copy()
+        if negative:
+            s[:, middle][0], a[0] = 0.0, -1.0
+        sums.add(a, s, repeated=not negative)
+        columns.append(a)
+        features.append(s)
+    a, s = np.concatenate(columns), np.concatenate(features)
+    s = np.hstack([s, np.ones((len(s), 1))]) if ones else s
+    for found, expected in ((sums.moments(), moments(a, s)), (sums.rectified_moments(), moments(s[:, middle], s))):
+        for name in ("count", "gram", "cross", "outer", "total", "squared", "rectified"):
+            np.testing.assert_allclose(getattr(found, name), getattr(expected, name), rtol=1e-12, atol=1e-12)
+        if not found.gram.any():
+            continue
+        costs, fractions = cost_of_identity_sweep(found, GAMMAS)
+        plain, plain_fractions = cost_of_identity_sweep(expected, GAMMAS)
+        np.testing.assert_allclose(costs, plain, rtol=1e-6, atol=1e-6)
+        np.testing.assert_allclose(fractions, plain_fractions, atol=1e-12)
+
+
+def test_one_decomposition_for_all_with_the_same_features():
+    random = np.random.default_rng(0)
+    a = random.normal(size=(200, 6))
+    s = np.maximum(a, 0)
+    both = [moments(a, s), moments(s, s)]
+    for found, alone in zip(cost_of_identity_sweeps(both, GAMMAS), both, strict=True):
+        np.testing.assert_array_equal(found, cost_of_identity_sweep(alone, GAMMAS))
+
+
+@given(st.integers(1, 6), st.integers(40, 70), st.booleans(), st.integers(0, 2**31))
+def test_fewer_samples_than_units(samples, width, negative, seed):
+    """The decomposition of the few directions that there are is the whole one."""
+    random = np.random.default_rng(seed)
+    a = random.normal(size=(samples, width)) if negative else random.uniform(size=(samples, width))
+    a *= 10.0 ** random.uniform(-3, 0, (samples, 1))
+    s = np.hstack([np.maximum(a, 0), np.ones((samples, 1))])
+    found = moments(a, s)
+    values = singular_values(found.outer, samples)
+    exact = np.linalg.svd(a, compute_uv=False)
+    np.testing.assert_allclose(values[:samples], exact, rtol=0, atol=1e-7 * exact[0])
+    assert len(values) == width and not values[samples:].any()
+    costs, fractions = cost_of_identity_sweep(found, GAMMAS)
+    whole = [cost_of_identity(found, gamma) for gamma in GAMMAS]
+    np.testing.assert_allclose(costs, [each.cost for each in whole], rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(fractions, [each.out_of_image_fraction for each in whole], rtol=0, atol=1e-12)

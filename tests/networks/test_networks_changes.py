@@ -21,6 +21,7 @@ NETS = 12
 
 def make(random, dtype):
     common = {"width": 6, "depth": 4, "effective_depth": 1.0, "io_weight_decay": 1e-3, "dtype": dtype}
+    common["weight_decay"] = float(random.choice([0, 1e-3]))
     if random.random() < 0.3:
         return LeakyConvNet((8, 8, 2), 3, **common)
     return LeakyMLP((8,), 3, schedule=str(random.choice(["equidistant", "learnable"])), **common)

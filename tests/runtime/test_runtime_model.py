@@ -101,3 +101,65 @@ def test_a_temperature_that_is_none_is_not_exported(temperature, network, tmp_pa
     with pytest.raises(InvalidInputError, match="temperature="):
         export_onnx(network, tmp_path / "net.onnx", metadata={"temperature": temperature})
     assert not (tmp_path / "net.onnx").exists()
+
+
+@pytest.fixture(scope="module")
+def two_inputs(tmp_path_factory):
+    """Sums of rows of two numbers and a whole number, and that number alone."""
+    value = onnx.helper.make_tensor_value_info
+    kinds = onnx.TensorProto
+    inputs = [value("pair", kinds.FLOAT, ["batch", 2]), value("step", kinds.INT32, ["batch"])]
+    outputs = [value("total", kinds.FLOAT, ["batch"]), value("again", kinds.INT32, ["batch"])]
+    nodes = [
+        onnx.helper.make_node("ReduceSum", ["pair", "axis"], ["sum"], keepdims=0),
+        onnx.helper.make_node("Cast", ["step"], ["real"], to=kinds.FLOAT),
+        onnx.helper.make_node("Add", ["sum", "real"], ["total"]),
+        onnx.helper.make_node("Identity", ["step"], ["again"]),
+    ]
+    axis = onnx.numpy_helper.from_array(np.array([1]), "axis")
+    graph = onnx.helper.make_graph(nodes, "two", inputs, outputs, [axis])
+    path = tmp_path_factory.mktemp("two") / "two.onnx"
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8), path)
+    return load(path)
+
+
+def test_several_inputs_by_name_or_in_order(two_inputs):
+    pair, step = np.arange(10.0).reshape(5, 2), np.arange(5)
+    expected = pair.sum(axis=1) + step
+    assert two_inputs.input_shapes == {"pair": (2,), "step": ()}
+    for x in ({"step": step, "pair": pair}, (pair, step), [pair, step.astype(float)]):
+        for batch_size in (2, 256):
+            np.testing.assert_array_equal(two_inputs.predict(x, batch_size), expected)
+    named = two_inputs.predict_by_name((pair, step), batch_size=3)
+    assert list(named) == ["total", "again"] and named["again"].dtype == np.int32
+    np.testing.assert_array_equal(named["again"], step)
+
+
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        (np.ones((3, 2)), r"2 inputs: give a dict with pair, step, or a tuple in that order\. Received: ndarray"),
+        ((np.ones((3, 2)),), "Received: 1 arrays"),
+        ({"pair": np.ones((3, 2))}, r"must have pair, step\. Received: pair"),
+        ((np.ones((3, 2)), np.ones(2)), r"equally many samples\. Received: 3 of pair, 2 of step"),
+        ((np.ones((3, 3)), np.ones(3)), r"`x\['pair'\]` must have shape \(n, 2\)"),
+        ((np.ones((3, 2)), [0.5, 1, 2]), r"`x\['step'\]` must hold int32 numbers"),
+        ((np.ones((3, 2)), [0, 1, 2**40]), r"`x\['step'\]` must hold int32 numbers"),
+        ((np.ones((3, 2)), ["a", "b", "c"]), "real numbers"),
+    ],
+)
+def test_samples_that_do_not_fit_several_inputs_are_refused(x, message, two_inputs):
+    with pytest.raises(InvalidInputError, match=message):
+        two_inputs.predict(x)
+
+
+def test_one_shape_is_not_asked_of_several_inputs(two_inputs):
+    with pytest.raises(InvalidInputError, match="2 inputs, not one"):
+        _ = two_inputs.input_shape
+
+
+def test_one_input_by_name(plain_file, samples):
+    model, x = load(plain_file), samples(3)
+    np.testing.assert_array_equal(model.predict({"inputs": x}), model.predict(x))
+    with pytest.raises(InvalidInputError, match=r"must have inputs\. Received: pixels"):
+        model.predict({"pixels": x})

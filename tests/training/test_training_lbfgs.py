@@ -111,7 +111,7 @@ def test_a_critical_point_is_reached(preconditioner):
     seen = []
     report = minimize_objective(
         network, x, y, LBFGSPart(iterations=600, round=100, preconditioner=preconditioner),
-        on_iteration=lambda count, value: seen.append(value),
+        on_iteration=lambda count, value, residual: seen.append(value),
     )  # fmt: skip
     assert report["objective"] < before and len(seen) == report["iterations"] <= 600
     assert report["criticality_residuals"] == pytest.approx(residuals_from_momenta(network, x, y))

@@ -75,7 +75,7 @@ def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(tmp_path, recipe, tr
     if plan.lbfgs:
         for iteration in (3, 9):
 
-            def stop(count, objective, last=iteration):
+            def stop(count, objective, residual, last=iteration):
                 if count == last:
                     raise SystemExit
 
@@ -132,6 +132,16 @@ def test_a_finished_run_is_returned_and_nothing_is_written(recipe, trained):
     _, again = train(plan, folder, resume=True, callbacks=[Never()])
     assert asdict(again) == first
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+
+
+def test_a_process_that_has_built_no_network_reads_a_finished_run(recipe, trained):
+    folder = trained(recipe(**STOPPED_EARLY))
+    script = (
+        "import sys; from leaky_zoo.training import Recipe, train\n"
+        f"train(Recipe.read({str(folder / 'recipe.yaml')!r}), {str(folder)!r}, resume=True)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-500:]
 
 
 def test_a_run_killed_before_its_result_only_writes_that(tmp_path, recipe, trained, assert_same_run, monkeypatch):

@@ -69,26 +69,48 @@ def test_micro_batches_are_the_whole_batch(tmp_path, recipe):
         np.testing.assert_allclose(many, one, rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])
-def test_replicas_share_dropout_and_means_of_weights(tmp_path, recipe, name):
+def sharing(recipe, name, **changes):
+    return recipe(
+        optimizer={"name": name, "average": 0.9, "epochs": 2, "schedule": "one_cycle", "learning_rate": 0.01},
+        network={"dtype": "float64", "head_dropout": 0.25},
+        objective={"label_smoothing": 0.1},
+        **changes,
+    )
+
+
+OPTIMIZERS = ("adam", "adamw", "sgd")
+
+
+@pytest.fixture(scope="module")
+def on_two_replicas(tmp_path_factory):
+    """The folder of runs by optimiser, on two replicas: all trained by one process."""
+    return tmp_path_factory.mktemp("two")
+
+
+@pytest.fixture
+def two_replicas(on_two_replicas, recipe):
+    """A function that gives the weights of a run on two replicas."""
+    if not any(on_two_replicas.iterdir()):
+        for name in OPTIMIZERS:
+            sharing(recipe, name, strategy="mirrored", devices=2).write(on_two_replicas / f"{name}.yaml")
+        run_python(TRAIN, str(on_two_replicas))
+    return lambda name: load_model(on_two_replicas / name / "model.keras").get_weights()
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_replicas_share_dropout_and_means_of_weights(tmp_path, recipe, two_replicas, name):
     """Two replicas in a process of their own against one: the same draws for each row, the same means."""
-    changes = {
-        "optimizer": {"name": name, "average": 0.9, "epochs": 2, "schedule": "one_cycle", "learning_rate": 0.01},
-        "network": {"dtype": "float64", "head_dropout": 0.25},
-        "objective": {"label_smoothing": 0.1},
-    }
-    plan = recipe(**changes)
-    one = train(plan, tmp_path / "one")[0].get_weights()
-    recipe(**changes, strategy="mirrored", devices=2).write(tmp_path / "two.yaml")
-    run_python(TRAIN, str(tmp_path / "two.yaml"), str(tmp_path / "two"))
-    for ours, theirs in zip(one, load_model(tmp_path / "two" / "model.keras").get_weights(), strict=True):
+    one = train(sharing(recipe, name), tmp_path / "one")[0].get_weights()
+    for ours, theirs in zip(one, two_replicas(name), strict=True):
         np.testing.assert_allclose(theirs, ours, rtol=0, atol=1e-10)
 
 
 TRAIN = """
 import sys
+from pathlib import Path
 from leaky_zoo.training import Recipe, train
-train(Recipe.read(sys.argv[1]), sys.argv[2])
+for file in Path(sys.argv[1]).glob("*.yaml"):
+    train(Recipe.read(file), file.with_suffix(""))
 print("done")
 """
 

@@ -1,0 +1,110 @@
+"""Where each preset's ReLUs do nothing, beside the plateau of its cost of identity; from the presets' own audits.
+
+python -m benchmarks.science.linear_bottleneck      writes linear_bottleneck.csv, docs/images/linear_bottleneck.png
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.common import IMAGES, markdown, options, read_table, write_table
+from leaky_zoo.analysis import Audit
+from leaky_zoo.io.files import replacing
+from leaky_zoo.zoo import list_presets, preset_folder
+
+TABLE = Path(__file__).with_suffix(".csv")
+QUIET = 0.01  # negative share under which a ReLU has next to nothing to do
+DEEP = 7.0  # effective depth from which a bottleneck is expected
+LEAST_EFFECT = 1e-3  # what the figure's axis begins with
+
+
+def audits() -> list[tuple[str, float, Audit]]:
+    """`(name, L~, audit)` of every preset with one path of measured layers."""
+    found = []
+    for metadata in list_presets():
+        audit = Audit.load(preset_folder(metadata["name"]) / "audit.json")
+        if len(audit.paths or [0]) == 1 and all(layer.relu_effect is not None for layer in audit.layers):
+            found.append((metadata["name"], float(metadata["effective_depth"]), audit))
+    return found
+
+
+def shares_and_effects(audit: Audit) -> tuple[np.ndarray, np.ndarray]:
+    """For each ReLU the negative share of what it reads, and what leaving it out changes."""
+    shares = [audit.input["negative_share"], *(layer.negative_share for layer in audit.layers[:-1])]
+    return np.array(shares, float), np.array([layer.relu_effect for layer in audit.layers], float)
+
+
+def spearman(x: np.ndarray, y: np.ndarray) -> float:
+    """Rank correlation."""
+    from scipy.stats import spearmanr
+
+    return float(spearmanr(x, y).statistic)
+
+
+def ends(layers: Sequence[int]) -> str:
+    """First and last layer, in words for a table."""
+    return f"{layers[0]}-{layers[-1]}" if layers else ""
+
+
+def row_of(name: str, effective_depth: float, audit: Audit) -> dict[str, Any]:
+    """One preset: its stretches, counted in layers."""
+    shares, effects = shares_and_effects(audit)
+    plateau = [layer.layer for layer in audit.layers if layer.plateau]
+    stretch = audit.summary.get("linear_stretch") or []
+    quiet = [layer.layer for layer, share in zip(audit.layers, shares, strict=True) if share < QUIET]
+    return {
+        "preset": name, "effective_depth": effective_depth, "layers": len(audit.layers),
+        "quiet_relus": ends(quiet), "linear_stretch": ends(stretch), "plateau": ends(plateau),
+        "starts_before": plateau[0] - stretch[0] if plateau and stretch else None,
+        "ends_before": plateau[-1] - stretch[-1] if plateau and stretch else None,
+        "least_negative_share": float(shares.min()), "spearman": spearman(shares, effects),
+    }  # fmt: skip
+
+
+def measure() -> None:
+    """Write the table."""
+    rows = [row_of(*each) for each in audits()]
+    rows.sort(key=lambda row: (row["effective_depth"], row["preset"]))
+    write_table(TABLE, rows, quiet=QUIET)
+
+
+def table() -> str:
+    """The table for the page."""
+    columns = {
+        "preset": "preset", "L~": "effective_depth", "layers": "layers", "ReLUs that read < 1% negative": "quiet_relus",
+        "linear stretch (measured)": "linear_stretch", "plateau": "plateau",
+        "stretch starts before it by": "starts_before", "ends before it by": "ends_before",
+        "rank correlation": "spearman",
+    }  # fmt: skip
+    rows = read_table(TABLE)
+    return markdown(list(columns), [[row[key] or "-" for key in columns.values()] for row in rows])
+
+
+def draw() -> None:
+    """What leaving a ReLU out changes against the negative share of what it reads."""
+    import matplotlib.pyplot as plt
+
+    found = audits()
+    groups = (
+        ("L~ at least 7", [each for each in found if each[1] >= DEEP]),
+        ("below", [e for e in found if e[1] < DEEP]),
+    )
+    figure, panels = plt.subplots(1, 2, figsize=(9, 3.6), sharex=True, sharey=True, layout="constrained")
+    for panel, (title, group) in zip(panels, groups, strict=True):
+        pairs = [shares_and_effects(audit) for _, _, audit in group]
+        shares, effects = (np.concatenate(part) for part in zip(*pairs, strict=True))
+        panel.loglog(np.maximum(shares, LEAST_EFFECT / 10), np.maximum(effects, LEAST_EFFECT / 10), "o", markersize=3)
+        panel.set_title(f"{title}: {len(group)} presets, rank correlation {spearman(shares, effects):.2f}")
+        panel.set_xlabel("negative share of what the ReLU reads")
+    panels[0].set_ylabel("change of the output without this ReLU")
+    with replacing(IMAGES / "linear_bottleneck.png") as aside:
+        figure.savefig(aside, dpi=110)
+    plt.close(figure)
+
+
+if __name__ == "__main__":
+    options(__doc__)
+    measure()
+    draw()

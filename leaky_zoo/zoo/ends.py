@@ -1,0 +1,55 @@
+"""What goes into a preset and what comes out, in words, from its metadata alone. No heavy imports: `info` reads it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+OUTPUTS = {
+    "classification": "logits, one for each class",
+    "regression": "predictions in the units of the targets",
+    "autoencoding": "reconstructions in the units of the inputs",
+}
+MOST = 20  # names that are listed
+
+
+def input_words(metadata: Mapping[str, Any]) -> str | None:
+    """What a preset takes; None where its metadata do not say.
+
+    Example:
+    >>> input_words({"input": {"shape": [8, 8, 1], "dtype": "uint8", "range": [0.0, 16.0]}})
+    'raw samples of shape (8, 8, 1), uint8 values from 0 to 16 in the training data; preprocessing is part of the net'
+    """
+    given = metadata.get("input")
+    if not given:
+        return None
+    numbers = f" {given['dtype']}" if "dtype" in given else ""
+    span = range_words(given.get("range"))
+    return f"raw samples of shape {_shape(given)},{numbers} values{span}; preprocessing is part of the net"
+
+
+def output_words(metadata: Mapping[str, Any]) -> str | None:
+    """What a preset gives; None where its metadata do not say.
+
+    Example:
+    >>> output_words({"task": "classification", "output": {"shape": [10]}})
+    'logits, one for each class, shape (10)'
+    """
+    made = metadata.get("output")
+    return f"{OUTPUTS.get(metadata['task'], 'raw values')}, shape {_shape(made)}" if made else None
+
+
+def range_words(span: Any) -> str:
+    """` from 0 to 16 in the training data`; nothing where no range is known."""
+    if span is None:
+        return ""
+    if isinstance(span[0], list):
+        return ", each feature in a range of its own"
+    return f" from {span[0]:g} to {span[1]:g} in the training data"
+
+
+def some_of(names: Sequence[str], most: int = MOST) -> str:
+    """Names in a row, the first of very many."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def _shape(end: Mapping[str, Any]) -> str:
+    return f"({', '.join(map(str, end['shape']))})"

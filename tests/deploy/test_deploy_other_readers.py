@@ -1,0 +1,44 @@
+"""Our ONNX files in readers that are not ONNX Runtime: onnx's reference evaluator, OpenVINO, OpenCV's DNN."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from onnx.reference import ReferenceEvaluator
+
+from leaky_zoo.runtime import OnnxModel
+
+EXPORT = Path(__file__).parents[2] / "export"
+FILES = sorted(EXPORT.glob("*/*.onnx"))
+TOLERANCE = 1e-6
+
+
+def by_reference_evaluator(path, x):
+    session = ReferenceEvaluator(str(path))
+    return session.run([session.output_names[0]], {"inputs": x})[0]
+
+
+def by_openvino(path, x):
+    openvino = pytest.importorskip("openvino")
+    # Without this it computes in bfloat16 where the processor has it.
+    settings = {"INFERENCE_PRECISION_HINT": "f32"}
+    return openvino.Core().compile_model(str(path), "CPU", settings)([x])[0]
+
+
+def by_opencv(path, x):
+    cv2 = pytest.importorskip("cv2")
+    net = cv2.dnn.readNetFromONNX(str(path))
+    net.setInput(x)
+    return net.forward(OnnxModel(path).output_description["name"])
+
+
+@pytest.mark.parametrize("reader", [by_reference_evaluator, by_openvino, by_opencv])
+@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_other_readers_give_what_onnx_runtime_gives(path, reader):
+    model = OnnxModel(path)
+    shape = model.input_description["shape"][1:]
+    x = np.random.default_rng(0).uniform(0, 16, (5, *shape)).astype(np.float32)
+    expected, found = model.predict(x), np.asarray(reader(path, x)).reshape(5, -1)
+    assert np.abs(found - expected).max() <= TOLERANCE * np.abs(expected).max()
+    if model.task == "classification":
+        np.testing.assert_array_equal(found.argmax(-1), expected.argmax(-1))
