@@ -10,7 +10,8 @@ from leaky_zoo.runtime import OnnxModel
 
 EXPORT = Path(__file__).parents[2] / "export"
 FILES = sorted(EXPORT.glob("*/*.onnx"))
-TOLERANCE = 1e-6
+TOLERANCE = 1e-5  # of the largest output; files of up to 400 units a layer are within 1e-6, wider ones within 5e-6
+TOLERANCE_INT8 = 0.02  # OpenVINO multiplies in 8 bits where the weights have them
 
 
 def by_reference_evaluator(path, x):
@@ -36,9 +37,10 @@ def by_opencv(path, x):
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_other_readers_give_what_onnx_runtime_gives(path, reader):
     model = OnnxModel(path)
-    shape = model.input_description["shape"][1:]
-    x = np.random.default_rng(0).uniform(0, 16, (5, *shape)).astype(np.float32)
+    shape, (least, most) = model.input_description["shape"][1:], model.input_description.get("range", (0, 16))
+    x = np.random.default_rng(0).uniform(least, most, (5, *shape)).astype(np.float32)
     expected, found = model.predict(x), np.asarray(reader(path, x)).reshape(5, -1)
-    assert np.abs(found - expected).max() <= TOLERANCE * np.abs(expected).max()
+    tolerance = TOLERANCE_INT8 if reader is by_openvino and "int8" in path.stem else TOLERANCE
+    assert np.abs(found - expected).max() <= tolerance * np.abs(expected).max()
     if model.task == "classification":
         np.testing.assert_array_equal(found.argmax(-1), expected.argmax(-1))
