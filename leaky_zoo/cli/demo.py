@@ -35,7 +35,7 @@ def demo(
     from leaky_zoo.zoo import Preset
     from leaky_zoo.zoo.training_data import training_data
 
-    with_bottleneck, classifier = _best(TEACHER), _best(DIGITS)
+    with_bottleneck, classifier = _best(TEACHER, "regression"), _best(DIGITS, "classification")
     plot, saved, onnx = folder / "bottleneck.png", folder / "audit.json", folder / f"{classifier}.onnx"
     err.rule(f"1. A net with a bottleneck: {with_bottleneck}")
     _analyze(Preset.open(with_bottleneck), plot, saved)
@@ -54,9 +54,9 @@ def demo(
     _say_what_next(with_bottleneck, onnx, folder)
 
 
-def _best(filter: str) -> str:
-    """Of the presets with this text in their name the one that is best on its test split."""
-    presets = [preset for preset in list_presets(filter) if preset["metrics"].get("test")]
+def _best(filter: str, task: str) -> str:
+    """Of the presets for a task with this text in their name the one that is best on its test split."""
+    presets = [each for each in list_presets(filter) if each["task"] == task and each["metrics"].get("test")]
     if not presets:
         raise InvalidInputError(f"No preset with {filter} in its name is in the folder of presets: the demo needs one.")
     return min(presets, key=lambda preset: preset["metrics"]["test"]["loss"])["name"]
