@@ -10,7 +10,7 @@ from leaky_zoo.runtime import OnnxModel
 
 EXPORT = Path(__file__).parents[2] / "export"
 FILES = sorted(EXPORT.glob("*/*.onnx"))
-TOLERANCE = 1e-6
+TOLERANCE = 3e-6
 
 
 def by_reference_evaluator(path, x):
@@ -20,8 +20,8 @@ def by_reference_evaluator(path, x):
 
 def by_openvino(path, x):
     openvino = pytest.importorskip("openvino")
-    # Without this it computes in bfloat16 where the processor has it.
-    settings = {"INFERENCE_PRECISION_HINT": "f32"}
+    # Without these it computes in bfloat16 where the processor has it, and rounds what int8 weights multiply.
+    settings = {"INFERENCE_PRECISION_HINT": "f32", "DYNAMIC_QUANTIZATION_GROUP_SIZE": "0"}
     return openvino.Core().compile_model(str(path), "CPU", settings)([x])[0]
 
 
