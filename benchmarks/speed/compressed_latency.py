@@ -45,7 +45,8 @@ def main(whole: str, compressed: tuple[str, ...], runs: int) -> None:
             medians = {name: float(np.median(each)) for name, each in seconds.items()}
             for name, path in files.items():
                 rows.append({
-                    "net": Path(whole).stem, "file": name, "bytes": path.stat().st_size, "batch": batch,
+                    "net": Path(whole.removesuffix(".keras")).name, "file": name,
+                    "bytes": path.stat().st_size, "batch": batch,
                     "median_us": f"{1e6 * medians[name]:.1f}",
                     "times_faster": f"{medians['whole'] / medians[name]:.2f}",
                     "times_smaller": f"{files['whole'].stat().st_size / path.stat().st_size:.1f}",
