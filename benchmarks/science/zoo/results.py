@@ -125,10 +125,11 @@ def page() -> str:
         name = row["data"].replace("/fold_0", "")
         pairs.setdefault((name, row["task"]), []).append(row)
     count = sum(map(len, pairs.values()))
+    kinds = {(data.partition("/")[0], task) for data, task in pairs}
     depths = sorted({float(row["effective_depth"]) for rows in pairs.values() for row in rows})
     parts = [
         "# Results",
-        f"Written by `python -m benchmarks.science.zoo.results draw` from `results.csv`: {count} presets, {len(pairs)} "
+        f"Written by `python -m benchmarks.science.zoo.results draw` from `results.csv`: {count} presets, {len(kinds)} "
         f"pairs of data and task, effective depths {', '.join(f'{depth:g}' for depth in depths)}. Test metrics are "
         "those of the preset itself; *over seeds* is the mean and standard deviation of its recipe over its seeds, "
         "where more than one was trained. The loss of a regression or an autoencoder is the mean squared error over "
