@@ -12,6 +12,7 @@ from leaky_zoo.networks import LeakyMLP, evaluate_network
 from leaky_zoo.runtime.input_range import InputRangeWarning, RangeWatch, far_from
 from leaky_zoo.training import StepSizeUpdate
 
+pytestmark = pytest.mark.tensorflow_only  # JAX warns of labels of 64 bits, as in the other tests of evaluation
 RANDOM = np.random.default_rng(0)
 X = RANDOM.uniform(0, 16, (12, 4)).astype("float32")
 LABELS = np.arange(12) % 3
