@@ -240,7 +240,8 @@ def main(models: int, backends: tuple[str, ...], workers: int, again: bool) -> N
         for done in [pool.submit(in_a_process, backend, "--saved", seeds, keep) for backend, seeds in parts]:
             done.result()
     rows = sorted(rows_so_far().items())
-    write_table(TABLE, [row for seed, row in rows if seed < models], samples=40)
+    done = [row for seed, row in rows if seed < models]
+    write_table(TABLE, done, samples=40, models=f"{len(done)} of {models}")
     print(summary(read_table(TABLE)))
 
 

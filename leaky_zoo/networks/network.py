@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.io.keras_config import LEAST_WEIGHTS
 from leaky_zoo.layers import HeadDropout, LeakyBlock, Schedule, get_schedule
 from leaky_zoo.networks.config import NetworkConfig, check_names
@@ -271,7 +272,12 @@ class LeakyNetwork(KerasCalls):
 
     def quantize(self, mode: Any = None, config: Any = None, **kwargs: Any) -> None:
         """Quantise stem and head, not the blocks, as Keras does; by "int8", "int4" or "float8" only."""
-        with quantizing(mode or getattr(config, "mode", None)):
+        chosen = mode or getattr(config, "mode", None)
+        if chosen == "float8" and (lora := [each.name for each in self.layers if getattr(each, "lora_enabled", False)]):
+            raise InvalidInputError(
+                f"Keras cannot save a float8 layer with LoRA: take int8 or int4. Received: {lora[0]}, mode=float8"
+            )
+        with quantizing(chosen):
             super().quantize(mode, config=config, **kwargs)
 
     def get_config(self) -> dict[str, Any]:

@@ -142,6 +142,14 @@ def test_a_quantisation_that_could_not_be_loaded_is_refused_before_anything_is_l
         np.testing.assert_array_equal(one, other)
 
 
+def test_a_float8_layer_with_lora_could_not_be_saved_and_is_refused():
+    net = LeakyMLP((8,), 3, width=12, depth=4, effective_depth=1.0)
+    net.get_layer("head").enable_lora(2)
+    with pytest.raises(InvalidInputError, match="head, mode=float8"):
+        net.quantize("float8")
+    assert net.get_layer("stem").quantization_mode is None
+
+
 @pytest.mark.parametrize(
     ("layers", "message"),
     [
