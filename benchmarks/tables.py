@@ -10,7 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.common import ROOT, options, save
-from benchmarks.science import bottleneck_rank, convergence_time, linear_bottleneck, mnist_rank, schedule_selection
+from benchmarks.science import (
+    bottleneck_rank,
+    convergence_time,
+    linear_bottleneck,
+    mnist_rank,
+    schedule_selection,
+    slopes,
+)
 from benchmarks.science.paper import figure1, figure2
 from benchmarks.science.step_sizes import ablations, compare, inference
 from leaky_zoo.analysis import Audit
@@ -38,6 +45,7 @@ def tables() -> Iterator[tuple[str, str, str]]:
     yield "docs/analysis.md", "bottleneck_rank", bottleneck_rank.table()
     yield "docs/analysis.md", "bottleneck_codes", bottleneck_rank.codes_table()
     yield "docs/linear_bottleneck.md", "linear_bottleneck", linear_bottleneck.table()
+    yield "docs/linear_bottleneck.md", "slopes", slopes.table()
     yield "docs/choosing.md", "mnist_rank", mnist_rank.table()
     yield "docs/reproduction.md", "figure1", figure1.table()
     yield "docs/reproduction.md", "figure2", figure2.table()

@@ -1,8 +1,10 @@
 """A fixed sample of the Keras models that `benchmarks.robustness.random_models` makes."""
 
+import numpy as np
 import pytest
 
 from benchmarks.robustness import random_models
+from benchmarks.robustness.keras_models import make
 
 SAMPLE = (2, 7, 8, 11, 14, 17, 20, 24)  # every form and kind, both layouts, three policies
 
@@ -15,3 +17,27 @@ def test_nothing_ends_in_a_traceback(seed):
     assert all(row[step] == "ok" for step in ("save", "load", "analyze", "export", "verify")), row
     assert row["relative_error"] <= 1e-5
     assert row["layout_difference"] is None or row["layout_difference"] <= 1e-4
+
+
+@pytest.mark.tensorflow_only
+def test_a_file_of_another_backend_is_exported_and_compared_with_the_outputs_there(tmp_path, monkeypatch):
+    monkeypatch.setattr(random_models, "FILES", tmp_path)
+    made = make(3)
+    made.model.save(tmp_path / "3.keras")
+    outputs = np.asarray(made.model(made.x))
+    for factor, most in ((1.0, 1e-5), (1.1, 0.2)):
+        np.savez(tmp_path / "3.npz", factor * outputs)
+        row = random_models.run_saved(3)
+        assert (row["seed"], row["export"], row["verify"]) == (3, "ok", "ok")
+        assert (row["backend_difference"] <= 1e-5) == (factor == 1.0) and row["backend_difference"] <= most
+
+
+def test_what_is_left_to_run_is_in_parts_of_one_backend():
+    missing = random_models.missing
+    assert missing(6, ("tensorflow", "jax"), [0, 4]) == [
+        ("tensorflow", range(1, 3)), ("jax", range(3, 4)), ("jax", range(5, 6))
+    ]  # fmt: skip
+    parts = missing(300, ("tensorflow", "jax"), ())
+    assert [seed for _, seeds in parts for seed in seeds] == list(range(300))
+    assert max(len(seeds) for _, seeds in parts) == random_models.PART
+    assert missing(6, ("jax",), range(6)) == []

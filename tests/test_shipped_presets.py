@@ -58,7 +58,7 @@ def one_of_each():
 def test_there_are_presets_across_effective_depths():
     assert len(NAMES) >= 60
     assert len({(entry["dataset"].split("/")[0], entry["task"]) for entry in list_presets()}) >= 9
-    assert {entry["effective_depth"] for entry in list_presets()} == {0, 1, 3, 7, 12, 20}
+    assert {entry["effective_depth"] for entry in list_presets()} >= {0, 1, 3, 7, 12, 20}
     for dataset in ("optical_digits", "teacher_k3", "mnist"):
         depths = [float(NAME.match(name)["depth"]) for name in NAMES if NAME.match(name)["dataset"] == dataset]
         assert set(depths) >= {0, 1, 3, 7, 12}

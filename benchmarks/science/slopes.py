@@ -1,6 +1,6 @@
 """Which code a bottleneck chooses when the activation passes a share of what is negative: max(x, slope x).
 
-    python -m benchmarks.science.slopes train      84 nets, about 15 s of one core each
+    python -m benchmarks.science.slopes train      84 nets, about 20 s of one core each
     python -m benchmarks.science.slopes measure    writes slopes.csv
     python -m benchmarks.science.slopes draw       writes docs/images/slopes.png
 
@@ -9,17 +9,19 @@ sqrt(4 k / (k + 1)) - 1 the signed one is the cheaper (docs/linear_bottleneck.md
 """
 
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.common import BUILD, IMAGES, ROOT, read_table, write_table
-from benchmarks.science import sloped_family, studies
+from benchmarks.common import BUILD, IMAGES, ROOT, markdown, read_table, write_table
+from benchmarks.science import studies
 from benchmarks.science.verdict_pool import generators
 from leaky_zoo.io.files import replacing
 
 CSV = Path(__file__).with_suffix(".csv")
+FAMILY = "benchmarks.science.sloped_family"  # imported where nets are made: it registers a family
 SAMPLES, DEPTH, EFFECTIVE_DEPTH = 300, 12, 7.0
 SLOPES = (0.0, 0.2, 0.35, 0.5, 0.6, 0.7, 0.85)
 SIGNED = 0.1  # share of the squares of a representation that is negative, above which its code is called signed
@@ -56,6 +58,7 @@ def data(generator: str, k: int, seed: int) -> str:
 
 def cases(seeds: range, ks: tuple[int, ...], teachers: tuple[str, ...]) -> Iterator[dict[str, Any]]:
     """Every slope for each teacher, code and seed."""
+    import_module(FAMILY)
     for seed in seeds:
         for teacher in teachers:
             for k in ks:
@@ -67,6 +70,7 @@ def measure() -> None:
     """What became of each net's code in the middle of its path."""
     import keras
 
+    import_module(FAMILY)
     rows = []
     for net in studies.finished("slopes"):
         network, dataset = net.load()
@@ -85,6 +89,20 @@ def measure() -> None:
         })  # fmt: skip
     rows.sort(key=lambda row: (row["teacher"], row["k"], row["slope"], row["seed"]))
     write_table(CSV, rows, n=SAMPLES, depth=DEPTH, effective_depth=EFFECTIVE_DEPTH, weight_decay=1e-3, signed=SIGNED)
+
+
+def table() -> str:
+    """For each teacher and code, the slopes up to which no net's code is signed, and from which all are."""
+    rows, lines = read_table(CSV), []
+    for teacher, k in sorted({(row["teacher"], int(row["k"])) for row in rows}):
+        own = [row for row in rows if row["teacher"] == teacher and int(row["k"]) == k]
+        kinds = {kind: [float(row["slope"]) for row in own if row["signed"] == kind] for kind in ("True", "False")}
+        agreed = sum(row["signed"] == row["predicted_signed"] for row in own)
+        one_sided, signed = max(kinds["False"], default=None), min(kinds["True"], default=None)
+        cells = (teacher, k, f"{switch(k):.2f}", one_sided, signed, f"{agreed} of {len(own)}")
+        lines.append(["-" if cell is None else cell for cell in cells])
+    columns = ("teacher", "k", "predicted switch", "one-sided up to", "signed from", "nets as predicted")
+    return markdown(columns, lines)
 
 
 def share_below_zero(layer: np.ndarray) -> float:
@@ -118,6 +136,6 @@ def draw() -> None:
 
 if __name__ == "__main__":
     studies.main(
-        __doc__, "slopes", BASE, cases, measure, draw, module=sloped_family.__name__,
+        __doc__, "slopes", BASE, cases, measure, draw, module=FAMILY,
         seeds=range(0, 2), ks=(1, 2, 3), teachers=("relu", "tanh"),
     )  # fmt: skip

@@ -152,7 +152,7 @@ def _least_residual(layers: Sequence[LayerAudit]) -> float | None:
 def _not_critical(residual: float) -> str:
     return (
         "not at a critical point: energies are not conserved, rank not reported "
-        f"(least criticality residual there {residual:.2g}, {CRITICAL:g} would do)"
+        f"(least criticality residual there {residual:.2g}; it must be at most {CRITICAL:g})"
     )
 
 

@@ -105,9 +105,9 @@ def warn(
     away = {layer.layer: residual_of(layer) or 0.0 for layer in layers if not is_critical(layer)}
     if away:
         found.append(
-            f"Not at a critical point in {in_words(list(away))} (criticality residual up to {max(away.values()):.2g}, "
-            f"{CRITICAL:g} would do): energies are not conserved there, and -2H/L~ is no rank. Kinetic + potential may "
-            "look flat all the same."
+            f"Not at a critical point in {in_words(list(away))} (criticality residual up to {max(away.values()):.2g}; "
+            f"it must be at most {CRITICAL:g}): energies are not conserved there, and -2H/L~ is no rank. Kinetic + "
+            "potential may look flat all the same."
         )
     if not any(layer.on_plateau for layer in layers):
         found.append("No layer has a cost of identity on a plateau of gamma_0: none of these values is a dimension.")

@@ -32,17 +32,17 @@ def demo(
     [dim]Example:[/]  leaky-zoo demo --out demo
     """
     start_tensorflow()
-    from leaky_zoo.data import load_data
     from leaky_zoo.zoo import Preset
+    from leaky_zoo.zoo.training_data import training_data
 
-    with_bottleneck, classifier = _best(TEACHER), _best(DIGITS)
+    with_bottleneck, classifier = _best(TEACHER, "regression"), _best(DIGITS, "classification")
     plot, saved, onnx = folder / "bottleneck.png", folder / "audit.json", folder / f"{classifier}.onnx"
     err.rule(f"1. A net with a bottleneck: {with_bottleneck}")
     _analyze(Preset.open(with_bottleneck), plot, saved)
 
     err.rule(f"2. A classifier: {classifier}")
     preset = Preset.open(classifier)
-    digits = load_data(preset.network.config.dataset["name"], classes=preset.network.config.class_names)
+    digits = training_data(preset.network).dataset
     accuracy = _evaluate(preset, digits)
 
     err.rule("3. Export it to ONNX, its analysis inside the file")
@@ -54,9 +54,9 @@ def demo(
     _say_what_next(with_bottleneck, onnx, folder)
 
 
-def _best(filter: str) -> str:
-    """Of the presets with this text in their name the one that is best on its test split."""
-    presets = [preset for preset in list_presets(filter) if preset["metrics"].get("test")]
+def _best(filter: str, task: str) -> str:
+    """Of the presets for a task with this text in their name the one that is best on its test split."""
+    presets = [each for each in list_presets(filter) if each["task"] == task and each["metrics"].get("test")]
     if not presets:
         raise InvalidInputError(f"No preset with {filter} in its name is in the folder of presets: the demo needs one.")
     return min(presets, key=lambda preset: preset["metrics"]["test"]["loss"])["name"]

@@ -4,10 +4,10 @@ from typing import Annotated, Any
 
 import typer
 
-from leaky_zoo.cli.console import AsJson, err, out, print_json, table
+from leaky_zoo.cli.console import AsJson, cell, err, out, print_json, table
 from leaky_zoo.io.reading import shown
 from leaky_zoo.zoo import Preset, list_presets
-from leaky_zoo.zoo.ends import input_words, output_words, some_of
+from leaky_zoo.zoo.ends import feature_names, input_words, output_words, some_of
 
 
 def list_command(
@@ -76,9 +76,9 @@ def _facts(metadata: dict[str, Any]) -> list[tuple[str, Any]]:
     """What matters first, then all the rest."""
     first = {
         "goes in": input_words(metadata),
-        "features": some_of((metadata.get("input") or {}).get("feature_names") or []),
+        "features": some_of(feature_names(metadata)),
         "comes out": output_words(metadata),
-        "classes": some_of(metadata.get("class_names") or []),
+        "classes": cell(metadata.get("class_names") or []),
     }
     rest = {key: value for key, value in metadata.items() if key not in ("name", "input", "output", "class_names")}
     return [(key, words) for key, words in first.items() if words] + _flat(rest)

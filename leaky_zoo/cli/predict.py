@@ -22,7 +22,9 @@ def predict_command(
         typer.Option("--data", help="An .npz, FILE.csv or FILE.csv:TARGET, Parquet, an image, or a folder of them."),
     ],
     path: Annotated[Path | None, typer.Option("--out", help="Write all rows here, .csv or .json.")] = None,
-    first: Annotated[int | None, typer.Option("--first", min=1, help="Only the first so many samples.")] = None,
+    first: Annotated[
+        int | None, typer.Option("--first", min=1, help="Only this many samples, from the first on.")
+    ] = None,
     resize: Annotated[bool, typer.Option("--resize", help="Bring images of another size to the network's.")] = False,
     as_json: AsJson = False,
 ) -> None:

@@ -35,7 +35,7 @@ def train_command(
     strategy: StrategyName = None,
     devices: Devices = None,
     workers: Annotated[
-        int | None, typer.Option(help="Start a cluster of so many processes on this machine and train in it.")
+        int | None, typer.Option(help="Start a cluster of this many processes on this machine and train in it.")
     ] = None,
     restarts: Annotated[
         int, typer.Option(help="With --workers: how often all go on from the last checkpoint when one dies.")
@@ -46,7 +46,7 @@ def train_command(
     ] = None,
     keep_checkpoints: Annotated[int | None, typer.Option(help="Checkpoints kept. Default: the recipe's, or 2.")] = None,
     audit_every: Annotated[
-        int | None, typer.Option(help="Audit a held-out sample every so many epochs; rows go to energies.csv.")
+        int | None, typer.Option(help="Epochs between audits of a held-out sample; rows go to energies.csv.")
     ] = None,
     live: Annotated[bool, typer.Option("--live", help="With --audit-every: show the energies while training.")] = False,
     resume: Annotated[

@@ -39,7 +39,7 @@ class RangeWatch:
     """
 
     def __init__(self, span: Any = None, names: Sequence[str] | None = None) -> None:
-        self.span, self.names = checked_span(span), names
+        self.span, self.names = checked_span(span), names if isinstance(names, list | tuple) else None
         self._said = span is None
 
     @classmethod

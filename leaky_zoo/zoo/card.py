@@ -6,7 +6,7 @@ import yaml
 
 from leaky_zoo.analysis import Audit
 from leaky_zoo.analysis.linearity import linearity_sentence
-from leaky_zoo.zoo.ends import input_words, output_words, some_of
+from leaky_zoo.zoo.ends import feature_names, input_words, output_words, some_of
 from leaky_zoo.zoo.recipe import Recipe
 
 LOSSES = {
@@ -102,7 +102,7 @@ def _ends(metadata: dict[str, Any]) -> list[str]:
     """What goes in, what comes out, and where the data come from."""
     given, made, data = input_words(metadata), output_words(metadata), metadata.get("data")
     lines = [f"- input: {given}"] if given else []
-    names = (metadata.get("input") or {}).get("feature_names")
+    names = feature_names(metadata)
     if names:
         lines.append(f"- features: {some_of(names)}")
     if made:

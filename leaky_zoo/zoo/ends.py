@@ -3,6 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from leaky_zoo.errors import InvalidInputError
+from leaky_zoo.runtime.input_range import checked_span
+
 OUTPUTS = {
     "classification": "logits, one for each class",
     "regression": "predictions in the units of the targets",
@@ -18,8 +21,8 @@ def input_words(metadata: Mapping[str, Any]) -> str | None:
     >>> input_words({"input": {"shape": [8, 8, 1], "dtype": "uint8", "range": [0.0, 16.0]}})
     'raw samples of shape (8, 8, 1), uint8 values from 0 to 16 in the training data; preprocessing is part of the net'
     """
-    given = metadata.get("input")
-    if not given:
+    given = _end(metadata, "input")
+    if given is None:
         return None
     numbers = f" {given['dtype']}" if "dtype" in given else ""
     span = range_words(given.get("range"))
@@ -33,12 +36,22 @@ def output_words(metadata: Mapping[str, Any]) -> str | None:
     >>> output_words({"task": "classification", "output": {"shape": [10]}})
     'logits, one for each class, shape (10)'
     """
-    made = metadata.get("output")
+    made = _end(metadata, "output")
     return f"{OUTPUTS.get(metadata['task'], 'raw values')}, shape {_shape(made)}" if made else None
+
+
+def feature_names(metadata: Mapping[str, Any]) -> list[str]:
+    """Names of the features of a table; none where the metadata do not say."""
+    names = (_end(metadata, "input") or {}).get("feature_names")
+    return list(map(str, names)) if isinstance(names, list) else []
 
 
 def range_words(span: Any) -> str:
     """` from 0 to 16 in the training data`; nothing where no range is known."""
+    try:
+        span = checked_span(span)
+    except InvalidInputError:  # metadata may hold anything here; what is no range says nothing
+        return ""
     if span is None:
         return ""
     if isinstance(span[0], list):
@@ -49,6 +62,11 @@ def range_words(span: Any) -> str:
 def some_of(names: Sequence[str], most: int = MOST) -> str:
     """Names in a row, the first of very many."""
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def _end(metadata: Mapping[str, Any], key: str) -> dict[str, Any] | None:
+    end = metadata.get(key)
+    return end if isinstance(end, dict) and isinstance(end.get("shape"), list) else None
 
 
 def _shape(end: Mapping[str, Any]) -> str:

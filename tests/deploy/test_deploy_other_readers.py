@@ -11,7 +11,7 @@ from leaky_zoo.runtime.metadata import unpack_golden
 
 EXPORT = Path(__file__).parents[2] / "export"
 FILES = sorted(EXPORT.glob("*/*.onnx"))
-TOLERANCE = 3e-6
+TOLERANCE = 5e-6  # of the largest output; files of up to 400 units a layer are within 1e-6
 
 
 def by_reference_evaluator(path, x):

@@ -1,10 +1,11 @@
 """What the presets reach, against what they cost: writes models/results.csv and models/RESULTS.md.
 
-    python -m benchmarks.science.zoo.results measure      results.csv: presets that are new or have other weights
-    python -m benchmarks.science.zoo.results draw         RESULTS.md from it and from the tables of these studies
+    python -m benchmarks.science.zoo.results measure [--quick]   results.csv: what is new or has other weights
+    python -m benchmarks.science.zoo.results draw                RESULTS.md from it and from the tables of these studies
 
 Metrics, seeds and verdicts are those of each preset's metadata and audit; multiply-adds are counted from the layers,
-for one sample; the size is that of the ONNX file that `leaky-zoo export` makes.
+for one sample; the size is that of the ONNX file that `leaky-zoo export` makes. With `--quick` only those that are
+shipped in export/ are looked at; the next call without it fills in the others.
 """
 
 import math
@@ -15,7 +16,7 @@ from typing import Any
 import keras
 from rich.progress import track
 
-from benchmarks.common import markdown, options, read_table, write_table
+from benchmarks.common import ROOT, markdown, options, read_table, write_table
 from benchmarks.science.zoo import baselines, fine_tuning, staged_energy, tables, verdicts
 from leaky_zoo.io.files import write_text
 from leaky_zoo.zoo import Preset, list_presets, models_dir
@@ -40,30 +41,40 @@ def multiply_adds(network: keras.Model) -> int:
     return total
 
 
-def row_of(preset: Preset) -> dict[str, Any]:
-    """The row of one preset."""
+def onnx_bytes(preset: Preset, quick: bool) -> int | None:
+    """Size of the ONNX file: the one that is shipped, or one that is made for it; None where it is not to be made."""
     from leaky_zoo.deploy import export_model
 
+    shipped = ROOT / "export" / preset.name / "model.onnx"
+    if shipped.is_file():
+        return shipped.stat().st_size
+    if quick:
+        return None
+    with tempfile.TemporaryDirectory() as place:
+        return export_model(preset, Path(place) / "net.onnx")["bytes"]
+
+
+def row_of(preset: Preset, quick: bool) -> dict[str, Any]:
+    """The row of one preset."""
     metadata, audit = preset.metadata, preset.audit
     test, seeds = metadata["metrics"].get("test", {}), metadata.get("seeds")
     metric = "accuracy" if "accuracy" in test else "loss"
     nonlinear = (audit.summary.get("effective_nonlinear_depth") or {}) if audit else {}
     rank = audit.bottleneck_rank if audit else None
-    with tempfile.TemporaryDirectory() as place:
-        size = export_model(preset, Path(place) / "net.onnx")["bytes"]
     return {
         "preset": preset.name, "data": metadata["dataset"], "task": metadata["task"], "class": metadata["class"],
         "effective_depth": metadata["effective_depth"], "depth": sum(path.depth for path in preset.network.paths),
         "metric": metric, "test": test.get(metric), "seeds": len(seeds["seeds"]) if seeds else 1,
         "mean": seeds["mean"][metric] if seeds else None, "std": seeds["std"][metric] if seeds else None,
-        "parameters": metadata["parameters"], "multiply_adds": multiply_adds(preset.network), "onnx_bytes": size,
+        "parameters": metadata["parameters"], "multiply_adds": multiply_adds(preset.network),
+        "onnx_bytes": onnx_bytes(preset, quick),
         "bottleneck_rank": rank.estimate if rank else None, "nonlinear_layers": nonlinear.get("layers"),
         "training_seconds": metadata.get("training_seconds"), "device": metadata.get("device"),
         "weights_sha256": metadata["sha256"]["model.weights.h5"][:16],
     }  # fmt: skip
 
 
-def measure() -> None:
+def measure(quick: bool) -> None:
     """Rows of presets that are not in the table with these weights and figures; those that are gone leave it."""
     known = {row["preset"]: row for row in (read_table(TABLE) if TABLE.exists() else [])}
     rows = []
@@ -72,7 +83,8 @@ def measure() -> None:
         preset = Preset.open(entry["name"])
         old = known.get(preset.name, {})
         same = old.get("weights_sha256") == preset.metadata["sha256"]["model.weights.h5"][:16]
-        rows.append(_renewed(old, preset) if same else row_of(preset))
+        complete = quick or bool(old.get("onnx_bytes"))
+        rows.append(_renewed(old, preset) if same and complete else row_of(preset, quick))
     write_table(TABLE, rows)
 
 
@@ -93,7 +105,7 @@ def results_table(rows: list[dict[str, str]]) -> str:
         (
             f"`{row['preset']}`", row["effective_depth"], row["depth"],
             _value(row["metric"], row["test"]), _spread(row),
-            f"{int(row['parameters']):,}", f"{int(row['multiply_adds']):,}", f"{int(row['onnx_bytes']) / 1024:,.0f}",
+            f"{int(row['parameters']):,}", f"{int(row['multiply_adds']):,}", _kibibytes(row["onnx_bytes"]),
             row["bottleneck_rank"] or "-", row["nonlinear_layers"] or "-",
         )
         for row in sorted(rows, key=lambda row: (row["class"], float(row["effective_depth"]), row["preset"]))
@@ -113,10 +125,11 @@ def page() -> str:
         name = row["data"].replace("/fold_0", "")
         pairs.setdefault((name, row["task"]), []).append(row)
     count = sum(map(len, pairs.values()))
+    kinds = {(data.partition("/")[0], task) for data, task in pairs}
     depths = sorted({float(row["effective_depth"]) for rows in pairs.values() for row in rows})
     parts = [
         "# Results",
-        f"Written by `python -m benchmarks.science.zoo.results draw` from `results.csv`: {count} presets, {len(pairs)} "
+        f"Written by `python -m benchmarks.science.zoo.results draw` from `results.csv`: {count} presets, {len(kinds)} "
         f"pairs of data and task, effective depths {', '.join(f'{depth:g}' for depth in depths)}. Test metrics are "
         "those of the preset itself; *over seeds* is the mean and standard deviation of its recipe over its seeds, "
         "where more than one was trained. The loss of a regression or an autoencoder is the mean squared error over "
@@ -147,6 +160,10 @@ def _value(metric: str, text: str) -> str:
     return f"{100 * float(text):.2f}%" if metric == "accuracy" else f"{float(text):.4f}"
 
 
+def _kibibytes(text: str) -> str:
+    return f"{int(text) / 1024:,.0f}" if text else "-"
+
+
 def _spread(row: dict[str, str]) -> str:
     if not row["mean"]:
         return "-"
@@ -156,8 +173,8 @@ def _spread(row: dict[str, str]) -> str:
 
 
 if __name__ == "__main__":
-    chosen = options(__doc__, "measure", "draw")
+    chosen = options(__doc__, "measure", "draw", quick=False)
     if chosen.step == "measure":
-        measure()
+        measure(chosen.quick)
     else:
         write_text(PAGE, page())

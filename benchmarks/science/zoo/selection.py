@@ -15,7 +15,6 @@ from benchmarks.common import options, read_table, write_table
 from benchmarks.science.studies import finished, run_here, sweep_of
 
 TABLE = Path(__file__).with_suffix(".csv")
-ENDS_LARGE = {"name": "irregular", "amplitude": -2.0}
 TABLES = {
     "data": {"batch_size": 32, "train": "train[:80%]", "validation": "train[80%:]"},
     "network": {"width": 32, "depth": 6, "effective_depth": 3.0},
@@ -67,18 +66,7 @@ STUDIES: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
         )
         for name in ("breast_cancer", "wine", "diabetes")
     },
-    "sprites": (
-        {
-            "data": {"name": "sprites/factors_3", "train": "train[:9000]", "validation": "train[9000:]",
-                     "batch_size": 128},
-            "network": {"task": "autoencoding", "width": 64, "depth": 12, "effective_depth": 7.0,
-                        "schedule": ENDS_LARGE},
-            "objective": {"weight_decay": 1e-4, "io_weight_decay": 1e-5},
-            "optimizer": {"learning_rate": 4e-3, "epochs": 12},
-        },
-        [{"objective.weight_decay": mu} for mu in (1e-4, 1e-3)],
-    ),
-}  # fmt: skip
+}
 
 
 def cases(name: str) -> Iterator[dict[str, Any]]:

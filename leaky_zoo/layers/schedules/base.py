@@ -77,7 +77,7 @@ class Schedule(ABC):
 
         Raises:
             InvalidInputError: no depth, a negative effective depth, or a depth too small for the cap; the message
-                names the least depth that would do.
+                names the least depth that is enough.
         """
         if depth < 1:
             raise InvalidInputError(f"`depth` must be at least 1. Received: depth={depth}")
