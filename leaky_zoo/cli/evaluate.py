@@ -1,5 +1,6 @@
 """`leaky-zoo evaluate`: measure a network on data, or every preset against what it publishes."""
 
+import logging
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -88,6 +89,8 @@ def _evaluate_all(only: str | None, split: str, data_dir: Path | None, check: bo
         raise InvalidInputError(f"No preset's name contains {only!r}." if only else "There are no presets.")
     begin = time.perf_counter()
     start_tensorflow()
+    # It warns of a graph traced anew for each network, which is what many networks are.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     from leaky_zoo.publishing import claims
 
     found = []

@@ -3,7 +3,7 @@
     python -m benchmarks.science.zoo.staged_energy train [--seeds 0-2]     in this process, one net at a time
     python -m benchmarks.science.zoo.staged_energy measure                  writes staged_energy.csv
 
-A `LeakyResNet` with two stages on 200 images of optical digits, Adam and then L-BFGS in float64 on all of them. Each
+A `LeakyResNet` with two stages on 40 images of optical digits, Adam and then L-BFGS in float64 on all of them. Each
 stage is a geodesic of its own between two fixed ends: its Hamiltonian (momentum form, of that stage's kernels) is
 conserved where the net is at a critical point, to first order in the step. The transition between them is a convolution
 with a penalty of its own, not a step of the flow: nothing is conserved across it. One row for each layer; `spread` is
@@ -20,13 +20,13 @@ from benchmarks.science.studies import finished, run_here, sweep_of
 TABLE = Path(__file__).with_suffix(".csv")
 STUDY = "zoo_staged_energy"
 BASE = {
-    "data": {"name": "optical_digits/fold_0", "train": "train[:200]", "batch_size": "full"},
-    "network": {"family": "resnet", "widths": [8, 12], "depths": [12, 12], "effective_depth": 3.0},
-    "objective": {"weight_decay": 2e-3, "ramp": 0.4},
-    "optimizer": {"steps": 1500, "learning_rate": 1e-2},
-    "lbfgs": {"iterations": 3000, "criticality": 0.02},
+    "data": {"name": "optical_digits/fold_0", "train": "train[:40]", "batch_size": "full"},
+    "network": {"family": "resnet", "widths": [4, 6], "depths": [10, 10], "effective_depth": 1.0, "stem_stride": 2},
+    "objective": {"weight_decay": 5e-3, "ramp": 0.4},
+    "optimizer": {"steps": 600, "learning_rate": 1e-2},
+    "lbfgs": {"iterations": 15_000, "criticality": 0.02},
     "converge": True,
-    "log_every": 500,
+    "log_every": 300,
 }
 
 
