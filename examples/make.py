@@ -76,8 +76,8 @@ def write_model(out: Path) -> None:
     model = keras.Sequential(
         [
             keras.Input((8, 8, 1), name="pixels"),
-            keras.layers.Rescaling(1 / 16),
-            keras.layers.Flatten(),
+            keras.layers.Rescaling(1 / 16, name="rescaling"),
+            keras.layers.Flatten(name="flatten"),
             keras.layers.Dense(32, "relu", name="first"),
             keras.layers.Dense(32, "relu", name="second"),
             keras.layers.Dense(10, name="logits"),

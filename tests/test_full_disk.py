@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 
+import onnx
 import pytest
 import yaml
 
@@ -164,8 +165,9 @@ def test_sigterm_at_any_moment_of_an_export_keeps_the_old_file(preset, tmp_path)
         assert process.returncode in (143, -signal.SIGTERM, 0) and "Traceback" not in words, words
         names = [path.name for path in tmp_path.iterdir()]
         assert names == ["net.onnx"]
-        if process.returncode:
-            assert target.read_bytes() == b"the old file"
+        if target.read_bytes() != b"the old file":  # the signal came when the new one had taken its place
+            onnx.checker.check_model(onnx.load(target))
+            target.write_bytes(b"the old file")
 
 
 def test_the_mount_is_what_it_claims(small_disk):

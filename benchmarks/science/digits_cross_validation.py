@@ -15,8 +15,7 @@ from leaky_zoo.training import Recipe
 from leaky_zoo.zoo import list_presets, preset_folder
 
 TABLE = Path(__file__).with_suffix(".csv")
-CLASSIFIERS = [preset for preset in list_presets("mlp_optical_digits_l")]
-BEST = max(CLASSIFIERS, key=lambda preset: preset["metrics"]["test"]["accuracy"])["name"]
+BEST = max(list_presets("mlp_optical_digits_l"), key=lambda preset: preset["metrics"]["test"]["accuracy"])["name"]
 STUDY = f"cross_validation_{BEST}"
 
 
