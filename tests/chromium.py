@@ -1,10 +1,12 @@
 """Headless Chromium over a pipe: pages are opened, scripted, touched and photographed. No package beyond Chromium."""
 
 import base64
+import contextlib
 import json
 import os
 import subprocess
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -112,12 +114,14 @@ class Chromium:
         return answer["result"].get("value")
 
     def wait(self, condition: str) -> None:
-        """Wait until an expression is true in the page."""
-        self.run(
-            f"new Promise((done, fail) => {{ const begin = Date.now(); const look = () => {{ if ({condition}) done(); "
-            f"else if (Date.now() - begin > 90000) fail(new Error('waited for: ' + {json.dumps(condition)})); "
-            f"else setTimeout(look, 50); }}; look(); }})"
-        )
+        """Wait until an expression is true in the page, whatever page is loaded meanwhile."""
+        end = time.monotonic() + 90
+        while time.monotonic() < end:
+            with contextlib.suppress(AssertionError):  # the page is on its way out, or lacks what the expression reads
+                if self.run(f"Boolean({condition})"):
+                    return
+            time.sleep(0.05)
+        raise AssertionError(f"waited for: {condition}")
 
     def size(self, width: int, height: int, dark: bool = False, touch: bool = False) -> None:
         """The window, its colours, and whether it is touched."""
