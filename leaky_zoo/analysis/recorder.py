@@ -185,10 +185,10 @@ def _group_statistics(group: list[LayerRecord], gamma_0: float) -> list[dict[str
     first = {group[index].rectified: index for index in reversed(used)}
     shared = {}
     if used:
-        moments = [sums[index].moments for index in first.values()]
+        moments = [found.moments for index in first.values() if (found := sums[index]) is not None]
         identities = identities_statistics(moments, gamma_0)
-        for kind, each, found in zip(first, moments, identities, strict=True):
-            shared[kind] = found | spectrum_statistics(each)
+        for kind, own, identity in zip(first, moments, identities, strict=True):
+            shared[kind] = identity | spectrum_statistics(own)
     result = []
     for layer, each in zip(group, sums, strict=True):
         if each is None or not each.moments.squared > 0:

@@ -140,8 +140,9 @@ def _declared_inputs(
         dtypes, labels = [str(each.dtype) for each in declared], [each.name for each in declared]
     else:
         built = (model.get_build_config() or {}).get("input_shape") if model.built else None
-        one = isinstance(built, list | tuple) and all(side is None or isinstance(side, int) for side in built)
-        shapes = [(None, *built[1:])] if one else []
+        sides = built if isinstance(built, list | tuple) else ()
+        one = bool(sides) and all(side is None or isinstance(side, int) for side in sides)
+        shapes = [(None, *sides[1:])] if one else []
         if samples is not None:
             shapes = [(None, *each.shape[1:]) for each in samples]
         if not shapes:

@@ -72,7 +72,7 @@ def _check_dataset(entry: h5py.Dataset, where: str) -> None:
 def _is_short_float(entry: h5py.Dataset) -> bool:
     """HDF5 has no such type: Keras writes the bytes as they are, and the type's name beside them."""
     sizes = {"bfloat16": 2, "float8_e4m3fn": 1, "float8_e5m2": 1}
-    stated = entry.attrs.get("dtype") if "dtype" in entry.attrs else None
+    stated = str(entry.attrs.get("dtype"))
     return entry.dtype.kind == "V" and entry.dtype.names is None and sizes.get(stated) == entry.dtype.itemsize
 
 
