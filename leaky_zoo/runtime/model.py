@@ -139,7 +139,7 @@ class OnnxModel:
             float32, shape `(n, *output_shape)`: logits, predictions or reconstructions; of several outputs the first.
 
         Raises:
-            InvalidInputError: names or shapes do not fit, or the values are no real numbers.
+            InvalidInputError: names or shapes do not fit, or the values are not real numbers.
         """
         return self._run([self._outputs[0][0]], x, batch_size)[0]
 

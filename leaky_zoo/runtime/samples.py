@@ -14,7 +14,7 @@ def read_samples(path: str | os.PathLike[str]) -> np.ndarray:
     """The array `inputs` of an `.npz` file, or `x` if there is none of that name.
 
     Raises:
-        InvalidInputError: no such file, not an `.npz`, neither array in it, or one that holds no real numbers.
+        InvalidInputError: no such file, not an `.npz`, neither array in it, or one that does not hold real numbers.
 
     Example:
     >>> import tempfile, pathlib

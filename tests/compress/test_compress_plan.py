@@ -39,8 +39,7 @@ def test_a_plan_is_within_the_budget_where_nothing_is_distilled(planned):
     )
     made = compress(net, plan, data)
     assert made.record["parameters"] == pytest.approx(last.numbers, abs=8)
-    # The budget is kept on the samples that chose; on 300 others chance adds up to three deviations of 2.4 points.
-    assert made.record["cost"]["validation"]["drop"] <= 3.0 + 3 * 2.4
+    assert made.record["cost"]["validation"]["drop"] <= 6.0
     assert 0.01 <= made.temperature <= 100
 
 
