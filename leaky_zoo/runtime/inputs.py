@@ -56,7 +56,7 @@ def named_samples(inputs: Sequence[Input], x: Any) -> dict[str, np.ndarray]:
         An array for each input, equally long.
 
     Raises:
-        InvalidInputError: other names, other shapes, numbers of samples that differ, or values that are not real numbers.
+        InvalidInputError: other names, other shapes, numbers of samples that differ, or values that are not real.
 
     Example:
     >>> two = [Input("a", (2,), np.dtype("float32")), Input("b", (), np.dtype("int32"))]
