@@ -121,12 +121,17 @@ def part_table(name: str) -> str:
     return table(cls.model_fields, cls.model_json_schema(), words)
 
 
+def shipped_families() -> list[tuple[str, Any]]:
+    """Our own families by name; a user's, known once its module is imported, is not ours to describe."""
+    return sorted((name, cls) for name, cls in all_families().items() if cls.__module__.startswith("leaky_zoo."))
+
+
 def network_words() -> dict[str, str]:
     """What a recipe's `network` leaves to `NetworkConfig`, with the defaults of each family."""
     words = described(NetworkConfig, "Attributes")
     found = {key: words[key] for key in ("effective_depth", "use_bias", "head_dropout")}
     for key in ("width", "depth"):
-        own = {name: family.config_class.model_fields[key].default for name, family in sorted(all_families().items())}
+        own = {name: family.config_class.model_fields[key].default for name, family in shipped_families()}
         said = ", ".join(f"{value} for `{name}`" for name, value in own.items())
         found[key] = f"{words[key].partition(' Default')[0].rstrip('.')}. Left out: {said}."
     return found
@@ -135,7 +140,7 @@ def network_words() -> dict[str, str]:
 def families_table() -> str:
     """The fields that each family adds to a recipe's `network`."""
     lines = ["| family | field | takes | default | meaning |", "|---|---|---|---|---|"]
-    for name, family in sorted(all_families().items()):
+    for name, family in shipped_families():
         own = family.config_class.family_fields()
         words, schema = described(family.config_class, "Attributes"), own.model_json_schema()
         for key, field in own.model_fields.items():
