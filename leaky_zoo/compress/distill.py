@@ -11,6 +11,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from leaky_zoo.compress.divergence import Divergence
 from leaky_zoo.data.augmentation import Augmentation
 from leaky_zoo.data.pipeline import training_pipeline
 from leaky_zoo.errors import InvalidInputError
@@ -19,7 +20,6 @@ from leaky_zoo.io.files import replacing
 from leaky_zoo.networks import LeakyNetwork
 
 LEARNING_RATE = 2e-3
-TEMPERATURE = 2.0  # of the soft outputs of classifiers
 BATCH = 256
 
 
@@ -47,10 +47,8 @@ class _Pupil(keras.Model):
 
     def __init__(self, model: keras.Model, teacher: LeakyNetwork) -> None:
         super().__init__(name="pupil")
-        self.model, self._labels = model, teacher.task.labels
+        self.model, self._divergence = model, Divergence(teacher)
         self._wanted = lambda inputs: teacher(inputs, training=False)  # a function: Keras shall not track the teacher
-        variance = np.asarray(teacher.config.output_variance, np.float32)
-        self._scale = np.maximum(variance, 1e-12)
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         return self.model(inputs, training=training)
@@ -59,11 +57,7 @@ class _Pupil(keras.Model):
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
     ) -> Any:
         wanted = ops.stop_gradient(ops.cast(self._wanted(x), "float32"))
-        if not self._labels:
-            return ops.mean(ops.square(y_pred - wanted) / self._scale)
-        soft = ops.softmax(wanted / TEMPERATURE)
-        logs = ops.log_softmax(y_pred / TEMPERATURE) - ops.log_softmax(wanted / TEMPERATURE)
-        return -(TEMPERATURE**2) * ops.mean(ops.sum(soft * logs, axis=-1))
+        return self._divergence(y_pred, wanted)
 
 
 def distill(

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from leaky_zoo.compress.chain import Link, Map, build_model, maps_of, numbers_of, read_chain, read_maps
+from leaky_zoo.compress.chain import Link, Map, build_model, maps_of, numbers_of, read_maps
 from leaky_zoo.compress.data import CompressionData, Metric
 from leaky_zoo.compress.distill import distill
 from leaky_zoo.compress.folding import leaks_absorbed, normalization_folded
@@ -158,7 +158,7 @@ def _record(
     network: LeakyNetwork, plan: CompressionPlan, choice: Choice, links: list[Link], storage: str
 ) -> dict[str, Any]:
     maps, left_out = maps_of(links), choice.candidate.left_out
-    layers = [_became(name, maps, storage, left_out) for name in maps_of(read_chain(network))]
+    layers = [_became(name, maps, storage, left_out) for link in maps.values() for name in link.made_of]
     return {
         "source": {
             "name": network.name,
@@ -171,6 +171,7 @@ def _record(
             "max_drop": plan.max_drop,
             "metric": plan.metric,
             "storage": storage,
+            **({} if plan.steps is None else {"steps": plan.steps}),
             **describe_choice(choice),
         },
     }
