@@ -25,6 +25,9 @@ def compress(
     metric: Annotated[
         str | None, typer.Option(help="accuracy or loss. [default: accuracy of a classifier, else loss]")
     ] = None,
+    steps: Annotated[
+        int | None, typer.Option(help="Discretise each path anew with so many steps first. [default: its own]")
+    ] = None,
     monitor: Annotated[
         bool, typer.Option("--monitor/--no-monitor", help="Whether the file watches for drift: about 10 kB of it.")
     ] = True,
@@ -57,6 +60,7 @@ def compress(
         data_dir=data_dir,
         epochs=distill,
         monitor=monitor,
+        steps=steps,
         storage="int8" if int8 else "float16" if float16 else "float32",
         words=None if as_json else lambda text: err.print(text, style="dim", highlight=False),
     )

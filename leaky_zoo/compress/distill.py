@@ -19,7 +19,7 @@ from leaky_zoo.io.archives import read_npz
 from leaky_zoo.io.files import replacing
 from leaky_zoo.networks import LeakyNetwork
 
-LEARNING_RATE = 2e-3
+LEARNING_RATE = 1e-3
 BATCH = 256
 
 
@@ -87,7 +87,7 @@ def distill(
         epochs: passes over the samples, at least 1.
         augmentation: of the recipe, without its mixing of samples. Default None: none.
         batch_size: at most the samples. Default 256.
-        learning_rate: at the start. Default 2e-3.
+        learning_rate: at the start. Default 1e-3.
         folder: for a checkpoint after each epoch; a run with the same model and epochs goes on from it. Default None:
             no checkpoints.
         about: what a checkpoint must have been made with, beside epochs and samples. Default None: nothing.

@@ -148,7 +148,7 @@ def _folds(
         if not layers:
             continue
         chain = fold(links, layers)
-        drop = judge.drop(judge.value(build_model(chain, network.config.input_shape, "folded")))
+        _, drop = judge.cost(build_model(chain, network.config.input_shape, "folded"))
         if drop > allowed:
             break
         found.append((tuple(sorted(layers)), chain))

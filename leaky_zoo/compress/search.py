@@ -13,7 +13,8 @@ from leaky_zoo.compress.factors import InputMoments, Spectrum, factored, most_ra
 from leaky_zoo.networks import LeakyNetwork
 
 STEP = 0.8  # from one rank to the next lower one
-FIRST_STEP = 0.9  # of the largest rank that saves anything
+FIRST_STEP = 0.9  # of the largest rank that saves anything, at most;
+FIRST_LOSS = 1e-5  # and at most the rank that loses so much of the energy of a map's outputs
 BATCH = 512
 
 
@@ -53,9 +54,19 @@ class Judge:
         """The metric on what is held out."""
         return self._metric.value(run_model(model, self._x), self._y)
 
-    def drop(self, value: float) -> float:
-        """Of a value of the metric, from the whole net's."""
-        return self._metric.drop(self.whole, value)
+    def cost(self, model: keras.Model) -> tuple[float, float]:
+        """The metric on what is held out; and what counts against an allowance.
+
+        That is the drop from the whole net's metric, or, where the metric is an accuracy, the share of the moved inputs
+        whose class is another one than the whole net's, in percentage points: whichever is more. A drop cannot be
+        more than that share, on as many inputs, and the share falls and rises less by chance.
+        """
+        value = self.value(model)
+        drop = self._metric.drop(self.whole, value)
+        if self._metric.name != "accuracy":
+            return value, drop
+        other = run_model(model, self._moved).argmax(-1) != self._wanted.argmax(-1)
+        return value, max(drop, round(100 * float(np.mean(other)), 9))
 
 
 @dataclass(frozen=True)
@@ -67,8 +78,8 @@ class Candidate:
         ranks: of the maps that have factors, by name.
         numbers: weights and biases left.
         divergence: from the whole net's outputs.
-        value: of the metric.
-        drop: against the whole net, as `Metric.drop`.
+        value: of the metric, on the samples to choose on.
+        drop: what it costs, as `Judge.cost` says.
     """
 
     left_out: tuple[int, ...]
@@ -102,7 +113,7 @@ class RankSearch:
         self.ranks: dict[str, int] = {}
 
     def candidates(self, stop: float, left_out: Sequence[int]) -> list[Candidate]:
-        """From the whole chain down, one for each step, until the metric has dropped by more than `stop`."""
+        """From the whole chain down, one for each step, until they cost more than `stop`."""
         divergence = self._judge.divergence(self._model)
         found = [self._candidate(left_out, divergence)]
         scores = {name: -np.inf for name, link in self.maps.items() if self._next(name, link) is not None}
@@ -125,15 +136,14 @@ class RankSearch:
 
     def _candidate(self, left_out: Sequence[int], divergence: float) -> Candidate:
         numbers = numbers_of([self._with_rank(link, self.ranks) for link in self._links])
-        value = self._judge.value(self._model)
-        return Candidate(tuple(left_out), dict(self.ranks), numbers, divergence, value, self._judge.drop(value))
+        return Candidate(tuple(left_out), dict(self.ranks), numbers, divergence, *self._judge.cost(self._model))
 
     def _next(self, name: str, link: Map) -> int | None:
         """The next lower rank; None where there is none."""
         now = self.ranks.get(name)
         if now is None:
-            first = int(FIRST_STEP * most_rank(link))
-            return min(first, int(np.sum(self._spectrum(name).values > 0))) if first >= 1 else None
+            first = min(int(FIRST_STEP * most_rank(link)), self._spectrum(name).rank_within(FIRST_LOSS))
+            return first if first >= 1 else None
         return min(int(STEP * now), now - 1) or None
 
     def _saved(self, name: str) -> int:

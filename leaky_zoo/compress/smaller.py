@@ -87,7 +87,7 @@ def compress(
         model = build_model(links, shape, name)
         score = _score(metric, data, network.task.labels, model)
         place = None if folder is None else Path(folder) / f"choice_{choice % len(plan.choices)}"
-        about = {"source": weights_sha256(network), **describe_choice(chosen)}
+        about = {"source": weights_sha256(network), "steps": plan.steps, **describe_choice(chosen)}
         scores = distill(
             model,
             network,

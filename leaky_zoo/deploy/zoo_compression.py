@@ -38,6 +38,7 @@ def compress_model(
     epochs: int = 10,
     storage: str = "float32",
     monitor: bool = True,
+    steps: int | None = None,
     words: Words | None = None,
 ) -> dict[str, Any]:
     """Compress a preset or a `.keras` file into one ONNX file.
@@ -58,6 +59,7 @@ def compress_model(
         storage: of the kernels: "float32", "float16" or "int8". Default "float32".
         monitor: whether the file watches for drift, where there are samples that the network was not trained on
             (`leaky_zoo.zoo.training_data.held_out`): about 10 kB of it. Default True.
+        steps: as `plan_compression`. Default None: the network's own.
         words: told what is being done. Default None.
 
     Returns:
@@ -80,7 +82,9 @@ def compress_model(
     dataset = samples.dataset
     parts, changes = split_for(network, dataset), _augmentation(recipe, dataset)
     say(f"validation part of {parts.words}")
-    plan = plan_compression(network, parts, max_drop=max_drop, metric=metric, distill=epochs > 0, augmentation=changes)
+    plan = plan_compression(
+        network, parts, max_drop=max_drop, metric=metric, distill=epochs > 0, augmentation=changes, steps=steps
+    )
     folder = Path(f"{path}.distillation")
     compressed, tried = _within(network, plan, parts, epochs, storage, changes, folder, say)
     _look_at_test(compressed, network, dataset, Metric.of(network, plan.metric))
