@@ -23,11 +23,17 @@ LEARNING_RATE = 1e-3
 BATCH = 256
 
 
-def batches(x: np.ndarray, augmentation: Augmentation | None, batch_size: int, first_step: int = 0) -> Any:
-    """An endless stream of augmented `(x, 0)`; mixing of samples is left out, since no targets are looked at."""
+def batches(
+    x: np.ndarray,
+    augmentation: Augmentation | None,
+    batch_size: int,
+    first_step: int = 0,
+    targets: np.ndarray | None = None,
+) -> Any:
+    """An endless stream of augmented `(x, targets)`, 0 where none are given; mixing of samples is left out."""
     changes = asdict(replace(augmentation or Augmentation(0), mixup=0.0))
-    seed, zeros = changes.pop("seed"), np.zeros(len(x), np.int32)
-    return training_pipeline(x, zeros, batch_size, seed, first_step=first_step, **changes)
+    seed, targets = changes.pop("seed"), np.zeros(len(x), np.int32) if targets is None else targets
+    return training_pipeline(x, targets, batch_size, seed, first_step=first_step, **changes)
 
 
 def augmented(x: np.ndarray, augmentation: Augmentation | None) -> np.ndarray:
@@ -37,9 +43,23 @@ def augmented(x: np.ndarray, augmentation: Augmentation | None) -> np.ndarray:
     >>> augmented(np.ones((5, 4, 4, 1), "float32"), Augmentation(0, translation=1)).shape
     (5, 4, 4, 1)
     """
+    return copies(x, np.zeros(len(x), np.int32), augmentation, 1)[0]
+
+
+def copies(
+    x: np.ndarray, y: np.ndarray, augmentation: Augmentation | None, passes: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Every sample so many times, each time changed anew, with its target.
+
+    Example:
+    >>> x, y = copies(np.ones((5, 4, 4, 1), "float32"), np.arange(5), Augmentation(0, translation=1), 3)
+    >>> x.shape, np.bincount(y).tolist()
+    ((15, 4, 4, 1), [3, 3, 3, 3, 3])
+    """
     size = min(BATCH, len(x))
-    stream = batches(x, augmentation, size).take(-(-len(x) // size))
-    return np.concatenate([rows for rows, _ in stream.as_numpy_iterator()])
+    stream = batches(x, augmentation, size, targets=np.asarray(y)).take(passes * -(-len(x) // size))
+    rows, targets = zip(*stream.as_numpy_iterator(), strict=True)
+    return np.concatenate(rows), np.concatenate(targets)
 
 
 class _Pupil(keras.Model):

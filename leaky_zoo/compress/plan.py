@@ -20,7 +20,7 @@ from leaky_zoo.networks import LeakyNetwork, resample
 
 MOMENT_SAMPLES, RELU_SAMPLES, SEARCH_SAMPLES = 8000, 1000, 4000
 IMAGE_SAMPLES = 1000  # for all three, where maps are convolutions
-ALLOWANCES = (10.0, 5.0, 2.0, 1.0)  # drops before distillation that are tried, in budgets
+ALLOWANCES = (10.0, 7.0, 5.0, 3.5, 2.0, 1.0)  # drops before distillation that are tried, in budgets
 MOST_FOLDS = 2
 DEAD = 1e-8
 LEAST_SAVED = 0.25  # of the numbers, without distillation, where no layers fold
