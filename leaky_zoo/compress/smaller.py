@@ -88,7 +88,7 @@ def compress(
     links, scores = chosen.links, []
     if epochs and data is not None:
         model = build_model(links, shape, name)
-        score = _score(metric, data, network.task.labels, model)
+        score = epoch_score(metric, data, network.task.labels, model)
         place = None if folder is None else Path(folder) / f"choice_{choice % len(plan.choices)}"
         about = {"source": weights_sha256(network), "steps": plan.steps, **describe_choice(chosen)}
         scores = distill(
@@ -123,7 +123,9 @@ def compress(
     return Compressed(model, links, storage, temperature, record)
 
 
-def _score(metric: Metric, data: CompressionData, labels: bool, begin: keras.Model) -> Callable[[keras.Model], float]:
+def epoch_score(
+    metric: Metric, data: CompressionData, labels: bool, begin: keras.Model
+) -> Callable[[keras.Model], float]:
     """What distillation keeps the best epoch by: the loss on the samples to choose on, labels at the best temperature.
 
     An accuracy of few samples is decided by luck, and the luckiest of many epochs is none of the best. One that has a
