@@ -12,7 +12,7 @@ from leaky_zoo.compress.divergence import Divergence
 from leaky_zoo.compress.factors import InputMoments, Spectrum, factored, most_rank, spectrum_of
 from leaky_zoo.networks import LeakyNetwork
 
-STEP = 0.8  # from one rank to the next lower one
+STEP = 0.85  # from one rank to the next lower one
 FIRST_STEP = 0.9  # of the largest rank that saves anything, at most;
 FIRST_LOSS = 1e-5  # and at most the rank that loses so much of the energy of a map's outputs
 BATCH = 512

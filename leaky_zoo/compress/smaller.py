@@ -24,7 +24,7 @@ from leaky_zoo.runtime import fit_temperature
 
 AUGMENTED = "validation_augmented"
 COPIES = 8  # of each validation sample, changed as in training, that the budget is measured on too
-WORSE = 1e6  # taken off the score of an epoch whose metric is below that of the beginning
+WORSE = 1e6  # taken off the score of an epoch whose metric is below that of the beginning by more than chance
 
 
 @dataclass(frozen=True)
@@ -128,16 +128,18 @@ def epoch_score(
 ) -> Callable[[keras.Model], float]:
     """What distillation keeps the best epoch by: the loss on the samples to choose on, labels at the best temperature.
 
-    An accuracy of few samples is decided by luck, and the luckiest of many epochs is none of the best. One that has a
-    worse metric than the net had at its beginning does not count.
+    An accuracy of few samples is decided by luck, and the luckiest of many epochs is none of the best. One whose metric
+    is worse than at the beginning, by more than one standard error of the difference, does not count.
     """
     x, y = np.asarray(data.choose[0], np.float32), data.choose[1]
-    first = metric.value(run_model(begin, x), y)
+    first = metric.each(run_model(begin, x), y)
 
     def score(model: keras.Model) -> float:
         outputs = run_model(model, x)
         loss = metric.mean_loss(outputs / fit_temperature(outputs, y) if labels else outputs, y)
-        worse = metric.drop(first, metric.value(outputs, y)) > 0
+        now = metric.each(outputs, y)
+        chance = metric.standard_error(first, now, np.arange(len(y)))
+        worse = metric.drop(float(np.mean(first)), float(np.mean(now))) > chance
         return -loss - (WORSE if worse else 0.0)
 
     return score
