@@ -36,7 +36,8 @@ def without(net: LeakyNetwork, left_out: list[int], rows: np.ndarray) -> tuple[n
     Convolutions of signals have no chain: none of them is multiplied out, as none of 3 x 3 is.
     """
     if net.family == "conv" and len(net.config.input_shape) == 2:
-        maps = sum(bool(layer.weights) and not isinstance(layer, keras.layers.Normalization) for layer in net.layers)
+        others = sum(isinstance(layer, keras.layers.Dense | keras.layers.Conv1D) for layer in net.layers)
+        maps = len(net.blocks) + others
         return WithoutRelus(net, rows).outputs(left_out), maps, maps
     links = read_chain(net)
     folded = fold(links, left_out)
@@ -74,7 +75,8 @@ def measure(preset: str, name: str, data_dir: str | None) -> dict[str, object]:
 
 def draw(rows: list[dict[str, str]]) -> None:
     """Maps before and after, and what folding cost."""
-    figure = Figure(figsize=(9, 0.42 * len(rows) + 1.4), layout="constrained")
+    rows = sorted(rows, key=lambda row: str(row["preset"]))
+    figure = Figure(figsize=(9, 0.33 * len(rows) + 1.0), layout="constrained")
     axes = figure.subplots()
     places = np.arange(len(rows))[::-1]
     axes.barh(places + 0.19, [int(row["maps_before"]) for row in rows], 0.36, color="#c9ced6", label="maps before")
@@ -86,6 +88,7 @@ def draw(rows: list[dict[str, str]]) -> None:
         words = f"{row['before']}{unit} to {row['after']}{unit}"
         axes.text(int(row["maps_before"]) + 0.3, place, words, va="center", fontsize=8)
     axes.set_yticks(places, [str(row["preset"]).removeprefix("leaky_") for row in rows], fontsize=8)
+    axes.set_ylim(-0.7, len(rows) - 0.3)
     axes.set_xlim(0, max(int(row["maps_before"]) for row in rows) + 6)
     axes.set_xlabel("linear maps, stem and head included (beside them: test accuracy or loss, before and after)")
     axes.legend(loc="lower right", fontsize=8, frameon=False)
