@@ -28,6 +28,9 @@ def compress(
     steps: Annotated[
         int | None, typer.Option(help="Discretise each path anew with so many steps first. [default: its own]")
     ] = None,
+    reach: Annotated[
+        float, typer.Option(help="What the smallest net may cost before distillation, in budgets, at least 1.")
+    ] = 10.0,
     monitor: Annotated[
         bool, typer.Option("--monitor/--no-monitor", help="Whether the file watches for drift: about 10 kB of it.")
     ] = True,
@@ -61,6 +64,7 @@ def compress(
         epochs=distill,
         monitor=monitor,
         steps=steps,
+        reach=reach,
         storage="int8" if int8 else "float16" if float16 else "float32",
         words=None if as_json else lambda text: err.print(text, style="dim", highlight=False),
     )

@@ -20,7 +20,8 @@ from leaky_zoo.networks import LeakyNetwork, resample
 
 MOMENT_SAMPLES, RELU_SAMPLES, SEARCH_SAMPLES = 8000, 1000, 4000
 IMAGE_SAMPLES = 1000  # for all three, where maps are convolutions
-ALLOWANCES = (10.0, 7.0, 5.0, 3.5, 2.0, 1.0)  # drops before distillation that are tried, in budgets
+REACH = 10.0  # of the smallest candidate: its cost before distillation, in budgets
+ALLOWANCES = (7.0, 5.0, 3.5, 2.0, 1.0)  # of the others
 MOST_FOLDS = 2
 DEAD = 1e-8
 LEAST_SAVED = 0.25  # of the numbers, without distillation, where no layers fold
@@ -49,7 +50,7 @@ class CompressionPlan:
         whole: the metric of the whole net on the samples that were chosen on.
         numbers: weights and biases of the whole net.
         linearity: which ReLUs do nothing there.
-        choices: what can be tried, smallest first; the last one is within the budget without distillation.
+        choices: what can be tried, smallest first; the last one is within the budget without distillation, if any is.
         trail: every candidate that was measured, fold after fold.
         steps: of the paths that were discretised anew; None: the network's own.
     """
@@ -73,13 +74,14 @@ def plan_compression(
     distill: bool = True,
     augmentation: Augmentation | None = None,
     steps: int | None = None,
+    reach: float = REACH,
 ) -> CompressionPlan:
     """Find which layers fold and which ranks do, within a budget; nothing of the network is changed.
 
     Folds: the ReLUs that `measure_linearity` finds idle, then the run of them longer by one layer at a time towards the
-    input, as long as the metric stays within what is allowed. Ranks: `RankSearch` for each fold, by how far the outputs
-    move on samples of `data.fit` under the augmentation. With distillation to follow, candidates that lose up to ten
-    budgets before it are kept too; that is measured on `data.choose`. This project.
+    input, as long as the cost stays within what is allowed. Ranks: `RankSearch` for each fold, by how far the outputs
+    move on samples of `data.fit` under the augmentation. With distillation to follow, candidates that cost up to
+    `reach` budgets before it are kept too: `Judge.cost`, on those samples and `data.choose`. This project.
 
     Args:
         network: the whole net.
@@ -90,6 +92,7 @@ def plan_compression(
         augmentation: of training, for the moments of the inputs and for judging. Default None: none.
         steps: of each path, which is discretised anew with them first (`resample`, fitted to the same samples).
             Default None: the network's own.
+        reach: what the smallest candidate may cost before distillation, in budgets, at least 1. Default 10.
 
     Returns:
         The `CompressionPlan`.
@@ -98,10 +101,14 @@ def plan_compression(
         InvalidInputError: a budget that is not positive, steps that `resample` refuses, or a network that is no
             chain.
         CheckFailedError: the net has no bottleneck: no two layers fold, and ranks within the budget save less than a
-            quarter of the numbers. The message says what was measured.
+            quarter of the numbers. The message says what was measured. Not where `steps` are asked for.
     """
     if not (isinstance(max_drop, int | float) and 0 < max_drop <= 100):
         raise InvalidInputError(f"`max_drop` must be in (0, 100]. Received: max_drop={max_drop!r}")
+    if not reach >= 1:
+        raise InvalidInputError(f"`reach` must be at least 1 budget. Received: reach={reach!r}")
+    allowances = [reach, *(each for each in ALLOWANCES if each < reach)] if distill else [1.0]
+    allowed = max_drop * allowances[0]
     measured = Metric.of(network, metric)
     images = len(network.config.input_shape) == 3 and network.family != "mlp"
     sizes = [IMAGE_SAMPLES] * 3 if images else [MOMENT_SAMPLES, RELU_SAMPLES, SEARCH_SAMPLES]
@@ -111,7 +118,6 @@ def plan_compression(
     thinner = network if steps is None else resample(network, steps, x=seen)
     links = read_chain(thinner)
     linearity = measure_linearity(thinner, x, samples=sizes[1])
-    allowed = max_drop * (ALLOWANCES[0] if distill else 1.0)
     trail: list[Candidate] = []
     searches: dict[tuple[int, ...], RankSearch] = {}
     for left_out, chain in _folds(network, links, linearity, judge, max_drop, allowed):
@@ -119,9 +125,10 @@ def plan_compression(
         search = RankSearch(chain, moments, judge, network.config.input_shape)
         trail += search.candidates(allowed, left_out)
         searches[left_out] = search
-    chosen = _chosen(trail, max_drop, ALLOWANCES if distill else (1.0,))
+    chosen = _chosen(trail, max_drop, allowances)
     numbers = numbers_of(read_chain(network))
-    _refuse_without_bottleneck(network, numbers, trail, max_drop, linearity)
+    if steps is None:
+        _refuse_without_bottleneck(network, numbers, trail, max_drop, linearity)
     choices = [Choice(each, searches[each.left_out].with_ranks(each.ranks)) for each in chosen]
     return CompressionPlan(max_drop, measured.name, judge.whole, numbers, linearity, choices, trail, steps)
 

@@ -11,6 +11,7 @@ import numpy as np
 from leaky_zoo.analysis import Audit, analyze
 from leaky_zoo.compress import Compressed, CompressionData, compress, plan_compression, split_for
 from leaky_zoo.compress.data import Metric
+from leaky_zoo.compress.plan import REACH
 from leaky_zoo.compress.smaller import AUGMENTED, measured_cost
 from leaky_zoo.compress.storage import STORAGES
 from leaky_zoo.data import Dataset
@@ -39,6 +40,7 @@ def compress_model(
     storage: str = "float32",
     monitor: bool = True,
     steps: int | None = None,
+    reach: float = REACH,
     words: Words | None = None,
 ) -> dict[str, Any]:
     """Compress a preset or a `.keras` file into one ONNX file.
@@ -61,6 +63,7 @@ def compress_model(
         monitor: whether the file watches for drift, where there are samples that the network was not trained on
             (`leaky_zoo.zoo.training_data.held_out`): about 10 kB of it. Default True.
         steps: as `plan_compression`. Default None: the network's own.
+        reach: as `plan_compression`. Default 10.
         words: told what is being done. Default None.
 
     Returns:
@@ -84,7 +87,14 @@ def compress_model(
     parts, changes = split_for(network, dataset), _augmentation(recipe, dataset)
     say(f"validation part of {parts.words}")
     plan = plan_compression(
-        network, parts, max_drop=max_drop, metric=metric, distill=epochs > 0, augmentation=changes, steps=steps
+        network,
+        parts,
+        max_drop=max_drop,
+        metric=metric,
+        distill=epochs > 0,
+        augmentation=changes,
+        steps=steps,
+        reach=reach,
     )
     folder = Path(f"{path}.distillation")
     compressed, tried = _within(network, plan, parts, epochs, storage, changes, folder, say)

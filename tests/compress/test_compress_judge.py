@@ -76,6 +76,9 @@ def test_fewer_steps_are_a_plan_of_their_own(data):
         *((x, net.predict(x, verbose=0).argmax(-1)) for x, _ in (data.fit, data.choose, data.validation))
     )
     plan = plan_compression(net, own, max_drop=10.0, steps=4)
+    near = plan_compression(net, own, max_drop=10.0, steps=4, reach=1)
+    assert [each.candidate for each in near.choices] == [plan.choices[-1].candidate]
+    assert plan.choices[0].candidate.numbers < near.choices[0].candidate.numbers
     made = compress(net, plan, own)
     assert [layer["name"] for layer in made.record["layers"]] == ["stem", *(f"block_{n}" for n in range(1, 5)), "head"]
     assert made.record["settings"]["steps"] == 4 and made.record["parameters"] < 0.7 * net.count_params()

@@ -146,6 +146,8 @@ def test_bad_input_is_refused(planned):
         plan_compression(net, data, max_drop=0)
     with pytest.raises(InvalidInputError, match="metric='f1'"):
         plan_compression(net, data, max_drop=1, metric="f1")
+    with pytest.raises(InvalidInputError, match=r"reach=0\.5"):
+        plan_compression(net, data, max_drop=1, reach=0.5)
     with pytest.raises(InvalidInputError, match="choice=9"):
         compress(net, plan, choice=9)
     with pytest.raises(InvalidInputError, match="needs `data`"):
