@@ -39,8 +39,8 @@ CSV = Path(__file__).with_suffix(".csv")
 KEYS = ("question", "task", "value", "seed")
 GAMMA_0 = 1e-3  # of the cost of identity: the plateaus of such nets are there (docs/analysis.md)
 QUIET = 0.01
-NETWORK = {"family": "mlp", "width": 48, "depth": 12, "effective_depth": 7.0}
-BASE = slopes.BASE | {"network": NETWORK}
+BASE = slopes.BASE | {"network": {"family": "mlp"}}
+NETWORK = {"network.width": 48, "network.depth": 12, "network.effective_depth": 7.0, "network.use_bias": True}
 TASKS: dict[str, tuple[str, dict[str, Any]]] = {
     **{f"{name}_k{k}": (name, {"k": k}) for name in ("relu", "tanh") for k in (1, 2, 3, 4, 6)},
     "sine_k2": ("sine", {"k": 2}),
@@ -76,10 +76,15 @@ def every(seeds: range) -> Iterator[tuple[str, str, float, int, dict[str, Any]]]
     for seed, name, width in product(seeds[:2], both, WIDTHS):
         yield "width", f"{name}_k2", width, seed, {"network.width": width}
     for seed, name, depth in product(seeds[:2], both, EFFECTIVE_DEPTHS):
-        fields = {"network.effective_depth": depth, "network.depth": 20 if depth > 10 else NETWORK["depth"]}
+        fields = {"network.effective_depth": depth, "network.depth": 20 if depth > 10 else 12}
         yield "effective_depth", f"{name}_k2", depth, seed, fields
     for seed, name in product(seeds, list(TASKS)[-4:]):
         yield "task", name, 0, seed, {}
+
+
+def case(task: str, seed: int, fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a recipe."""
+    return {"data.name": data(task, seed), "seed": seed, **NETWORK, **fields}
 
 
 def cases(seeds: range) -> Iterator[dict[str, Any]]:
@@ -87,7 +92,7 @@ def cases(seeds: range) -> Iterator[dict[str, Any]]:
     known = {tuple(row[key] for key in KEYS) for row in (read_table(CSV) if CSV.exists() else [])}
     for question, task, value, seed, fields in every(seeds):
         if (question, task, f"{float(value):.5g}", str(seed)) not in known:
-            yield {"data.name": data(task, seed), "seed": seed, **fields}
+            yield case(task, seed, fields)
 
 
 def measure() -> None:
@@ -95,7 +100,7 @@ def measure() -> None:
     from leaky_zoo.sweeps.spec import cell_name
 
     names = {
-        cell_name({"data.name": data(task, seed), "seed": seed, **fields}): (question, task, float(value), seed)
+        cell_name(case(task, seed, fields)): (question, task, float(value), seed)
         for question, task, value, seed, fields in every(range(3))
     }
     rows = [dict(zip(KEYS, names[net.name], strict=True)) | row_of(net) for net in studies.finished("codes")]
