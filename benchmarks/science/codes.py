@@ -255,7 +255,9 @@ def draw() -> None:
     panels[1, 2].loglog(np.maximum(largest, 1e-6), np.maximum(change, 1e-5), "o", markersize=3)
     panels[1, 2].axvline(QUIET, color="gray", linewidth=0.8)
     panels[1, 2].axhline(0.05, color="gray", linewidth=0.8)
-    panels[1, 2].set(xlabel="largest negative share of the middle third", ylabel="change of the outputs without its ReLUs")
+    panels[1, 2].set(
+        xlabel="largest negative share of the middle third", ylabel="change of the outputs without its ReLUs"
+    )
     save(figure, "codes")
 
 

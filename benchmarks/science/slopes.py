@@ -88,7 +88,9 @@ def measure() -> None:
             "directions": int(np.argmax(values[:-1] / values[1:])) + 1,
             "train_loss": net.result["metrics"]["train"]["loss"], "test_loss": net.result["metrics"]["test"]["loss"],
         })  # fmt: skip
-    write_table(CSV, rows, KEYS, n=SAMPLES, depth=DEPTH, effective_depth=EFFECTIVE_DEPTH, weight_decay=1e-3, signed=SIGNED)
+    write_table(
+        CSV, rows, KEYS, n=SAMPLES, depth=DEPTH, effective_depth=EFFECTIVE_DEPTH, weight_decay=1e-3, signed=SIGNED
+    )
 
 
 def table() -> str:
