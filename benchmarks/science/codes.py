@@ -150,8 +150,8 @@ def change_without(network: Any, x: np.ndarray, places: range) -> float:
     return float(np.linalg.norm(without - full) / np.linalg.norm(full))
 
 
-def is_true(rows: list[dict[str, str]], test: Any) -> str:
-    """In how many of these rows a test holds, in words."""
+def is_true(rows: list, test: Any) -> str:
+    """Of how many of these rows, or pairs of them, a test is true."""
     return f"{sum(bool(test(row)) for row in rows)} of {len(rows)}"
 
 
@@ -174,7 +174,7 @@ def predictions() -> str:
         ("k", "k or k + 1 directions", is_true(of["k"], lambda r: r["directions"] in near(r, 0, 1))),
         ("biases", "one-sided without them", is_true(of["biases"], one_sided)),
         ("biases", "k + 1 directions without them", is_true(of["biases"], lambda r: r["directions"] in near(r, 1))),
-        ("biases", "a higher cost of identity without them", f"{sum(cost(a) > cost(b) for a, b in pairs)} of {len(pairs)}"),
+        ("biases", "a higher cost of identity without them", is_true(pairs, lambda pair: cost(pair[0]) > cost(pair[1]))),
         ("width", "one-sided", is_true(of["width"], one_sided)),
         ("width", "the directions of width 48", is_true(
             of["width"], lambda r: r["directions"] == base[r["task"], r["seed"]]["directions"])),

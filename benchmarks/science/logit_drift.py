@@ -142,7 +142,7 @@ def table() -> str:
                 ", ".join(f"{float(row[key]):.2f}" for row in own) for key in ("drift", "all", "stem", "path", "head")
             ]
             lines.append((task, f"{depth:g}", f"{mu:g}", ", ".join(f"{float(r['loss']):.2g}" for r in own), *cells))
-    columns = ("task", "L~", "mu", "data loss", "log(norm of A_L / norm of A_0)", "log of the outputs' growth from step 400",
+    columns = ("task", "L~", "mu", "data loss", "log(norm of A_L / norm of A_0)", "log of the outputs' growth since 400",
                "of it stem", "path", "head")  # fmt: skip
     return markdown(columns, lines)
 
@@ -153,8 +153,8 @@ def presets_table() -> str:
     for depth in sorted({float(row["effective_depth"]) for row in rows}):
         cells = []
         for kind in (True, False):
-            own = np.array([float(row["drift"]) for row in rows
-                            if float(row["effective_depth"]) == depth and (row["task"] == "classification") is kind])  # fmt: skip
+            chosen = [row for row in rows if float(row["effective_depth"]) == depth]
+            own = np.array([float(row["drift"]) for row in chosen if (row["task"] == "classification") is kind])
             cells += [len(own), f"{np.median(own):.2f} ({own.min():.2f} to {own.max():.2f})" if len(own) else "-"]
         lines.append((f"{depth:g}", *cells))
     return markdown(("L~", "classifiers", "log of growth, median (range)", "others", "the same"), lines)
@@ -170,8 +170,8 @@ def draw() -> None:
     for panel, depth in zip(panels, EFFECTIVE_DEPTHS, strict=True):
         for place, (task, mu) in enumerate((task, mu) for task, decays in TASKS.items() for mu in decays):
             for seed in sorted({row["seed"] for row in rows}):
-                own = [row for row in rows if (row["task"], float(row["effective_depth"]), float(row["mu"]), row["seed"])
-                       == (task, depth, mu, seed)]  # fmt: skip
+                own = [row for row in rows if (row["task"], row["seed"]) == (task, seed)]
+                own = [row for row in own if (float(row["effective_depth"]), float(row["mu"])) == (depth, mu)]
                 panel.plot([int(row["step"]) for row in own], [depth + float(row["drift"]) for row in own],
                            "-" if task == "clouds_5" else "--", color=f"C{place}",
                            label=f"{task}, mu = {mu:g}" if seed == "0" else None)  # fmt: skip

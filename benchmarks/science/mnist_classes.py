@@ -14,7 +14,7 @@ centred representation before its largest gap. Written to three tables:
 - mnist_classes_directions.csv: a row for each direction. It is set to its mean, the net runs on, and each digit loses
   accuracy.
 - mnist_classes_pairs.csv: rank correlation of the 45 distances between class means, between two presets, and between a
-  preset and pixels; p from 10,000 permutations of the digits of one (Mantel 1967), with Holm's correction over all pairs.
+  preset and pixels; p from 10,000 permutations of the digits of one (Mantel 1967), Holm's correction over all.
 """
 
 from itertools import combinations

@@ -157,3 +157,73 @@ def row_of(net: studies.Net) -> dict[str, Any]:
         "test_loss": net.result["metrics"]["test"]["loss"],
         "iterations": (net.result["lbfgs"] or {}).get("iterations", 0), "seconds": net.result["seconds"],
     }  # fmt: skip
+
+
+def groups(question: str) -> dict[float, list[dict[str, str]]]:
+    """The rows of a question by value, with the base's where it belongs."""
+    base = {"width": 48.0, "depth": 12.0, "mu": 1e-3}.get(question)
+    found: dict[float, list[dict[str, str]]] = {}
+    for row in read_table(CSV):
+        if row["question"] == question or (row["question"] == "base" and base):
+            found.setdefault(base if row["question"] == "base" else float(row["value"]), []).append(row)
+    return dict(sorted(found.items()))
+
+
+def table(question: str) -> str:
+    """A line for each value, its seeds side by side."""
+    lines = []
+    for value, rows in groups(question).items():
+        named = [row["estimate"] and f"{row['estimate']} ({row['low']}-{row['high']})" for row in rows]
+        lines.append((
+            f"{value:g}", ", ".join(each or "none" for each in named),
+            ", ".join(f"{row['weight_directions'] or '-'} ({float(row['weight_gap']):.3g})" for row in rows),
+            *(", ".join(format(float(row[key]), ".3g") if row[key] else "-" for row in rows) for key in SHOWN),
+        ))  # fmt: skip
+    columns = (question, "verdict (interval)", "directions of the weights (gap)", *SHOWN.values())
+    return markdown(columns, lines)
+
+
+SHOWN = {
+    "rank_from_hamiltonian": "-2H/L~", "least_cost_of_identity": "least cost of identity", "objective": "objective",
+    "norm_squared": "sum of rho times squared weights", "train_loss": "data loss", "test_loss": "test error",
+    "worst_residual": "worst residual",
+}  # fmt: skip
+
+
+def draw() -> None:
+    """Ranks, gaps and losses against each of the four choices."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(15, 9), layout="constrained")
+    panels = figure.subplots(3, 4)
+    for column, (question, label) in zip(
+        panels.T,
+        (("width", "width"), ("depth", "layers"), ("batch", "samples of a step"), ("mu", "mu")),
+        strict=True,
+    ):
+        found = groups(question)
+        lines = (
+            (("rank_from_hamiltonian", "-2H/L~"), ("least_cost_of_identity", "least cost of identity"),
+             ("weight_directions", "directions of the weights"), ("estimate", "verdict")),
+            (("weight_gap", "sharpest gap of the weights"), ("worst_residual", "worst residual")),
+            (("train_loss", "data loss"), ("test_loss", "test error"), ("objective", "objective")),
+        )  # fmt: skip
+        for panel, fields in zip(column, lines, strict=True):
+            for place, (field, name) in enumerate(fields):
+                points = [(value, float(row[field])) for value, rows in found.items() for row in rows if row[field]]
+                shift = 1 + 0.03 * place
+                if points:
+                    x, y = np.array(points).T
+                    panel.plot(x * shift, y, "ov^s"[place], label=name, alpha=0.7, markersize=5)
+            panel.set(xscale="log", xlabel=label, xticks=list(found), xticklabels=[f"{value:g}" for value in found])
+            panel.minorticks_off()
+        column[0].set(ylim=(0, 8))
+        column[1].set(yscale="log")
+        column[2].set(yscale="log")
+    for panel in panels[:, 0]:
+        panel.legend(fontsize=8)
+    save(figure, "questions")
+
+
+if __name__ == "__main__":
+    {"train": train, "measure": measure, "draw": draw}[options(__doc__, "train", "measure", "draw").step]()
