@@ -174,7 +174,7 @@ def predictions() -> str:
         ("k", "k or k + 1 directions", is_true(of["k"], lambda r: r["directions"] in near(r, 0, 1))),
         ("biases", "one-sided without them", is_true(of["biases"], one_sided)),
         ("biases", "k + 1 directions without them", is_true(of["biases"], lambda r: r["directions"] in near(r, 1))),
-        ("biases", "a higher cost of identity without them", is_true(pairs, lambda pair: cost(pair[0]) > cost(pair[1]))),
+        ("biases", "a higher cost of identity", is_true(pairs, lambda pair: cost(pair[0]) > cost(pair[1]))),
         ("width", "one-sided", is_true(of["width"], one_sided)),
         ("width", "the directions of width 48", is_true(
             of["width"], lambda r: r["directions"] == base[r["task"], r["seed"]]["directions"])),

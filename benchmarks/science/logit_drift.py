@@ -65,6 +65,14 @@ class Growth(keras.callbacks.Callback):
             self.rows.append({"step": step, "first": first, "last": last, "outputs": outputs,
                               "loss": float((logs or {}).get("data_loss", np.nan))})  # fmt: skip
 
+    def get_state(self) -> dict[str, Any]:
+        """For a checkpoint."""
+        return {"rows": self.rows}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """From a checkpoint."""
+        self.rows = state["rows"]
+
     def _ends(self) -> list[float]:
         path = self.model.paths[0].representations
         found = keras.Model(self.model.inputs, [path[0], path[-1], *self.model.outputs])(self.x)
@@ -92,9 +100,8 @@ def train(seeds: range) -> None:
         recipe = studies.recipe_of(BASE, case)
         growth = Growth(load_data(recipe.data.name).select("train")[0])
         train_recipe(recipe, folder / "run", resume=True, callbacks=[growth])
-        if len(growth.rows) == len(SHOWN):  # one that went on in the middle has lost its first rows
-            about = {"task": task, "effective_depth": depth, "mu": mu, "seed": seed}
-            write_json(folder / "growth.json", {"rows": [about | row for row in growth.rows]})
+        about = {"task": task, "effective_depth": depth, "mu": mu, "seed": seed}
+        write_json(folder / "growth.json", {"rows": [about | row for row in growth.rows]})
         print(folder.name, growth.rows[-1:], flush=True)
 
 
@@ -111,7 +118,8 @@ def preset_row(name: str, effective_depth: float, audit: Any) -> dict[str, Any]:
     """Growth along the path of one preset, from the spectra of its audit: `||A||^2 / N` is the sum of their squares."""
     first, last = (np.linalg.norm(v) for v in (audit.input["singular_values"], audit.layers[-1].singular_values))
     return {
-        "preset": name, "task": audit.model["task"], "effective_depth": effective_depth, "mu": audit.weight_decay,
+        "preset": name, "task": audit.model["task"], "effective_depth": effective_depth,
+        "mu": audit.weight_decay, "mu_io": audit.io_weight_decay,
         "drift": float(np.log(last / first)),
     }  # fmt: skip
 
@@ -142,7 +150,7 @@ def table() -> str:
                 ", ".join(f"{float(row[key]):.2f}" for row in own) for key in ("drift", "all", "stem", "path", "head")
             ]
             lines.append((task, f"{depth:g}", f"{mu:g}", ", ".join(f"{float(r['loss']):.2g}" for r in own), *cells))
-    columns = ("task", "L~", "mu", "data loss", "log(norm of A_L / norm of A_0)", "log of the outputs' growth since 400",
+    columns = ("task", "L~", "mu", "data loss", "log(norm of A_L / norm of A_0)", "log of the outputs' growth",
                "of it stem", "path", "head")  # fmt: skip
     return markdown(columns, lines)
 
