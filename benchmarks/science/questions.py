@@ -1,6 +1,6 @@
 """What readers of the paper would ask next: width and depth at fixed L~, noise of minibatches, and mu -> 0.
 
-    python -m benchmarks.science.questions train      31 nets in this process, 10 s to 4 minutes of one core each
+    python -m benchmarks.science.questions train      39 nets in this process, 10 s to 4 minutes of one core each
     python -m benchmarks.science.questions measure    adds those that are there to questions.csv
     python -m benchmarks.science.questions draw       writes docs/images/questions.png
 
@@ -52,6 +52,7 @@ WIDTHS = {32: 2, 64: 2, 128: 2, 256: 2, 512: 1, 1024: 1}  # with how many seeds
 DEPTHS = (9, 16, 24, 36)
 WEIGHT_DECAYS = (3e-3, 3e-4, 1e-4, 3e-5, 1e-5)
 BATCHES = (200, 50, 10)
+QUESTIONS = ("batch", "base", "depth", "mu", "width")
 
 
 def data(seed: int) -> str:
@@ -93,12 +94,15 @@ def case(seed: int, fields: dict[str, Any]) -> dict[str, Any]:
     return {"data.name": data(seed), "seed": seed, **NETWORK, **fields}
 
 
-def cases() -> list[tuple[str, dict[str, Any], list[dict[str, Any]]]]:
+def cases(
+    questions: tuple[str, ...] = QUESTIONS, seeds: range = range(3)
+) -> list[tuple[str, dict[str, Any], list[dict[str, Any]]]]:
     """`(study, base, cases)` of what the table does not have; narrow nets first."""
     known = {tuple(row[key] for key in KEYS) for row in (read_table(CSV) if CSV.exists() else [])}
 
     def new(question: str, value: float, seed: int) -> bool:
-        return (question, f"{float(value):.5g}", str(seed)) not in known
+        asked = question in questions and seed in seeds
+        return asked and (question, f"{float(value):.5g}", str(seed)) not in known
 
     return [
         (STUDY, BASE, [case(seed, fields) for q, v, seed, fields in every() if new(q, v, seed)]),
@@ -108,9 +112,9 @@ def cases() -> list[tuple[str, dict[str, Any], list[dict[str, Any]]]]:
     ]  # fmt: skip
 
 
-def train() -> None:
+def train(questions: tuple[str, ...], seeds: range) -> None:
     """One net after the other."""
-    for name, base, found in reversed(cases()):
+    for name, base, found in reversed(cases(questions, seeds)):
         if found:
             studies.run_here(studies.sweep_of(name, base, found))
 
@@ -226,4 +230,8 @@ def draw() -> None:
 
 
 if __name__ == "__main__":
-    {"train": train, "measure": measure, "draw": draw}[options(__doc__, "train", "measure", "draw").step]()
+    chosen = options(__doc__, "train", "measure", "draw", questions=QUESTIONS, seeds=range(3))
+    if chosen.step == "train":
+        train(chosen.questions, chosen.seeds)
+    else:
+        {"measure": measure, "draw": draw}[chosen.step]()
