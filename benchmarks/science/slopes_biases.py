@@ -1,4 +1,4 @@
-"""Why some codes stay one-sided above the slope that `slopes` predicts: do biases make them cheaper?
+"""Whether biases are why some codes stay one-sided above the slope that `slopes` predicts.
 
     python -m benchmarks.science.slopes_biases train --here    12 nets, about 10 s of one core each
     python -m benchmarks.science.slopes_biases measure         adds those that are there to slopes_biases.csv
@@ -8,7 +8,7 @@ teachers with codes of 1 and 2), and written before these nets were trained. A c
 costs k + t with t in (0, 1), not the k + 1 of a cone, so the signed code is the cheaper one only from a later slope on,
 `sqrt(4 k / (k + t)) - 1`. Without biases there is nothing to shift with. So on the same data without biases:
 
-- codes of 1 are one-sided at slope 0.35 and signed at 0.5 and 0.6, codes of 2 one-sided at 0.6 and signed at 0.7 and 0.85;
+- codes of 1 are one-sided at slope 0.35, signed at 0.5 and 0.6; codes of 2 one-sided at 0.6, signed at 0.7 and 0.85;
 - with biases the cost of identity of the one-sided ones is under k + 1.
 
 `measure` looks at the nets of `slopes` with the same teacher, k and slope as well, where they are in `build/slopes`.
