@@ -1,13 +1,14 @@
 """What readers of the paper would ask next: width and depth at fixed L~, noise of minibatches, and mu -> 0.
 
-    python -m benchmarks.science.questions train      39 nets in this process, 10 s to 4 minutes of one core each
+    python -m benchmarks.science.questions train      37 nets in this process, 10 s to 2 minutes of one core each
     python -m benchmarks.science.questions measure    adds those that are there to questions.csv
     python -m benchmarks.science.questions draw       writes docs/images/questions.png
 
 A ReLU teacher 30 -> 2 -> 20, another one for each seed, 200 samples; L~ = 7, mu = mu_io = 1e-3, width 48 and 12 equal
 steps where nothing else is said; Adam, then L-BFGS in float64 to a Clarke residual of 0.05 or for so many iterations.
-Width 512 and 1,024 are one net each, the latter after 600 steps of Adam and 20 iterations: it shows a cost, not a
-critical point. Nets of `batch` have no L-BFGS, and the same 2,500 steps of Adam with cosine decay whatever the batch.
+Width 256 and 512 are one net each, the latter after 500 steps of Adam and 50 iterations; `widened` is a base net with
+zeros added to width 1,024, where training from the start would take an hour of this core. Nets of `batch` have no
+L-BFGS, and the same 2,500 steps of Adam with cosine decay whatever the batch.
 
 Written before the nets were trained:
 
@@ -48,7 +49,7 @@ BASE: dict[str, Any] = {
 NOISY = {key: BASE[key] for key in ("network", "objective", "log_every")} | {
     "optimizer": {"steps": 2500, "learning_rate": 4e-3}
 }
-WIDTHS = {32: 2, 64: 2, 128: 2, 256: 2, 512: 1, 1024: 1}  # with how many seeds
+WIDTHS, WIDENED = {32: 2, 64: 2, 128: 2, 256: 1, 512: 1}, 1024  # with how many seeds
 DEPTHS = (9, 16, 24, 36)
 WEIGHT_DECAYS = (3e-3, 3e-4, 1e-4, 3e-5, 1e-5)
 BATCHES = (200, 50, 10)
@@ -77,7 +78,7 @@ def every() -> Iterator[tuple[str, float, int, dict[str, Any]]]:
             yield "mu", mu, seed, {"objective.weight_decay": mu}
     for width, seeds in WIDTHS.items():
         slower = {"network.width": width, "optimizer.learning_rate": round(4e-3 * (48 / width) ** 0.5, 5)}
-        fewer = {512: (1000, 150), 1024: (600, 20)}.get(width, (1200, 1000 if width < 256 else 500))
+        fewer = {512: (500, 50), 256: (800, 300)}.get(width, (1200, 1000))
         for seed in range(seeds):
             yield "width", width, seed, slower | {"optimizer.steps": fewer[0], "lbfgs.iterations": fewer[1]}
 
@@ -131,18 +132,34 @@ def measure() -> None:
             names[cell_name(own)] = (question, float(value), seed)
         if (BUILD / name).exists():
             found = [net for net in studies.finished(name) if net.name in names]
-            rows += [dict(zip(KEYS, names[net.name], strict=True)) | row_of(net) for net in found]
+            for net in found:
+                rows.append(dict(zip(KEYS, names[net.name], strict=True)) | row_of(net, net.load()[0]))
+                if names[net.name][0] == "base":
+                    wide = widened(net.load()[0], WIDENED)
+                    keys = ("widened", float(WIDENED), net.recipe.seed)
+                    rows.append(dict(zip(KEYS, keys, strict=True)) | row_of(net, wide))
     write_table(CSV, rows, KEYS, n=SAMPLES, gamma_0=1e-5, gamma_0_of_the_cost_of_identity=COI_GAMMA_0)
 
 
-def row_of(net: studies.Net) -> dict[str, Any]:
+def widened(network: Any, width: int) -> Any:
+    """The same function and the same penalty with zeros for the weights of more units."""
+    wide = type(network).from_config(network.get_config() | {"width": width})
+    for old, new in zip(network.weights, wide.weights, strict=True):
+        value = np.zeros(new.shape, np.float32)
+        value[tuple(slice(0, size) for size in old.shape)] = old.numpy()
+        new.assign(value)
+    return wide
+
+
+def row_of(net: studies.Net, network: Any) -> dict[str, Any]:
     """Verdict, energies and norms of one net."""
     from leaky_zoo.analysis import analyze
+    from leaky_zoo.data import load_data
 
-    network, dataset = net.load()
+    dataset = load_data(net.recipe.data.name)
     x, y = dataset.select("train")
     about = {"name": dataset.identifier, "split": "train"}
-    audit = analyze(network, x, y, data=about, subsample=2, clarke=net.recipe.network.width <= 256)
+    audit = analyze(network, x, y, data=about, subsample=2, clarke=network.config.width <= 256)
     place = int(np.argmin(np.abs(np.log(np.array(audit.gamma_sweep) / COI_GAMMA_0))))
     costs = [layer.cost_of_identity_sweep[place] for layer in audit.layers]
     lowest = int(np.argmin(costs))
@@ -150,7 +167,7 @@ def row_of(net: studies.Net) -> dict[str, Any]:
     residuals = [x.clarke_residual if x.clarke_residual is not None else x.criticality_residual for x in layers]
     sharpest = max(layers[:-1], key=lambda layer: layer.weight_gap or 0)
     return {
-        "width": net.recipe.network.width, "layers": len(layers), "mu": audit.weight_decay,
+        "width": network.config.width, "layers": len(layers), "mu": audit.weight_decay,
         "samples_of_a_step": net.recipe.data.batch_size, "verdict": rank.verdict, "estimate": rank.estimate,
         "low": rank.low, "high": rank.high, "weight_directions": sharpest.weight_directions,
         "weight_gap": sharpest.weight_gap, "least_cost_of_identity": costs[lowest], "layer_of_it": lowest + 1,
