@@ -40,8 +40,8 @@ STEPS = {"no_biases": 2500, "longer": 10_000}
 
 def every(seeds: range) -> Iterator[tuple[str, int, float, int]]:
     """`(nets, k, slope, seed)` of what is trained here."""
-    for nets in STEPS:
-        for seed in seeds:
+    for seed in reversed(seeds):
+        for nets in STEPS:
             for k, chosen in CHOSEN[nets].items():
                 yield from ((nets, k, slope, seed) for slope in chosen)
 
