@@ -10,8 +10,8 @@ at L~ + c whose representations do not grow: `L~ + log(||A_L|| / ||A_0||)` is it
 counted. Cross-entropy wants ever larger logits; they may come from the stem, the path or the head.
 
 Written before the nets were trained: with mu = 0 the growth along the path rises until training ends, and with it the
-effective depth; with mu = 1e-3 it levels off; on a regression (targets of fixed size) it levels off with mu = 0 too; the
-larger L~, the larger the part of the logits' growth that is in the path.
+effective depth; with mu = 1e-3 it levels off; on a regression (targets of fixed size) it levels off with mu = 0 too;
+the larger L~, the larger the part of the logits' growth that is in the path.
 
 Five classes of clouds, and the ReLU teacher 30 -> 2 -> 20 as a regression; 300 samples, width 48, 12 equal steps, no
 biases on the path, L~ = 1, 3, 7, mu = mu_io = 0 and 1e-3 (regression: 0), two seeds; full batches, 4,000
