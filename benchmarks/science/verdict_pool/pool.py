@@ -68,10 +68,12 @@ class Case:
     @cached_property
     def recipe(self) -> Recipe:
         """One recipe for all: full batches, the paper's penalty, L-BFGS to a Clarke residual of 0.05."""
+        with np.load(self.data()) as stored:
+            task = "classification" if stored["y"].ndim == 1 else "regression"
         return Recipe.from_dict(
             {
                 "name": self.name.replace(".", "_"),
-                "data": {"name": str(self.data()), "batch_size": "full"},
+                "data": {"name": str(self.data()), "batch_size": "full", "task": task},
                 "network": {"width": 48, "depth": 14, "effective_depth": self.effective_depth},
                 "objective": {"weight_decay": 1e-3, "ramp": 0.4},
                 "optimizer": {"steps": 1200, "learning_rate": 4e-3},
