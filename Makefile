@@ -63,7 +63,7 @@ docs: $(READY)
 # The compressed file beside a preset's own in export/; MNIST through TFDS, or TFDS_DATA_DIR.
 COMPRESSED ?= leaky_mlp_mnist_l6.8_equidistant
 compressed: $(READY)
-	$(BIN)/leaky-zoo compress $(COMPRESSED) --max-drop 0.1 --distill 15 --int8 --out export/$(COMPRESSED)/compressed_int8.onnx
+	$(BIN)/leaky-zoo compress $(COMPRESSED) --max-drop 0.1 --distill 30 --int8 --out export/$(COMPRESSED)/compressed_int8.onnx
 
 # The zoo in a browser, on this machine alone: http://127.0.0.1:8000/web/. Needs npm for onnxruntime-web.
 PORT ?= 8000
