@@ -185,7 +185,7 @@ def groups(question: str) -> dict[float, list[dict[str, str]]]:
     base = {"width": 48.0, "depth": 12.0, "mu": 1e-3}.get(question)
     found: dict[float, list[dict[str, str]]] = {}
     for row in read_table(CSV):
-        if row["question"] == question or (row["question"] == "base" and base):
+        if row["question"] in (question, {"width": "widened"}.get(question)) or (row["question"] == "base" and base):
             found.setdefault(base if row["question"] == "base" else float(row["value"]), []).append(row)
     return dict(sorted(found.items()))
 
@@ -196,7 +196,8 @@ def table(question: str) -> str:
     for value, rows in groups(question).items():
         named = [row["estimate"] and f"{row['estimate']} ({row['low']}-{row['high']})" for row in rows]
         lines.append((
-            f"{value:g}", ", ".join(each or "none" for each in named),
+            f"{value:g}" + (", zeros added" if rows[0]["question"] == "widened" else ""),
+            ", ".join(each or "none" for each in named),
             ", ".join(f"{row['weight_directions'] or '-'} ({float(row['weight_gap']):.3g})" for row in rows),
             *(", ".join(format(float(row[key]), ".3g") if row[key] else "-" for row in rows) for key in SHOWN),
         ))  # fmt: skip
@@ -215,7 +216,7 @@ def draw() -> None:
     """Ranks, gaps and losses against each of the four choices."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(15, 9), layout="constrained")
+    figure = Figure(figsize=(15, 8), layout="constrained")
     panels = figure.subplots(3, 4)
     for column, (question, label) in zip(
         panels.T,
