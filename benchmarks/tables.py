@@ -12,9 +12,13 @@ from pathlib import Path
 from benchmarks.common import ROOT, options, save
 from benchmarks.science import (
     bottleneck_rank,
+    codes,
     convergence_time,
     linear_bottleneck,
+    logit_drift,
+    mnist_classes,
     mnist_rank,
+    questions,
     schedule_selection,
     slopes,
 )
@@ -46,6 +50,14 @@ def tables() -> Iterator[tuple[str, str, str]]:
     yield "docs/analysis.md", "bottleneck_codes", bottleneck_rank.codes_table()
     yield "docs/linear_bottleneck.md", "linear_bottleneck", linear_bottleneck.table()
     yield "docs/linear_bottleneck.md", "slopes", slopes.table()
+    yield "docs/linear_bottleneck.md", "codes_predictions", codes.predictions()
+    yield "docs/linear_bottleneck.md", "codes", codes.table()
+    yield "docs/linear_bottleneck.md", "critical", linear_bottleneck.critical_table()
+    for question in ("width", "depth", "batch", "mu"):
+        yield "docs/questions.md", f"questions_{question}", questions.table(question)
+    yield "docs/questions.md", "logit_drift", logit_drift.table()
+    yield "docs/questions.md", "logit_drift_presets", logit_drift.presets_table()
+    yield "docs/questions.md", "mnist_classes", mnist_classes.table()
     yield "docs/choosing.md", "mnist_rank", mnist_rank.table()
     yield "docs/reproduction.md", "figure1", figure1.table()
     yield "docs/reproduction.md", "figure2", figure2.table()

@@ -7,11 +7,13 @@ import sys
 import warnings
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import benchmarks
 from benchmarks import tables
-from benchmarks.science import mnist_rank, schedule_selection
+from benchmarks.common import read_table
+from benchmarks.science import codes, logit_drift, mnist_classes, mnist_rank, questions, schedule_selection, slopes
 from benchmarks.science.studies import sweep_of
 from benchmarks.science.zoo import fine_tuning, selection, staged_energy
 from benchmarks.science.zoo.results import multiply_adds
@@ -79,6 +81,44 @@ def test_the_zoo_studies_are_sweeps_of_valid_recipes():
         grids.append(sweep_of(fine_tuning.study(way), fine_tuning.base(way), fine_tuning.cases(range(2), (50,))))
     for grid in grids:
         assert [cell.problem for cell in grid.cells() if cell.problem] == []
+
+
+@pytest.mark.parametrize("study", [codes, questions, slopes], ids=lambda study: study.__name__.rpartition(".")[2])
+def test_what_a_table_has_is_not_trained_again(study, tmp_path, monkeypatch):
+    asked = {
+        codes: lambda: list(codes.cases(range(3))),
+        questions: lambda: [case for _, _, cases in questions.cases() for case in cases],
+        slopes: lambda: list(slopes.cases(range(2), (1, 2, 3), ("relu", "tanh"))),
+    }[study]
+    monkeypatch.setattr(study, "data", lambda *_: "no.npz")
+    missing, rows = asked(), read_table(study.CSV)
+    monkeypatch.setattr(study, "CSV", tmp_path / "none.csv")
+    assert len(asked()) == len(missing) + len(rows)  # every row stands for one net of the study
+
+
+def test_the_studies_of_codes_and_questions_are_valid_recipes(monkeypatch):
+    for study in (codes, questions):
+        monkeypatch.setattr(study, "data", lambda *words: f"{'_'.join(map(str, words))}.npz")
+        monkeypatch.setattr(study, "CSV", Path("none.csv"))
+    grids = [sweep_of("codes", codes.BASE, codes.cases(range(3)))]
+    grids += [sweep_of(name, base, cases) for name, base, cases in questions.cases()]
+    for grid in grids:
+        assert [cell.problem for cell in grid.cells() if cell.problem] == []
+    assert [len(grid.cells()) for grid in grids] == [92, 21, 9]
+    assert len(list(logit_drift.every(range(2)))) == 18
+
+
+def test_a_permutation_test_of_distances_finds_what_is_there_and_nothing_else(monkeypatch):
+    monkeypatch.setattr(mnist_classes, "PERMUTATIONS", 400)
+    random = np.random.default_rng(0)
+    points = random.normal(size=(10, 5))
+    turned = points @ np.linalg.qr(random.normal(size=(5, 5)))[0]
+    assert mnist_classes.mantel(*map(mnist_classes.distances, (points, turned))) == pytest.approx((1, 1 / 401))
+    found = [
+        mnist_classes.mantel(*(mnist_classes.distances(random.normal(size=(10, 5))) for _ in range(2)))[1]
+        for _ in range(40)
+    ]
+    assert 0.3 < np.mean(found) < 0.7  # uniform where nothing is shared
 
 
 def test_tables_in_the_pages_are_those_of_the_tables_and_presets():

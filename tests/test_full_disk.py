@@ -11,6 +11,7 @@ import time
 import onnx
 import pytest
 import yaml
+from processes import run_python
 
 from leaky_zoo import cli
 from leaky_zoo.io.files import sha256
@@ -85,10 +86,10 @@ def test_a_sweep_on_a_full_or_read_only_disk_says_so_and_goes_on_later(small_dis
     }
     file, out = tmp_path / "sweep.yaml", small_disk / "out"
     file.write_text(yaml.safe_dump({"name": "toy", "recipe": recipe, "grid": {"seed": [0]}}))
-    command = [sys.executable, "-m", "leaky_zoo", "sweep", str(file), "--out", str(out), "--no-build"]
+    command = ["-m", "leaky_zoo", "sweep", file, "--out", out, "--no-build"]
 
     def call():
-        done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
+        done = run_python(*command, timeout=200)
         assert "Traceback" not in done.stderr
         return done
 

@@ -1,13 +1,12 @@
 """A family of a user, in a module of theirs: everything that ours can do, with no file of ours changed."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
+from processes import run_python
 
 pytestmark = pytest.mark.tensorflow_only
 MODULE = '''
@@ -86,10 +85,7 @@ def place(tmp_path_factory):
 
 def command(place, *arguments, imports=("--import", "squashed_nets"), code=0):
     """A command in a process of its own, in the folder."""
-    done = subprocess.run(
-        [sys.executable, "-m", "leaky_zoo", *imports, *map(str, arguments)],
-        cwd=place, capture_output=True, text=True, timeout=240, check=False,
-    )  # fmt: skip
+    done = run_python("-m", "leaky_zoo", *imports, *arguments, cwd=place, timeout=240)
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr
     return done

@@ -5,6 +5,7 @@ import json
 import re
 from pathlib import Path
 
+import keras
 import numpy as np
 import onnx
 import pytest
@@ -86,7 +87,7 @@ def test_files_agree_with_each_other(name):
 def test_golden_pairs(name):
     network = opened(name).network
     inputs, expected = opened(name).golden
-    outputs = network.predict_on_batch(inputs.astype("float32"))
+    outputs = keras.ops.convert_to_numpy(network(inputs.astype("float32")))  # nothing is compiled for so few
     np.testing.assert_allclose(outputs, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
 
 
@@ -175,9 +176,11 @@ def test_digits_and_mnist_are_as_good_as_they_must_be():
 
 
 @pytest.mark.parametrize("name", one_of_each())
-def test_onnx_agrees_on_the_whole_test_set(name, mnist, tmp_path):
+def test_onnx_agrees_on_the_test_set(name, mnist, tmp_path):
+    """The whole of it; of staged nets, which take milliseconds for an image, every tenth image."""
     export_model(opened(name), tmp_path / "net.onnx")
     network, x = opened(name).network, data_of(name, mnist).select("test")[0].astype("float32")
+    x = x[:: 10 if network.family == "resnet" else 1]
     expected, got = network.predict(x, batch_size=1000, verbose=0), OnnxModel(tmp_path / "net.onnx").predict(x)
     assert np.abs(got - expected).max() <= 1e-5 * np.abs(expected).max()
     if network.task.labels:

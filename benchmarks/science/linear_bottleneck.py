@@ -15,6 +15,8 @@ from leaky_zoo.io.files import replacing
 from leaky_zoo.zoo import list_presets, preset_folder
 
 TABLE = Path(__file__).with_suffix(".csv")
+RANKS, POOL = TABLE.with_name("bottleneck_rank.csv"), TABLE.parent / "verdict_pool" / "layers.csv"
+CRITICAL = 0.1  # a Clarke residual up to which the verdict names a rank
 QUIET = 0.01  # negative share under which a ReLU has next to nothing to do
 DEEP = 7.0  # effective depth from which a bottleneck is expected
 LEAST_EFFECT = 1e-3  # what the figure's axis begins with
@@ -80,6 +82,49 @@ def table() -> str:
     }  # fmt: skip
     rows = read_table(TABLE)
     return markdown(list(columns), [[row[key] or "-" for key in columns.values()] for row in rows])
+
+
+def critical_table() -> str:
+    """The critical nets of two other studies: how negative what they keep is.
+
+    Of `bottleneck_rank` the representation at the layer with the sharpest gap; of `verdict_pool` those on a plateau, in
+    layers with a Clarke residual of at most 0.1.
+    """
+    lines = []
+    nets = [row for row in read_table(RANKS) if row["max_residual"] not in ("", "nan")]
+    for teacher, codes in (("encoder", "signed"), ("direct", "signed"), ("direct", "non-negative")):
+        for biases in ("True", "False"):
+            kind = (teacher, codes, biases)
+            own = [row for row in nets if (row["teacher"], row["codes"], row["biases"]) == kind]
+            if own:
+                what = "ReLU teachers" if teacher == "encoder" else f"inputs are the code, {codes}"
+                shares = [float(row["negative_share"]) for row in own]
+                lines.append((what, "on" if biases == "True" else "off", len(own), *spread(shares)))
+    for part in ("calibration", "confirmation"):
+        if shares := [max(found) for found in plateau_shares(part).values()]:
+            lines.append((f"the verdict's pool, {part}", "on", len(shares), *spread(shares)))
+    return markdown(("teachers", "biases", "nets", "median of the negative share", "largest", "nets above 10%"), lines)
+
+
+def spread(shares: list[float]) -> tuple[str, str, int]:
+    """Median and largest in percent, and how many are above a tenth."""
+    return f"{100 * np.median(shares):.2g}%", f"{100 * max(shares):.2g}%", sum(share > 0.1 for share in shares)
+
+
+def plateau_shares(part: str) -> dict[str, list[float]]:
+    """For each net of the pool the negative shares of the representations on a plateau."""
+    rows, found = read_table(POOL), {}
+    shares = {(row["net"], int(row["layer"])): float(row["negative_share"]) for row in rows}
+    for row in rows:
+        before = (row["net"], int(row["layer"]) - 1)  # the plateau is of what the step starts from
+        if (
+            row["part"] == part
+            and row["plateau_rank"]
+            and float(row["clarke_residual"]) <= CRITICAL
+            and before in shares
+        ):
+            found.setdefault(row["net"], []).append(shares[before])
+    return found
 
 
 def draw() -> None:

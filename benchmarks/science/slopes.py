@@ -1,7 +1,7 @@
 """Which code a bottleneck chooses when the activation passes a share of what is negative: max(x, slope x).
 
-    python -m benchmarks.science.slopes train      84 nets, about 20 s of one core each
-    python -m benchmarks.science.slopes measure    writes slopes.csv
+    python -m benchmarks.science.slopes train      84 nets, about 15 s of one core each; none that slopes.csv has
+    python -m benchmarks.science.slopes measure    adds those that are there to slopes.csv
     python -m benchmarks.science.slopes draw       writes docs/images/slopes.png
 
 A signed code of k numbers costs 4 k / (1 + slope)^2 there, one that is nowhere negative k + 1: above a slope of
@@ -10,6 +10,7 @@ sqrt(4 k / (k + 1)) - 1 the signed one is the cheaper (docs/linear_bottleneck.md
 
 from collections.abc import Iterator
 from importlib import import_module
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ CSV = Path(__file__).with_suffix(".csv")
 FAMILY = "benchmarks.science.sloped_family"  # imported where nets are made: it registers a family
 SAMPLES, DEPTH, EFFECTIVE_DEPTH = 300, 12, 7.0
 SLOPES = (0.0, 0.2, 0.35, 0.5, 0.6, 0.7, 0.85)
+KEYS = ("teacher", "k", "slope", "seed")
 SIGNED = 0.1  # share of the squares of a representation that is negative, above which its code is called signed
 BASE: dict[str, Any] = {
     "data": {"batch_size": "full"},
@@ -57,13 +59,12 @@ def data(generator: str, k: int, seed: int) -> str:
 
 
 def cases(seeds: range, ks: tuple[int, ...], teachers: tuple[str, ...]) -> Iterator[dict[str, Any]]:
-    """Every slope for each teacher, code and seed."""
+    """Every slope for each teacher, code and seed; those whose row the table has are not trained again."""
     import_module(FAMILY)
-    for seed in seeds:
-        for teacher in teachers:
-            for k in ks:
-                for slope in SLOPES:
-                    yield {"data.name": data(teacher, k, seed), "network.slope": slope, "seed": seed}
+    known = {tuple(row[key] for key in KEYS) for row in (read_table(CSV) if CSV.exists() else [])}
+    for seed, teacher, k, slope in product(seeds, teachers, ks, SLOPES):
+        if (teacher, str(k), f"{slope:.5g}", str(seed)) not in known:
+            yield {"data.name": data(teacher, k, seed), "network.slope": slope, "seed": seed}
 
 
 def measure() -> None:
@@ -87,8 +88,9 @@ def measure() -> None:
             "directions": int(np.argmax(values[:-1] / values[1:])) + 1,
             "train_loss": net.result["metrics"]["train"]["loss"], "test_loss": net.result["metrics"]["test"]["loss"],
         })  # fmt: skip
-    rows.sort(key=lambda row: (row["teacher"], row["k"], row["slope"], row["seed"]))
-    write_table(CSV, rows, n=SAMPLES, depth=DEPTH, effective_depth=EFFECTIVE_DEPTH, weight_decay=1e-3, signed=SIGNED)
+    write_table(
+        CSV, rows, KEYS, n=SAMPLES, depth=DEPTH, effective_depth=EFFECTIVE_DEPTH, weight_decay=1e-3, signed=SIGNED
+    )
 
 
 def table() -> str:

@@ -101,12 +101,16 @@ def main(
     module: str | None = None,
     **grid: Any,
 ) -> None:
-    """The commands of a study: `train` what `cases(**grid)` has, `measure` what is there, `draw` the tables' figure."""
+    """The commands of a study: `train` what `cases(**grid)` has, `measure` what is there, `draw` the tables' figure.
+
+    With `--here` nets are trained one by one in this process: for small ones, where starting a process costs most.
+    """
     steps = ("train", "measure", *(["draw"] if draw else []))
-    chosen = vars(options(document, *steps, **grid, jobs=2, shard="1/1"))
-    step, jobs, shard = (chosen.pop(key) for key in ("step", "jobs", "shard"))
+    chosen = vars(options(document, *steps, **grid, jobs=2, shard="1/1", here=False))
+    step, jobs, shard, here = (chosen.pop(key) for key in ("step", "jobs", "shard", "here"))
     if step == "train":
-        run_sweep(sweep_of(name, base, cases(**chosen)), jobs, shard, module)
+        sweep = sweep_of(name, base, cases(**chosen))
+        run_here(sweep) if here else run_sweep(sweep, jobs, shard, module)
     elif step == "measure":
         measure()
     elif draw:

@@ -137,7 +137,6 @@ def read_run(folder: RunFolder) -> tuple[LeakyNetwork, TrainingResult]:
     """
     all_families()  # Keras then knows our classes; this process may have built none of them
     try:
-        all_families()  # Keras then knows our classes, in a process that has built no network yet
         network = keras.models.load_model(folder.model, safe_mode=True)
         return network, TrainingResult(**json.loads(folder.result.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError, KeyError) as error:

@@ -1,14 +1,12 @@
 """Changes of images: what they do, and that they are functions of seed, step and place in the batch alone."""
 
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
+from processes import run_python
 
 from leaky_zoo.data.augmentation import Augmentation, mix
 from leaky_zoo.data.image_changes import project
@@ -125,8 +123,9 @@ def test_replicas_and_micro_batches_see_the_same_changes(tmp_path):
     one, _ = train(plan(), tmp_path / "one")
     parts, _ = train(plan(optimizer={"steps": 20, "micro_batches": 3}), tmp_path / "parts")
     plan(strategy="mirrored", devices=2).write(tmp_path / "two.yaml")
-    command = [sys.executable, "-m", "leaky_zoo", "train", tmp_path / "two.yaml", "--out", tmp_path / "two"]
-    subprocess.run(command, check=True, capture_output=True)  # devices are chosen before TensorFlow runs anything
+    # In a process of its own: devices are chosen before TensorFlow runs anything.
+    done = run_python("-m", "leaky_zoo", "train", tmp_path / "two.yaml", "--out", tmp_path / "two")
+    assert done.returncode == 0, done.stderr
     two = keras.models.load_model(tmp_path / "two" / "model.keras")
     for network in (parts, two):
         for first, second in zip(one.get_weights(), network.get_weights(), strict=True):

@@ -1,10 +1,7 @@
 """Data that stay on the disk: the same samples, statistics, weights and audits as in memory; exact resume."""
 
 import itertools
-import os
 import signal
-import subprocess
-import sys
 import time
 
 import keras
@@ -12,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from processes import Started, run_python
 
 from leaky_zoo.analysis import analyze
 from leaky_zoo.data import load_data
@@ -144,16 +142,15 @@ def test_trains_and_audits_to_the_same_numbers(tmp_path, cache, changes):
 def test_a_killed_run_resumes_to_the_same_bits(tmp_path, cache):
     plan = recipe(True, optimizer={"epochs": 40})
     plan.write(tmp_path / "recipe.yaml")
-    command = [sys.executable, "-m", "leaky_zoo", "train", str(tmp_path / "recipe.yaml"), "--out"]
+    command = ["-m", "leaky_zoo", "train", tmp_path / "recipe.yaml", "--out", tmp_path / "cut"]
     whole, _ = train(plan, tmp_path / "whole")
-    with subprocess.Popen(
-        [*command, str(tmp_path / "cut")], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
-    ) as run:
-        while run.poll() is None and len(list((tmp_path / "cut" / "checkpoints").glob("*"))) < 2:
-            time.sleep(0.01)
-        os.kill(run.pid, signal.SIGKILL)
-    assert run.returncode == -signal.SIGKILL
-    subprocess.run([*command, str(tmp_path / "cut"), "--resume"], check=True, capture_output=True, env=os.environ)
+    run = Started(command)
+    while run.poll() is None and len(list((tmp_path / "cut" / "checkpoints").glob("*"))) < 2:
+        time.sleep(0.01)
+    run.kill()
+    assert run.wait() == -signal.SIGKILL
+    done = run_python(*command, "--resume")
+    assert done.returncode == 0, done.stderr
     again = keras.models.load_model(tmp_path / "cut" / "model.keras")
     for first, second in zip(whole.get_weights(), again.get_weights(), strict=True):
         np.testing.assert_array_equal(first, second)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from processes import run_python
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
@@ -36,8 +37,11 @@ def test_commands_run(room):
         if command.startswith(ELSEWHERE):
             continue
         program, *words = shlex.split(command, comments=True)
-        start = {"leaky-zoo": [sys.executable, "-m", "leaky_zoo"], "python": [sys.executable], "cp": ["cp"]}[program]
-        done = subprocess.run([*start, *words], cwd=room, capture_output=True, text=True, check=False)
+        if program == "leaky-zoo":
+            done = run_python("-m", "leaky_zoo", *words, cwd=room)
+        else:
+            start = {"python": sys.executable, "cp": "cp"}[program]
+            done = subprocess.run([start, *words], cwd=room, capture_output=True, text=True, check=False)
         assert done.returncode == 0, (command, done.stdout, done.stderr)
 
 

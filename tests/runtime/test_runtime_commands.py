@@ -2,18 +2,17 @@
 
 import json
 import re
-import subprocess
-import sys
 
 import numpy as np
 import onnx
 import pytest
+from processes import run_python
 
 from leaky_zoo.runtime import load, verify_onnx
 
 
 def leaky_zoo(*words, code=0):
-    done = subprocess.run([sys.executable, "-m", "leaky_zoo", *map(str, words)], capture_output=True, text=True)
+    done = run_python("-m", "leaky_zoo", *words)
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout if code != 2 else done.stderr
 

@@ -12,6 +12,7 @@ import time
 import psutil
 import pytest
 import yaml
+from processes import run_python
 
 from leaky_zoo.sweeps import RunState, SweepFolder
 
@@ -35,7 +36,7 @@ def command(*arguments):
 
 
 def call(*arguments, code=0):
-    done = subprocess.run(command(*arguments), capture_output=True, text=True, timeout=240, check=False)
+    done = run_python("-m", "leaky_zoo", "sweep", *arguments, timeout=240)
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr and "Warning" not in done.stderr
     return done

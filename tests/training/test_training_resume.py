@@ -4,13 +4,12 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import asdict
 
 import keras
 import pytest
+from processes import Started, run_python
 
 from leaky_zoo.errors import CheckFailedError, InvalidInputError
 from leaky_zoo.training import Recipe, StepCallback, train
@@ -115,8 +114,7 @@ def test_a_finished_run_is_read_by_a_process_that_has_built_no_network(recipe, t
         "network, _ = train(Recipe.read(sys.argv[1] + '/recipe.yaml'), sys.argv[1], resume=True); print(network.name)"
     )
     folder = trained(recipe())
-    done = subprocess.run([sys.executable, "-c", program, str(folder)], stdout=subprocess.PIPE, text=True, check=True)
-    assert done.stdout.strip() == "toy"
+    assert run_python("-c", program, folder).stdout.strip() == "toy"
 
 
 def test_a_finished_run_is_returned_and_nothing_is_written(recipe, trained):
@@ -140,7 +138,7 @@ def test_a_process_that_has_built_no_network_reads_a_finished_run(recipe, traine
         "import sys; from leaky_zoo.training import Recipe, train\n"
         f"train(Recipe.read({str(folder / 'recipe.yaml')!r}), {str(folder)!r}, resume=True)\n"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    done = run_python("-c", script)
     assert done.returncode == 0, done.stderr[-500:]
 
 
@@ -189,23 +187,14 @@ checkpoint_every: 20
 def trainer(tmp_path):
     """A real `leaky-zoo train` process that has written a checkpoint; killed at the end."""
     (tmp_path / "recipe.yaml").write_text(LONG)
-    command = [
-        sys.executable,
-        "-m",
-        "leaky_zoo",
-        "train",
-        str(tmp_path / "recipe.yaml"),
-        "--out",
-        str(tmp_path / "run"),
-    ]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = Started(["-m", "leaky_zoo", "train", tmp_path / "recipe.yaml", "--out", tmp_path / "run"])
     deadline = time.monotonic() + 300
     while not list((tmp_path / "run").glob("checkpoints/step-*")) and time.monotonic() < deadline:
-        assert process.poll() is None, process.stderr.read()
+        assert process.poll() is None, process.output()
         time.sleep(0.05)
     yield process
     process.kill()
-    process.communicate()
+    process.wait()
 
 
 @pytest.mark.parametrize(

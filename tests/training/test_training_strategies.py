@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from processes import run_python
 
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.training import Recipe, make_strategy, train
@@ -24,16 +25,13 @@ ROOT = Path(__file__).parent.parent.parent
 
 def measured(folder, replicas):
     out = folder / f"{replicas}.json"
-    command = [sys.executable, "-m", "benchmarks.speed.replicas", "--devices", str(replicas), "--out", str(out)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False, cwd=ROOT)
+    done = run_python("-m", "benchmarks.speed.replicas", "--devices", replicas, "--out", out, cwd=ROOT)
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(out.read_text())
 
 
-def run_python(code, *arguments, timeout=900):
-    done = subprocess.run(
-        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=timeout, check=False
-    )
+def last_line(code, *arguments):
+    done = run_python("-c", code, *arguments)
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout.strip().splitlines()[-1]
 
@@ -93,7 +91,7 @@ def two_replicas(on_two_replicas, recipe):
     if not any(on_two_replicas.iterdir()):
         for name in OPTIMIZERS:
             sharing(recipe, name, strategy="mirrored", devices=2).write(on_two_replicas / f"{name}.yaml")
-        run_python(TRAIN, str(on_two_replicas))
+        last_line(TRAIN, on_two_replicas)
     return lambda name: load_model(on_two_replicas / name / "model.keras").get_weights()
 
 
@@ -243,7 +241,7 @@ def test_replicas_of_a_recipe_train_as_one(tmp_path, recipe):
     plan = recipe(
         devices=3, objective={"weight_decay": 0.01}, data={"validation": "train[400:501]"}, network={"dtype": "float64"}
     )
-    assert run_python(script, plan.model_dump_json(), str(tmp_path / "three")) == "CPU, 3 logical replicas"
+    assert last_line(script, plan.model_dump_json(), tmp_path / "three") == "CPU, 3 logical replicas"
     one, _ = train(Recipe.from_dict({**plan.model_dump(), "devices": None}), tmp_path / "one")
     for a, b in zip(one.get_weights(), load_model(tmp_path / "three" / "model.keras").get_weights(), strict=True):
         np.testing.assert_allclose(b, a, rtol=0, atol=1e-12)

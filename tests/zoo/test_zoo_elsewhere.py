@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -11,6 +9,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 import pytest
 from hub_server import TOKEN, serving_hub
+from processes import run_python
 
 import leaky_zoo
 from leaky_zoo.errors import InvalidInputError
@@ -82,7 +81,7 @@ def change(content):
 
 
 def command(*words):
-    done = subprocess.run([sys.executable, "-m", "leaky_zoo", *map(str, words)], capture_output=True, text=True)
+    done = run_python("-m", "leaky_zoo", *words)
     return done.returncode, done.stdout, done.stderr
 
 
