@@ -7,7 +7,7 @@
 Plain SVD (one rank for all maps, blind to the data) and the small MLP get as many numbers as the compressed file has;
 pruning gets as many bytes, a number kept costs its value and an index of 2 bytes. All are kept in the bits of the
 compressed file, by our own writer. Plain SVD and pruning are distilled for as many epochs as ours, from the same
-outputs, under the same augmentation, the best epoch chosen on the same samples; the small MLP is trained on the labels
+outputs, under the same augmentation, the epoch kept by the same score; the small MLP is trained on the labels
 by the net's own recipe. Dynamic int8 is ONNX Runtime's `quantize_dynamic`, of our export and of tf2onnx's, whose
 products it can all reach. Bytes are of whole ONNX files without metadata; latencies are medians on one thread, all
 files in turns, on a machine that does other work as well. One net, one seed; the test split is looked at once for each
@@ -26,10 +26,11 @@ from benchmarks.common import interleaved, options, write_table
 from benchmarks.speed.monitor_overhead import unwatched
 from leaky_zoo.compress import Compressed, split_for
 from leaky_zoo.compress.chain import Map, build_model, maps_of, numbers_of, read_chain, read_maps
+from leaky_zoo.compress.data import Metric
 from leaky_zoo.compress.distill import distill
 from leaky_zoo.compress.factors import InputMoments, factored, most_rank, spectrum_of
 from leaky_zoo.compress.folding import normalization_folded
-from leaky_zoo.compress.search import run_model
+from leaky_zoo.compress.smaller import epoch_score
 from leaky_zoo.compress.storage import rounded
 from leaky_zoo.data import load_data
 from leaky_zoo.data.pipeline import training_pipeline
@@ -69,15 +70,10 @@ class Study:
         self.rows: dict[Path, dict[str, object]] = {}
         self.budget = 0
 
-    def accuracy(self, model, samples) -> float:
-        """Of a Keras model, in %."""
-        x, y = samples
-        return 100 * float(np.mean(run_model(model, np.asarray(x, np.float32)).argmax(-1) == y))
-
     def taught(self, model) -> None:
-        """Distilled; the best epoch on the samples to choose on is kept."""
-        distill(model, self.net, self.parts.fit, lambda each: self.accuracy(each, self.parts.choose),
-                epochs=self.epochs, augmentation=self.augmentation)  # fmt: skip
+        """Distilled as ours is, the epoch kept by the same score."""
+        score = epoch_score(Metric.of(self.net), self.parts, self.net.task.labels, model)
+        distill(model, self.net, self.parts.fit, score, epochs=self.epochs, augmentation=self.augmentation)
 
     def add(self, method: str, numbers: int, graph: onnx.ModelProto | Path, size: int | None = None) -> None:
         """A row: write the file, without metadata, and measure its accuracy."""
@@ -235,5 +231,5 @@ def main(model: str, compressed: str, methods: tuple[str, ...], epochs: int, run
 
 
 if __name__ == "__main__":
-    given = options(__doc__, model="", compressed="", methods=tuple(METHODS), epochs=15, runs=200, data_dir=str)
+    given = options(__doc__, model="", compressed="", methods=tuple(METHODS), epochs=30, runs=200, data_dir=str)
     main(given.model, given.compressed, given.methods, given.epochs, given.runs, given.data_dir)

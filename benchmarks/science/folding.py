@@ -10,6 +10,7 @@ head; runs of linear ones are multiplied out.
 
 from pathlib import Path
 
+import keras
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -20,6 +21,8 @@ from leaky_zoo.compress.data import Metric
 from leaky_zoo.compress.folding import fold
 from leaky_zoo.compress.search import run_model
 from leaky_zoo.data import load_data
+from leaky_zoo.flow.without_relus import WithoutRelus
+from leaky_zoo.networks import LeakyNetwork
 from leaky_zoo.zoo import from_preset, list_presets
 
 TABLE = Path(__file__).with_suffix(".csv")
@@ -27,16 +30,30 @@ FIGURE = Path(__file__).parents[2] / "docs" / "images" / "folding.png"
 LEAST_DEPTH, SAMPLES = 7, 2000
 
 
+def without(net: LeakyNetwork, left_out: list[int], rows: np.ndarray) -> tuple[np.ndarray, int, int]:
+    """Outputs without these ReLUs, and linear maps before and after folding.
+
+    Convolutions of signals have no chain: none of them is multiplied out, as none of 3 x 3 is.
+    """
+    if net.family == "conv" and len(net.config.input_shape) == 2:
+        others = sum(isinstance(layer, keras.layers.Dense | keras.layers.Conv1D) for layer in net.layers)
+        maps = len(net.blocks) + others
+        return WithoutRelus(net, rows).outputs(left_out), maps, maps
+    links = read_chain(net)
+    folded = fold(links, left_out)
+    model = build_model(folded, net.config.input_shape, "folded")
+    return run_model(model, rows), len(maps_of(links)), len(maps_of(folded))
+
+
 def measure(preset: str, name: str, data_dir: str | None) -> dict[str, object]:
     """One row: a preset, full and folded."""
     net, data = from_preset(preset), load_data(name, data_dir)
     (x, _), (x_test, y_test) = data.select("train"), data.select("test")
     found, metric = measure_linearity(net, x, samples=SAMPLES), Metric.of(net)
-    links = read_chain(net)
-    folded = fold(links, found.left_out)
-    rows = np.asarray(x_test, np.float32)
-    before, after = (run_model(each, rows) for each in (net, build_model(folded, net.config.input_shape, "folded")))
-    values = [metric.value(outputs, y_test) for outputs in (before, after)]
+    rows, targets = np.asarray(x_test, np.float32), net.task.targets(x_test, y_test)
+    before = run_model(net, rows)
+    after, maps_before, maps_after = without(net, found.left_out, rows)
+    values = [metric.value(outputs, targets) for outputs in (before, after)]
     stretch = found.linear_stretch or ("", "")
     return {
         "preset": preset,
@@ -44,8 +61,8 @@ def measure(preset: str, name: str, data_dir: str | None) -> dict[str, object]:
         "stretch_first": stretch[0],
         "stretch_last": stretch[1],
         "relus_left": found.effective_nonlinear_depth["layers"],
-        "maps_before": len(maps_of(links)),
-        "maps_after": len(maps_of(folded)),
+        "maps_before": maps_before,
+        "maps_after": maps_after,
         "metric": "accuracy %" if metric.name == "accuracy" else "test loss",
         "before": f"{values[0] * (100 if metric.name == 'accuracy' else 1):.5g}",
         "after": f"{values[1] * (100 if metric.name == 'accuracy' else 1):.5g}",
@@ -58,7 +75,8 @@ def measure(preset: str, name: str, data_dir: str | None) -> dict[str, object]:
 
 def draw(rows: list[dict[str, str]]) -> None:
     """Maps before and after, and what folding cost."""
-    figure = Figure(figsize=(9, 0.42 * len(rows) + 1.4), layout="constrained")
+    rows = sorted(rows, key=lambda row: str(row["preset"]))
+    figure = Figure(figsize=(9, 0.33 * len(rows) + 1.0), layout="constrained")
     axes = figure.subplots()
     places = np.arange(len(rows))[::-1]
     axes.barh(places + 0.19, [int(row["maps_before"]) for row in rows], 0.36, color="#c9ced6", label="maps before")
@@ -69,7 +87,8 @@ def draw(rows: list[dict[str, str]]) -> None:
         unit = "%" if row["metric"] == "accuracy %" else ""
         words = f"{row['before']}{unit} to {row['after']}{unit}"
         axes.text(int(row["maps_before"]) + 0.3, place, words, va="center", fontsize=8)
-    axes.set_yticks(places, [str(row["preset"]).removeprefix("leaky_mlp_") for row in rows], fontsize=8)
+    axes.set_yticks(places, [str(row["preset"]).removeprefix("leaky_") for row in rows], fontsize=8)
+    axes.set_ylim(-0.7, len(rows) - 0.3)
     axes.set_xlim(0, max(int(row["maps_before"]) for row in rows) + 6)
     axes.set_xlabel("linear maps, stem and head included (beside them: test accuracy or loss, before and after)")
     axes.legend(loc="lower right", fontsize=8, frameon=False)

@@ -25,6 +25,12 @@ def compress(
     metric: Annotated[
         str | None, typer.Option(help="accuracy or loss. [default: accuracy of a classifier, else loss]")
     ] = None,
+    steps: Annotated[
+        int | None, typer.Option(help="Discretise each path anew with so many steps first. [default: its own]")
+    ] = None,
+    reach: Annotated[
+        float, typer.Option(help="What the smallest net may cost before distillation, in budgets, at least 1.")
+    ] = 10.0,
     monitor: Annotated[
         bool, typer.Option("--monitor/--no-monitor", help="Whether the file watches for drift: about 10 kB of it.")
     ] = True,
@@ -57,6 +63,8 @@ def compress(
         data_dir=data_dir,
         epochs=distill,
         monitor=monitor,
+        steps=steps,
+        reach=reach,
         storage="int8" if int8 else "float16" if float16 else "float32",
         words=None if as_json else lambda text: err.print(text, style="dim", highlight=False),
     )

@@ -100,9 +100,13 @@ class Metric:
 
     def value(self, outputs: np.ndarray, targets: np.ndarray) -> float:
         """The metric: a share of the samples, or the mean loss."""
+        return float(np.mean(self.each(outputs, targets)))
+
+    def each(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """The metric of each sample, float64: 1 or 0 for right or wrong, or the loss."""
         if self.name == "accuracy":
-            return float(np.mean(outputs.argmax(-1) == targets))
-        return self.mean_loss(outputs, targets)
+            return (outputs.argmax(-1) == targets).astype(np.float64)
+        return np.asarray(self.loss(targets, outputs.astype(np.float32)), np.float64)
 
     def mean_loss(self, outputs: np.ndarray, targets: np.ndarray) -> float:
         """Mean of the network's loss."""
@@ -118,3 +122,22 @@ class Metric:
         if self.name == "accuracy":
             return round(100 * (before - after), 9)
         return round(100 * (after - before) / before, 9) if before > 0 else float(after > before) * 100
+
+    def standard_error(self, before: np.ndarray, after: np.ndarray, which: np.ndarray) -> float:
+        """Of the drop, over samples; copies of one sample count as one.
+
+        Args:
+            before: what `each` gives of the whole net.
+            after: the same of the smaller one.
+            which: number of the sample that each of them is of.
+
+        Example:
+        >>> before, after = np.ones(4), np.array([1.0, 0.0, 1.0, 1.0])
+        >>> metric = Metric("accuracy", lambda y, o: 0.0)
+        >>> [round(metric.standard_error(before, after, np.array(which)), 1) for which in ([0, 1, 2, 3], [0, 0, 1, 1])]
+        [25.0, 25.0]
+        """
+        counts = np.bincount(which)
+        change = np.bincount(which, after - before)[counts > 0] / counts[counts > 0]
+        scale = 1.0 if self.name == "accuracy" else max(float(np.mean(before)), 1e-300)
+        return 100 * float(np.std(change, ddof=1)) / scale / float(np.sqrt(len(change)))

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from leaky_zoo.compress.divergence import Divergence
 from leaky_zoo.data.augmentation import Augmentation
 from leaky_zoo.data.pipeline import training_pipeline
 from leaky_zoo.errors import InvalidInputError
@@ -18,16 +19,21 @@ from leaky_zoo.io.archives import read_npz
 from leaky_zoo.io.files import replacing
 from leaky_zoo.networks import LeakyNetwork
 
-LEARNING_RATE = 2e-3
-TEMPERATURE = 2.0  # of the soft outputs of classifiers
+LEARNING_RATE = 1e-3
 BATCH = 256
 
 
-def batches(x: np.ndarray, augmentation: Augmentation | None, batch_size: int, first_step: int = 0) -> Any:
-    """An endless stream of augmented `(x, 0)`; mixing of samples is left out, since no targets are looked at."""
+def batches(
+    x: np.ndarray,
+    augmentation: Augmentation | None,
+    batch_size: int,
+    first_step: int = 0,
+    targets: np.ndarray | None = None,
+) -> Any:
+    """An endless stream of augmented `(x, targets)`, 0 where none are given; mixing of samples is left out."""
     changes = asdict(replace(augmentation or Augmentation(0), mixup=0.0))
-    seed, zeros = changes.pop("seed"), np.zeros(len(x), np.int32)
-    return training_pipeline(x, zeros, batch_size, seed, first_step=first_step, **changes)
+    seed, targets = changes.pop("seed"), np.zeros(len(x), np.int32) if targets is None else targets
+    return training_pipeline(x, targets, batch_size, seed, first_step=first_step, **changes)
 
 
 def augmented(x: np.ndarray, augmentation: Augmentation | None) -> np.ndarray:
@@ -37,9 +43,23 @@ def augmented(x: np.ndarray, augmentation: Augmentation | None) -> np.ndarray:
     >>> augmented(np.ones((5, 4, 4, 1), "float32"), Augmentation(0, translation=1)).shape
     (5, 4, 4, 1)
     """
+    return copies(x, np.zeros(len(x), np.int32), augmentation, 1)[0]
+
+
+def copies(
+    x: np.ndarray, y: np.ndarray, augmentation: Augmentation | None, passes: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Every sample so many times, each time changed anew, with its target.
+
+    Example:
+    >>> x, y = copies(np.ones((5, 4, 4, 1), "float32"), np.arange(5), Augmentation(0, translation=1), 3)
+    >>> x.shape, np.bincount(y).tolist()
+    ((15, 4, 4, 1), [3, 3, 3, 3, 3])
+    """
     size = min(BATCH, len(x))
-    stream = batches(x, augmentation, size).take(-(-len(x) // size))
-    return np.concatenate([rows for rows, _ in stream.as_numpy_iterator()])
+    stream = batches(x, augmentation, size, targets=np.asarray(y)).take(passes * -(-len(x) // size))
+    rows, targets = zip(*stream.as_numpy_iterator(), strict=True)
+    return np.concatenate(rows), np.concatenate(targets)
 
 
 class _Pupil(keras.Model):
@@ -47,10 +67,8 @@ class _Pupil(keras.Model):
 
     def __init__(self, model: keras.Model, teacher: LeakyNetwork) -> None:
         super().__init__(name="pupil")
-        self.model, self._labels = model, teacher.task.labels
+        self.model, self._divergence = model, Divergence(teacher)
         self._wanted = lambda inputs: teacher(inputs, training=False)  # a function: Keras shall not track the teacher
-        variance = np.asarray(teacher.config.output_variance, np.float32)
-        self._scale = np.maximum(variance, 1e-12)
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         return self.model(inputs, training=training)
@@ -59,11 +77,7 @@ class _Pupil(keras.Model):
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
     ) -> Any:
         wanted = ops.stop_gradient(ops.cast(self._wanted(x), "float32"))
-        if not self._labels:
-            return ops.mean(ops.square(y_pred - wanted) / self._scale)
-        soft = ops.softmax(wanted / TEMPERATURE)
-        logs = ops.log_softmax(y_pred / TEMPERATURE) - ops.log_softmax(wanted / TEMPERATURE)
-        return -(TEMPERATURE**2) * ops.mean(ops.sum(soft * logs, axis=-1))
+        return self._divergence(y_pred, wanted)
 
 
 def distill(
@@ -93,7 +107,7 @@ def distill(
         epochs: passes over the samples, at least 1.
         augmentation: of the recipe, without its mixing of samples. Default None: none.
         batch_size: at most the samples. Default 256.
-        learning_rate: at the start. Default 2e-3.
+        learning_rate: at the start. Default 1e-3.
         folder: for a checkpoint after each epoch; a run with the same model and epochs goes on from it. Default None:
             no checkpoints.
         about: what a checkpoint must have been made with, beside epochs and samples. Default None: nothing.

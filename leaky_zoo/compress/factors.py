@@ -94,6 +94,16 @@ class Spectrum:
     values: np.ndarray
     right: np.ndarray
 
+    def rank_within(self, loss: float) -> int:
+        """The least rank that loses at most this share of the energy; 0 where there is none.
+
+        Example:
+        >>> Spectrum(np.eye(3), np.array([3.0, 1.0, 0.1]), np.eye(3)).rank_within(0.01)
+        2
+        """
+        rest = np.append(np.cumsum(self.values[::-1] ** 2)[::-1], 0.0)
+        return int(np.argmax(rest <= loss * rest[0]))
+
 
 def spectrum_of(link: Map, moments: InputMoments) -> Spectrum:
     """The activation-weighted singular value decomposition of a map (Yuan et al. 2023, ASVD; in closed form)."""

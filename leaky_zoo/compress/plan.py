@@ -12,15 +12,16 @@ from leaky_zoo.compress.data import CompressionData, Metric
 from leaky_zoo.compress.distill import augmented
 from leaky_zoo.compress.factors import InputMoments, factored, input_moments, spectrum_of
 from leaky_zoo.compress.folding import fold, remove_dead_units
-from leaky_zoo.compress.search import Candidate, RankSearch, run_model
+from leaky_zoo.compress.search import Candidate, Judge, RankSearch
 from leaky_zoo.data.augmentation import Augmentation
 from leaky_zoo.errors import CheckFailedError, InvalidInputError
 from leaky_zoo.geometry.subsample import even_rows
-from leaky_zoo.networks import LeakyNetwork
+from leaky_zoo.networks import LeakyNetwork, resample
 
 MOMENT_SAMPLES, RELU_SAMPLES, SEARCH_SAMPLES = 8000, 1000, 4000
 IMAGE_SAMPLES = 1000  # for all three, where maps are convolutions
-ALLOWANCES = (10.0, 5.0, 2.0, 1.0)  # drops before distillation that are tried, in budgets
+REACH = 10.0  # of the smallest candidate: its cost before distillation, in budgets
+ALLOWANCES = (7.0, 5.0, 3.5, 2.0, 1.0)  # of the others
 MOST_FOLDS = 2
 DEAD = 1e-8
 LEAST_SAVED = 0.25  # of the numbers, without distillation, where no layers fold
@@ -49,8 +50,9 @@ class CompressionPlan:
         whole: the metric of the whole net on the samples that were chosen on.
         numbers: weights and biases of the whole net.
         linearity: which ReLUs do nothing there.
-        choices: what can be tried, smallest first; the last one is within the budget without distillation.
+        choices: what can be tried, smallest first; the last one is within the budget without distillation, if any is.
         trail: every candidate that was measured, fold after fold.
+        steps: of the paths that were discretised anew; None: the network's own.
     """
 
     max_drop: float
@@ -60,6 +62,7 @@ class CompressionPlan:
     linearity: Linearity
     choices: list[Choice]
     trail: list[Candidate] = field(repr=False)
+    steps: int | None = None
 
 
 def plan_compression(
@@ -70,13 +73,15 @@ def plan_compression(
     metric: str | None = None,
     distill: bool = True,
     augmentation: Augmentation | None = None,
+    steps: int | None = None,
+    reach: float = REACH,
 ) -> CompressionPlan:
     """Find which layers fold and which ranks do, within a budget; nothing of the network is changed.
 
     Folds: the ReLUs that `measure_linearity` finds idle, then the run of them longer by one layer at a time towards the
-    input, as long as the metric stays within what is allowed. Ranks: `RankSearch` for each fold. With distillation to
-    follow, candidates that lose up to ten budgets before it are kept too. Measured on `data.choose` alone. This
-    project.
+    input, as long as the cost stays within what is allowed. Ranks: `RankSearch` for each fold, by how far the outputs
+    move on samples of `data.fit` under the augmentation. With distillation to follow, candidates that cost up to
+    `reach` budgets before it are kept too: `Judge.cost`, on those samples and `data.choose`. This project.
 
     Args:
         network: the whole net.
@@ -84,48 +89,55 @@ def plan_compression(
         max_drop: percentage points of accuracy, or percent of the loss, above 0.
         metric: "accuracy" or "loss". Default None: accuracy of a classifier, else the loss.
         distill: whether distillation will follow. Default True.
-        augmentation: of training, for the moments of the inputs. Default None: none.
+        augmentation: of training, for the moments of the inputs and for judging. Default None: none.
+        steps: of each path, which is discretised anew with them first (`resample`, fitted to the same samples).
+            Default None: the network's own.
+        reach: what the smallest candidate may cost before distillation, in budgets, at least 1. Default 10.
 
     Returns:
         The `CompressionPlan`.
 
     Raises:
-        InvalidInputError: a budget that is not positive, or a network that is no chain.
+        InvalidInputError: a budget that is not positive, steps that `resample` refuses, or a network that is no
+            chain.
         CheckFailedError: the net has no bottleneck: no two layers fold, and ranks within the budget save less than a
-            quarter of the numbers. The message says what was measured.
+            quarter of the numbers. The message says what was measured. Not where `steps` are asked for.
     """
     if not (isinstance(max_drop, int | float) and 0 < max_drop <= 100):
         raise InvalidInputError(f"`max_drop` must be in (0, 100]. Received: max_drop={max_drop!r}")
+    if not reach >= 1:
+        raise InvalidInputError(f"`reach` must be at least 1 budget. Received: reach={reach!r}")
+    allowances = [reach, *(each for each in ALLOWANCES if each < reach)] if distill else [1.0]
+    allowed = max_drop * allowances[0]
     measured = Metric.of(network, metric)
-    links = read_chain(network)
     images = len(network.config.input_shape) == 3 and network.family != "mlp"
     sizes = [IMAGE_SAMPLES] * 3 if images else [MOMENT_SAMPLES, RELU_SAMPLES, SEARCH_SAMPLES]
+    seen, moved = (augmented(rows, augmentation) for rows in _two_draws(data.fit[0], sizes[0], sizes[2]))
     x, y = (each[even_rows(len(data.choose[0]), sizes[2])] for each in data.choose)
-    whole = measured.value(run_model(network, x), y)
-    linearity = measure_linearity(network, x, samples=sizes[1])
-    seen = augmented(data.fit[0][even_rows(len(data.fit[0]), sizes[0])], augmentation)
-    allowed = max_drop * (ALLOWANCES[0] if distill else 1.0)
+    judge = Judge(network, moved, (x, y), measured)
+    thinner = network if steps is None else resample(network, steps, x=seen)
+    links = read_chain(thinner)
+    linearity = measure_linearity(thinner, x, samples=sizes[1])
     trail: list[Candidate] = []
     searches: dict[tuple[int, ...], RankSearch] = {}
-    for left_out, chain in _folds(network, links, linearity, (x, y), measured, whole, max_drop, allowed):
+    for left_out, chain in _folds(network, links, linearity, judge, max_drop, allowed):
         chain, moments = _moments(chain, seen, network.config.input_shape)
-        search = RankSearch(chain, moments, (x, y), measured, network.task.labels, network.config.input_shape)
-        trail += search.candidates(whole, allowed, left_out)
+        search = RankSearch(chain, moments, judge, network.config.input_shape)
+        trail += search.candidates(allowed, left_out)
         searches[left_out] = search
-    chosen = _chosen(trail, max_drop, ALLOWANCES if distill else (1.0,))
-    numbers = numbers_of(links)
-    _refuse_without_bottleneck(network, numbers, trail, max_drop, linearity)
+    chosen = _chosen(trail, max_drop, allowances)
+    numbers = numbers_of(read_chain(network))
+    if steps is None:
+        _refuse_without_bottleneck(network, numbers, trail, max_drop, linearity)
     choices = [Choice(each, searches[each.left_out].with_ranks(each.ranks)) for each in chosen]
-    return CompressionPlan(max_drop, measured.name, whole, numbers, linearity, choices, trail)
+    return CompressionPlan(max_drop, measured.name, judge.whole, numbers, linearity, choices, trail, steps)
 
 
 def _folds(
     network: LeakyNetwork,
     links: Sequence[Link],
     linearity: Linearity,
-    samples: tuple[np.ndarray, np.ndarray],
-    metric: Metric,
-    whole: float,
+    judge: Judge,
     max_drop: float,
     allowed: float,
 ) -> list[tuple[tuple[int, ...], list[Link]]]:
@@ -143,16 +155,21 @@ def _folds(
         if not layers:
             continue
         chain = fold(links, layers)
-        value = metric.value(
-            run_model(build_model(chain, network.config.input_shape, "folded"), samples[0]), samples[1]
-        )
-        drop = metric.drop(whole, value)
+        _, drop = judge.cost(build_model(chain, network.config.input_shape, "folded"))
         if drop > allowed:
             break
         found.append((tuple(sorted(layers)), chain))
         if drop <= max_drop:
             safe = found[-1]
     return [*([] if safe in found[-MOST_FOLDS:] else [safe]), *found[-MOST_FOLDS:]]
+
+
+def _two_draws(x: np.ndarray, first: int, second: int) -> tuple[np.ndarray, np.ndarray]:
+    """Samples for the moments, and others to judge on; the same where there are too few."""
+    rows = np.arange(len(x))[even_rows(len(x), first)]
+    rest = np.setdiff1d(np.arange(len(x)), rows)
+    rest = rest if len(rest) >= second else np.arange(len(x))
+    return x[rows], x[rest[even_rows(len(rest), second)]]
 
 
 def _moments(

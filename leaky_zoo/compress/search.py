@@ -1,4 +1,4 @@
-"""Ranks for all maps of a chain at once: greedy, by measured loss for each number saved."""
+"""Ranks for all maps of a chain at once: greedy, by what the outputs move for each number saved."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,11 +8,13 @@ import numpy as np
 
 from leaky_zoo.compress.chain import Link, Map, build_model, maps_of, numbers_of, set_map
 from leaky_zoo.compress.data import Metric
+from leaky_zoo.compress.divergence import Divergence
 from leaky_zoo.compress.factors import InputMoments, Spectrum, factored, most_rank, spectrum_of
-from leaky_zoo.runtime import fit_temperature
+from leaky_zoo.networks import LeakyNetwork
 
-STEP = 0.8  # from one rank to the next lower one
-FIRST_STEP = 0.9  # of the largest rank that saves anything
+STEP = 0.85  # from one rank to the next lower one
+FIRST_STEP = 0.9  # of the largest rank that saves anything, at most;
+FIRST_LOSS = 1e-5  # and at most the rank that loses so much of the energy of a map's outputs
 BATCH = 512
 
 
@@ -23,6 +25,50 @@ def run_model(model: keras.Model, x: np.ndarray) -> np.ndarray:
     return np.concatenate([keras.ops.convert_to_numpy(each) for each in found])
 
 
+class Judge:
+    """What candidates are judged by: how far outputs move on many samples; the metric on others is the guard.
+
+    Candidates differ in two or three of the few samples that are held out to choose on: which has the better accuracy
+    there is luck, and the luckiest of a hundred is none of the best. Outputs of the whole net are there for any input.
+
+    Args:
+        network: the whole net.
+        moved: inputs to compare outputs on, as training sees them.
+        choose: `(x, y)`, held out, for the metric.
+        metric: of the budget.
+    """
+
+    def __init__(
+        self, network: LeakyNetwork, moved: np.ndarray, choose: tuple[np.ndarray, np.ndarray], metric: Metric
+    ) -> None:
+        self._between, self._metric = Divergence(network), metric
+        self._moved, self._wanted = np.asarray(moved, np.float32), run_model(network, moved)
+        self._x, self._y = np.asarray(choose[0], np.float32), choose[1]
+        self.whole = self.value(network)
+
+    def divergence(self, model: keras.Model) -> float:
+        """Of a model from the whole net, logits at their best scale."""
+        return self._between.at_best_scale(run_model(model, self._moved), self._wanted)
+
+    def value(self, model: keras.Model) -> float:
+        """The metric on what is held out."""
+        return self._metric.value(run_model(model, self._x), self._y)
+
+    def cost(self, model: keras.Model) -> tuple[float, float]:
+        """The metric on what is held out; and what counts against an allowance.
+
+        That is the drop from the whole net's metric, or, where the metric is an accuracy, the share of the moved inputs
+        whose class is another one than the whole net's, in percentage points: whichever is more. A drop cannot be
+        more than that share, on as many inputs, and the share falls and rises less by chance.
+        """
+        value = self.value(model)
+        drop = self._metric.drop(self.whole, value)
+        if self._metric.name != "accuracy":
+            return value, drop
+        other = run_model(model, self._moved).argmax(-1) != self._wanted.argmax(-1)
+        return value, max(drop, round(100 * float(np.mean(other)), 9))
+
+
 @dataclass(frozen=True)
 class Candidate:
     """A chain with ranks, and what it gives on the samples that are chosen on.
@@ -31,88 +77,73 @@ class Candidate:
         left_out: layers without a ReLU.
         ranks: of the maps that have factors, by name.
         numbers: weights and biases left.
-        value: of the metric.
-        drop: against the whole net, as `Metric.drop`.
+        divergence: from the whole net's outputs.
+        value: of the metric, on the samples to choose on.
+        drop: what it costs, as `Judge.cost` says.
     """
 
     left_out: tuple[int, ...]
     ranks: dict[str, int]
     numbers: int
+    divergence: float
     value: float
     drop: float
 
 
 class RankSearch:
-    """Lowers ranks one step at a time, that map first which loses least for each number it saves.
+    """Lowers ranks one step at a time, that map first which moves the outputs least for each number it saves.
 
-    Losses are measured on the whole net with all ranks chosen so far. A map's last measured score stands until it
-    comes first; then it is measured again (lazy greedy: Minoux 1978).
+    Measured on the whole net with all ranks chosen so far. A map's last measured score stands until it comes first;
+    then it is measured again (lazy greedy: Minoux 1978).
 
     Args:
         links: a chain without factors.
         moments: of its maps' inputs.
-        samples: `(x, y)` to measure on.
-        metric: of the budget.
-        labels: whether `y` are labels: the loss is then taken at the best temperature.
+        judge: of the candidates.
         input_shape: of a sample.
     """
 
     def __init__(
-        self,
-        links: Sequence[Link],
-        moments: dict[str, InputMoments],
-        samples: tuple[np.ndarray, np.ndarray],
-        metric: Metric,
-        labels: bool,
-        input_shape: tuple[int, ...],
+        self, links: Sequence[Link], moments: dict[str, InputMoments], judge: Judge, input_shape: tuple[int, ...]
     ) -> None:
-        self._links, self._moments, self._metric, self._labels = list(links), moments, metric, labels
-        self._x, self._y = np.asarray(samples[0], np.float32), samples[1]
+        self._links, self._moments, self._judge = list(links), moments, judge
         self._model = build_model(links, input_shape, "search")
         self.maps = maps_of(links)
         self._spectra: dict[str, Spectrum] = {}
         self.ranks: dict[str, int] = {}
 
-    def measure(self) -> tuple[float, float]:
-        """The loss that scores are about, and the metric, of the ranks that the model has now."""
-        outputs = run_model(self._model, self._x)
-        value = self._metric.value(outputs, self._y)
-        if self._labels:
-            outputs = outputs / fit_temperature(outputs, self._y)
-        return self._metric.mean_loss(outputs, self._y), value
-
-    def candidates(self, whole: float, stop: float, left_out: Sequence[int]) -> list[Candidate]:
-        """From the whole chain down, one for each step, until the metric has dropped by more than `stop`."""
-        loss, value = self.measure()
-        found = [self._candidate(left_out, value, whole)]
+    def candidates(self, stop: float, left_out: Sequence[int]) -> list[Candidate]:
+        """From the whole chain down, one for each step, until they cost more than `stop`."""
+        divergence = self._judge.divergence(self._model)
+        found = [self._candidate(left_out, divergence)]
         scores = {name: -np.inf for name, link in self.maps.items() if self._next(name, link) is not None}
-        fresh: dict[str, tuple[float, float]] = {}
+        fresh: dict[str, float] = {}
         while scores:
             name = min(scores, key=lambda name: scores[name])
             if name not in fresh:
                 fresh[name] = self._try(name)
-                scores[name] = (fresh[name][0] - loss) / self._saved(name)
+                scores[name] = (fresh[name] - divergence) / self._saved(name)
                 continue
             self._set(name, self._next(name, self.maps[name]))
-            loss, value = fresh[name]
+            divergence = fresh[name]
             fresh = {}
             if self._next(name, self.maps[name]) is None:
                 del scores[name]
-            found.append(self._candidate(left_out, value, whole))
+            found.append(self._candidate(left_out, divergence))
             if found[-1].drop > stop:
                 break
         return found
 
-    def _candidate(self, left_out: Sequence[int], value: float, whole: float) -> Candidate:
+    def _candidate(self, left_out: Sequence[int], divergence: float) -> Candidate:
         numbers = numbers_of([self._with_rank(link, self.ranks) for link in self._links])
-        return Candidate(tuple(left_out), dict(self.ranks), numbers, value, self._metric.drop(whole, value))
+        return Candidate(tuple(left_out), dict(self.ranks), numbers, divergence, *self._judge.cost(self._model))
 
     def _next(self, name: str, link: Map) -> int | None:
         """The next lower rank; None where there is none."""
         now = self.ranks.get(name)
         if now is None:
-            first = int(FIRST_STEP * most_rank(link))
-            return min(first, int(np.sum(self._spectrum(name).values > 0))) if first >= 1 else None
+            first = min(int(FIRST_STEP * most_rank(link)), self._spectrum(name).rank_within(FIRST_LOSS))
+            return first if first >= 1 else None
         return min(int(STEP * now), now - 1) or None
 
     def _saved(self, name: str) -> int:
@@ -136,10 +167,10 @@ class RankSearch:
         """The chain with factors of these ranks."""
         return [self._with_rank(link, ranks) for link in self._links]
 
-    def _try(self, name: str) -> tuple[float, float]:
+    def _try(self, name: str) -> float:
         before = self.ranks.get(name)
         self._assign(name, self._next(name, self.maps[name]))
-        measured = self.measure()
+        measured = self._judge.divergence(self._model)
         self._assign(name, before)
         return measured
 

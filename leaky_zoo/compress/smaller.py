@@ -1,7 +1,7 @@
 """From a plan to a smaller net: factors, distillation, fewer bits, a temperature; the record of what became of it."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,9 +9,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from leaky_zoo.compress.chain import Link, Map, build_model, maps_of, numbers_of, read_chain, read_maps
+from leaky_zoo.compress.chain import Link, Map, build_model, maps_of, numbers_of, read_maps
 from leaky_zoo.compress.data import CompressionData, Metric
-from leaky_zoo.compress.distill import distill
+from leaky_zoo.compress.distill import copies, distill
 from leaky_zoo.compress.folding import leaks_absorbed, normalization_folded
 from leaky_zoo.compress.plan import Choice, CompressionPlan, describe_choice
 from leaky_zoo.compress.search import run_model
@@ -22,7 +22,9 @@ from leaky_zoo.flow import weights_sha256
 from leaky_zoo.networks import LeakyNetwork
 from leaky_zoo.runtime import fit_temperature
 
-WORSE = 1e6  # taken off the score of an epoch whose metric is below that of the beginning
+AUGMENTED = "validation_augmented"
+COPIES = 8  # of each validation sample, changed as in training, that the budget is measured on too
+WORSE = 1e6  # taken off the score of an epoch whose metric is below that of the beginning by more than chance
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,8 @@ def compress(
         report: called with each epoch of distillation and its score.
 
     Returns:
-        The `Compressed` net, with `record["cost"]` measured on `data.validation`.
+        The `Compressed` net, with `record["cost"]` measured on `data.validation`; and, with an augmentation, on eight
+        augmented copies of each of its samples: a tenth of a point of a few thousand samples is chance.
 
     Raises:
         InvalidInputError: no such choice, epochs without data, or as `distill` and `rounded`.
@@ -85,9 +88,9 @@ def compress(
     links, scores = chosen.links, []
     if epochs and data is not None:
         model = build_model(links, shape, name)
-        score = _score(metric, data, network.task.labels, model)
+        score = epoch_score(metric, data, network.task.labels, model)
         place = None if folder is None else Path(folder) / f"choice_{choice % len(plan.choices)}"
-        about = {"source": weights_sha256(network), **describe_choice(chosen)}
+        about = {"source": weights_sha256(network), "steps": plan.steps, **describe_choice(chosen)}
         scores = distill(
             model,
             network,
@@ -111,45 +114,62 @@ def compress(
     if scores:
         record["settings"]["distillation"] = {"epochs": epochs, "scores": [float(f"{each:.5g}") for each in scores]}
     if data is not None:
-        record["cost"] = {"validation": _cost(metric, network, exact, model, data.validation)}
+        models, (x, y) = (network, exact, model), data.validation
+        record["cost"] = {"validation": measured_cost(metric, models, (x, y))}
+        if augmentation is not None and augmentation.changes_inputs:
+            moved, which = copies(x, np.arange(len(x)), augmentation, COPIES)
+            record["cost"][AUGMENTED] = measured_cost(metric, models, (moved, y[which]), which)
         record["settings"]["data"] = data.words
     return Compressed(model, links, storage, temperature, record)
 
 
-def _score(metric: Metric, data: CompressionData, labels: bool, begin: keras.Model) -> Callable[[keras.Model], float]:
+def epoch_score(
+    metric: Metric, data: CompressionData, labels: bool, begin: keras.Model
+) -> Callable[[keras.Model], float]:
     """What distillation keeps the best epoch by: the loss on the samples to choose on, labels at the best temperature.
 
-    An accuracy of few samples is decided by luck, and the luckiest of many epochs is none of the best. One that has a
-    worse metric than the net had at its beginning does not count.
+    An accuracy of few samples is decided by luck, and the luckiest of many epochs is none of the best. One whose metric
+    is worse than at the beginning, by more than one standard error of the difference, does not count.
     """
     x, y = np.asarray(data.choose[0], np.float32), data.choose[1]
-    first = metric.value(run_model(begin, x), y)
+    first = metric.each(run_model(begin, x), y)
 
     def score(model: keras.Model) -> float:
         outputs = run_model(model, x)
         loss = metric.mean_loss(outputs / fit_temperature(outputs, y) if labels else outputs, y)
-        worse = metric.drop(first, metric.value(outputs, y)) > 0
+        now = metric.each(outputs, y)
+        chance = metric.standard_error(first, now, np.arange(len(y)))
+        worse = metric.drop(float(np.mean(first)), float(np.mean(now))) > chance
         return -loss - (WORSE if worse else 0.0)
 
     return score
 
 
-def _cost(
+def measured_cost(
     metric: Metric,
-    network: LeakyNetwork,
-    exact: keras.Model,
-    model: keras.Model,
+    models: Sequence[keras.Model],
     samples: tuple[np.ndarray, np.ndarray],
+    which: np.ndarray | None = None,
 ) -> dict[str, Any]:
-    """Metric before and after, and what the rounding alone did."""
+    """The metric of the whole net and of the smaller one on these samples, and the drop with its standard error.
+
+    Args:
+        metric: of the budget.
+        models: the whole net, the smaller one before its rounding, and after it.
+        samples: `(x, y)`.
+        which: number of the sample that each of them is a copy of. Default None: each is its own.
+    """
     x, y = np.asarray(samples[0], np.float32), samples[1]
-    before, unrounded, after = (metric.value(run_model(each, x), y) for each in (network, exact, model))
+    whole, exact, small = (metric.each(run_model(each, x), y) for each in models)
+    before, unrounded, after = (float(np.mean(each)) for each in (whole, exact, small))
+    error = metric.standard_error(whole, small, np.arange(len(x)) if which is None else which)
     return {
         "metric": metric.name,
         "samples": len(x),
         "before": before,
         "after": after,
         "drop": metric.drop(before, after),
+        "standard_error": float(f"{error:.3g}"),
         "drop_of_rounding": metric.drop(unrounded, after),
     }
 
@@ -158,7 +178,7 @@ def _record(
     network: LeakyNetwork, plan: CompressionPlan, choice: Choice, links: list[Link], storage: str
 ) -> dict[str, Any]:
     maps, left_out = maps_of(links), choice.candidate.left_out
-    layers = [_became(name, maps, storage, left_out) for name in maps_of(read_chain(network))]
+    layers = [_became(name, maps, storage, left_out) for link in maps.values() for name in link.made_of]
     return {
         "source": {
             "name": network.name,
@@ -171,6 +191,7 @@ def _record(
             "max_drop": plan.max_drop,
             "metric": plan.metric,
             "storage": storage,
+            **({} if plan.steps is None else {"steps": plan.steps}),
             **describe_choice(choice),
         },
     }

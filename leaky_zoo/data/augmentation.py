@@ -81,6 +81,11 @@ class Augmentation:
         names = ("translation", "crop_padding", "flip", "rotation", "zoom", "cutout")
         return tuple(name for name in names if getattr(self, name))
 
+    @property
+    def changes_inputs(self) -> bool:
+        """Whether samples come out other than they went in, mixing left aside."""
+        return bool(self.needs_images or self.input_dropout or self.noise)
+
     def check(self, shape: tuple[int, ...]) -> None:
         """Refuse samples that cannot be changed so.
 

@@ -11,7 +11,8 @@ import numpy as np
 from leaky_zoo.analysis import Audit, analyze
 from leaky_zoo.compress import Compressed, CompressionData, compress, plan_compression, split_for
 from leaky_zoo.compress.data import Metric
-from leaky_zoo.compress.search import run_model
+from leaky_zoo.compress.plan import REACH
+from leaky_zoo.compress.smaller import AUGMENTED, measured_cost
 from leaky_zoo.compress.storage import STORAGES
 from leaky_zoo.data import Dataset
 from leaky_zoo.data.augmentation import Augmentation
@@ -38,14 +39,17 @@ def compress_model(
     epochs: int = 10,
     storage: str = "float32",
     monitor: bool = True,
+    steps: int | None = None,
+    reach: float = REACH,
     words: Words | None = None,
 ) -> dict[str, Any]:
     """Compress a preset or a `.keras` file into one ONNX file.
 
     The choices of `plan_compression` are tried, smallest first: distilled, rounded, and measured on the validation part
-    of the training split; the first within the budget is written. The test split is looked at once, for that one.
-    Distillation uses the augmentation of the preset's recipe, or of a `recipe.yaml` beside the `.keras` file. Its
-    checkpoints are in a folder beside `path` until the file is written: the same call goes on from them. This project.
+    of the training split; and where the recipe augments, on augmented copies of it, with one standard error more. The
+    first that is within the budget on both is written. The test split is looked at once, for that one. Distillation
+    uses the augmentation of the preset's recipe, or of a `recipe.yaml` beside the `.keras` file. Its checkpoints are in
+    a folder beside `path` until the file is written: the same call goes on from them. This project.
 
     Args:
         model: preset name, preset folder, open `Preset`, or `.keras` file of one of our networks.
@@ -58,11 +62,13 @@ def compress_model(
         storage: of the kernels: "float32", "float16" or "int8". Default "float32".
         monitor: whether the file watches for drift, where there are samples that the network was not trained on
             (`leaky_zoo.zoo.training_data.held_out`): about 10 kB of it. Default True.
+        steps: as `plan_compression`. Default None: the network's own.
+        reach: as `plan_compression`. Default 10.
         words: told what is being done. Default None.
 
     Returns:
-        As `export_compressed`, with `tried`: each choice and its drop on the validation part; and `monitor`: what the
-        reference was measured on, or None.
+        As `export_compressed`, with `tried`: each choice, its drops, and what of the budget is spent; and
+        `monitor`: what the reference was measured on, or None.
 
     Raises:
         InvalidInputError: an argument that cannot be used.
@@ -80,7 +86,16 @@ def compress_model(
     dataset = samples.dataset
     parts, changes = split_for(network, dataset), _augmentation(recipe, dataset)
     say(f"validation part of {parts.words}")
-    plan = plan_compression(network, parts, max_drop=max_drop, metric=metric, distill=epochs > 0, augmentation=changes)
+    plan = plan_compression(
+        network,
+        parts,
+        max_drop=max_drop,
+        metric=metric,
+        distill=epochs > 0,
+        augmentation=changes,
+        steps=steps,
+        reach=reach,
+    )
     folder = Path(f"{path}.distillation")
     compressed, tried = _within(network, plan, parts, epochs, storage, changes, folder, say)
     _look_at_test(compressed, network, dataset, Metric.of(network, plan.metric))
@@ -152,14 +167,19 @@ def _within(
             folder=folder if epochs else None,
             report=lambda epoch, score: say(f"epoch {epoch}: {score:.5g}"),
         )
-        cost = compressed.record["cost"]["validation"]
-        tried.append({"numbers": compressed.record["parameters"], **cost})
-        say(f"validation: {cost['before']:.5g} before, {cost['after']:.5g} after, drop {cost['drop']:.3f}")
-        if cost["drop"] <= plan.max_drop:
+        costs = compressed.record["cost"]
+        for part, cost in costs.items():
+            say(f"{part}: {cost['before']:.5g} before, {cost['after']:.5g} after, drop {cost['drop']:.3f}")
+        spent = max(
+            cost["drop"] + (cost["standard_error"] if part == AUGMENTED else 0.0) for part, cost in costs.items()
+        )
+        drops = {part: cost["drop"] for part, cost in costs.items()}
+        tried.append({"numbers": compressed.record["parameters"], "spent": spent, "drops": drops})
+        if spent <= plan.max_drop:
             compressed.record["tried"] = tried
             return compressed, tried
-    best = min(tried, key=lambda each: each["drop"], default=None)
-    reached = f"{best['drop']:.3f} with {best['numbers']:,} numbers" if best else "no candidate at all"
+    best = min(tried, key=lambda each: each["spent"], default=None)
+    reached = f"{best['spent']:.3f} with {best['numbers']:,} numbers" if best else "no candidate at all"
     raise CheckFailedError(
         f"A drop of at most {plan.max_drop:g} ({plan.metric}, validation part) was not reached: the least was "
         f"{reached}, from {plan.numbers:,}. Nothing was written."
@@ -171,13 +191,6 @@ def _look_at_test(compressed: Compressed, network: LeakyNetwork, dataset: Datase
     if "test" not in dataset.splits:
         return
     x, y = dataset.select("test")
-    targets = network.task.targets(x, y)
-    rows = np.asarray(x, np.float32)
-    before, after = (metric.value(run_model(each, rows), targets) for each in (network, compressed.model))
-    compressed.record["cost"]["test"] = {
-        "metric": metric.name,
-        "samples": len(x),
-        "before": before,
-        "after": after,
-        "drop": metric.drop(before, after),
-    }
+    models = (network, compressed.model, compressed.model)
+    cost = measured_cost(metric, models, (np.asarray(x, np.float32), network.task.targets(x, y)))
+    compressed.record["cost"]["test"] = {key: value for key, value in cost.items() if key != "drop_of_rounding"}

@@ -146,6 +146,8 @@ def test_bad_input_is_refused(planned):
         plan_compression(net, data, max_drop=0)
     with pytest.raises(InvalidInputError, match="metric='f1'"):
         plan_compression(net, data, max_drop=1, metric="f1")
+    with pytest.raises(InvalidInputError, match=r"reach=0\.5"):
+        plan_compression(net, data, max_drop=1, reach=0.5)
     with pytest.raises(InvalidInputError, match="choice=9"):
         compress(net, plan, choice=9)
     with pytest.raises(InvalidInputError, match="needs `data`"):
@@ -178,9 +180,16 @@ def test_the_command_writes_a_file_or_nothing(files):
     assert report["monitor"].endswith(", test") and len(json.dumps(reference)) < 8000
     assert DriftMonitor(load(out), batch=32).watch(np.zeros((32, reference["directions"] + 1)))
     before = out.read_bytes()
+    assert [set(each["drops"]) for each in report["tried"]] == [{"validation"}]
+    recipe = "name: net\ndata: {name: optical_digits, translation: 1}\nnetwork: {width: 24, depth: 6}\n"
+    (files / "recipe.yaml").write_text(recipe + "optimizer: {learning_rate: 0.002, epochs: 1}\n")
     unwatched = run(*given, "--max-drop", 5, "--distill", 0, "--no-monitor", "--json")
     assert json.loads(unwatched.stdout)["monitor"] is None and "leaky_zoo.reference" not in inspect_onnx(out)
     assert len(before) - out.stat().st_size < 12_000
+    last, cost = (json.loads(unwatched.stdout)[key] for key in ("tried", "record"))
+    drops = [cost["cost"]["validation"]["drop"]]
+    drops.append(sum(cost["cost"]["validation_augmented"][key] for key in ("drop", "standard_error")))
+    assert last[-1]["spent"] == max(drops) <= 5
     before = out.read_bytes()
     refused = run(*given, "--max-drop", 5, "--int8", "--float16")
     assert isinstance(refused.exception, InvalidInputError)
