@@ -35,6 +35,7 @@ from leaky_zoo.geometry import (
     hamiltonian_bounds,
     largest_gap,
     linear_cka,
+    live_units,
     singular_values,
     squared_length,
 )
@@ -173,8 +174,9 @@ def _step(
     statistics = {**identity_statistics(sums.layers[index], gamma_0), "cost_of_identity": identity.cost}
     energy = energies(before, identity, weights, path.effective_depth, momentum)
     spectrum = np.linalg.svd(weights, compute_uv=False)
-    directions, gap = largest_gap(spectrum)
-    written, written_gap = largest_gap(singular_values(weights @ before.gram @ weights.T))
+    directions, gap = largest_gap(spectrum, live_units(np.linalg.norm(weights, axis=1)))
+    moment = weights @ before.gram @ weights.T  # of what the step writes
+    written, written_gap = largest_gap(singular_values(moment), live_units(np.sqrt(moment.diagonal().clip(0))))
     mean_before, mean_after = before.total / before.count, after.total / after.count
     cross = cross_to_next(before, weights, leak, step) / before.count - np.outer(mean_before, mean_after)
     moved = squared_length(before, weights, path.effective_depth, step)

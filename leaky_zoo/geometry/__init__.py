@@ -21,6 +21,7 @@ with naming_extras():
     from leaky_zoo.geometry.spectra import (
         largest_gap,
         linear_cka,
+        live_units,
         nuclear_norm_rank,
         participation_ratio,
         singular_values,
@@ -54,6 +55,7 @@ __all__ = [
     "largest_gap",
     "leak",
     "linear_cka",
+    "live_units",
     "moments",
     "nuclear_norm_rank",
     "outer_after_step",

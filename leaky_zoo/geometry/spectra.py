@@ -21,11 +21,26 @@ def singular_values(second_moment: np.ndarray, samples: int | None = None) -> np
     return np.sqrt(np.maximum(values[::-1], 0.0))
 
 
-def largest_gap(spectrum: np.ndarray) -> tuple[int | None, float | None]:
+DEAD = 1e-6
+
+
+def live_units(lengths: np.ndarray) -> int:
+    """How many rows are not zero to rounding, at least 1: longer than 1e-6 of the longest.
+
+    >>> import numpy as np
+    >>> live_units(np.array([2.0, 1.0, 0.0, 1e-9]))
+    2
+    """
+    return max(1, int((lengths > DEAD * np.max(lengths, initial=0.0)).sum()))
+
+
+def largest_gap(spectrum: np.ndarray, units: int | None = None) -> tuple[int | None, float | None]:
     """How many singular values stand out: the place of the largest ratio of neighbours in the upper half.
 
     Args:
         spectrum: singular values, descending, shape `(w,)`.
+        units: of how many the half is taken; the zeros of units that are dead are not a gap behind directions. Default
+            None: `w`.
 
     Returns:
         How many come before the gap (None where the ratio is under 2), and the ratio; (None, None) for fewer than two
@@ -33,8 +48,10 @@ def largest_gap(spectrum: np.ndarray) -> tuple[int | None, float | None]:
 
     >>> largest_gap(np.array([3.0, 2.0, 0.1, 0.08, 0.05]))
     (2, 20.0)
+    >>> largest_gap(np.array([3.0, 2.0, 0.1, 0.08, 0.05, 0.0, 0.0, 0.0]), units=5)
+    (2, 20.0)
     """
-    upper = spectrum[: max(2, len(spectrum) // 2 + 1)]
+    upper = spectrum[: max(2, (units or len(spectrum)) // 2 + 1)]
     if len(upper) < 2 or upper[0] == 0:
         return None, None
     ratios = upper[:-1] / np.maximum(upper[1:], 1e-12 * upper[0])

@@ -69,6 +69,27 @@ def test_a_converged_teacher_has_its_rank_named_without_its_weights():
     assert other.estimate is None and "training split" in other.verdict
 
 
+def test_units_that_are_dead_change_no_count():
+    """The same function with as many units again, all weights of which are zero."""
+    net = from_preset("leaky_mlp_teacher_k3_l7_equidistant")
+    wide = LeakyMLP.from_config({**net.get_config(), "width": 2 * net.config.width, "name": "wide"})
+    for old, new in zip(net.weights, wide.weights, strict=True):
+        value = np.zeros(new.shape, np.float32)
+        value[tuple(map(slice, old.shape))] = keras.ops.convert_to_numpy(old)
+        new.assign(value)
+    from leaky_zoo.data import load_data
+
+    about = net.config.dataset
+    ours, theirs = (analyze(each, *load_data(about["name"]).select(about["split"]), data=about) for each in (net, wide))
+    assert theirs.bottleneck_rank == ours.bottleneck_rank and ours.bottleneck_rank.estimate == 4
+    for before, after in zip(ours.layers, theirs.layers, strict=True):
+        assert (before.weight_directions, before.written_directions) == (
+            after.weight_directions,
+            after.written_directions,
+        )
+        assert after.written_gap == pytest.approx(before.written_gap, rel=1e-2)  # up to 2e6: of rounding
+
+
 def test_an_unconverged_teacher_gets_no_rank():
     """Half-way to a plateau: a trained net whose weights are moved off the critical point."""
     from leaky_zoo.data import load_data

@@ -4,7 +4,7 @@
 
 Paired: nets of the calibration set (of each generator the first that reaches a Clarke residual of 0.05 in the pool, in
 the pool's order) are trained again with Adam, then one trajectory of L-BFGS in float64 is followed, in rounds of
-50 iterations, at the end of each of which both residuals are looked at. It goes on after Clarke's is small, until that
+200 iterations as there, at the end of each of which both residuals are looked at. It goes on after Clarke's is small, until that
 of the sign masks is as well or the iterations are four times as many. Where it never is, the ratio is a bound.
 """
 
@@ -21,7 +21,7 @@ from leaky_zoo.training.lbfgs import LBFGSProgress, minimize_objective
 from leaky_zoo.zoo.training_data import training_data
 
 TABLE = Path(__file__).with_suffix(".csv")
-WANTED, ROUND, FACTOR, MOST = 0.05, 50, 4, 2400
+WANTED, ROUND, FACTOR, MOST = 0.05, 200, 4, 2400
 
 
 class EnoughError(Exception):
