@@ -91,7 +91,8 @@ def test_what_a_table_has_is_not_trained_again(study, tmp_path, monkeypatch):
         slopes: lambda: list(slopes.cases(range(2), (1, 2, 3), ("relu", "tanh"))),
     }[study]
     monkeypatch.setattr(study, "data", lambda *_: "no.npz")
-    missing, rows = asked(), read_table(study.CSV)
+    missing = asked()
+    rows = [row for row in read_table(study.CSV) if row.get("question") != "widened"]  # made of others
     monkeypatch.setattr(study, "CSV", tmp_path / "none.csv")
     assert len(asked()) == len(missing) + len(rows)  # every row stands for one net of the study
 

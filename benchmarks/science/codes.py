@@ -224,7 +224,7 @@ def table() -> str:
                 ", ".join(f"{100 * share:.2g}%" for share in column["negative_share"]),
                 ", ".join(row["directions"] or "-" for row in rows), shown(column["cost_of_identity"], 2),
                 ", ".join(f"{100 * change:.2g}%" for change in column["change_without_relus"]),
-                f"{column['residual'].min():.2f}-{column['residual'].max():.2f}",
+                ", ".join(f"{residual:.2f}" for residual in column["residual"]),
             ))  # fmt: skip
     return markdown(columns, lines)
 
@@ -246,6 +246,7 @@ def draw() -> None:
                       if task == name]  # fmt: skip
             panel.plot(*np.array(sorted(points)).T, "ov"[place], alpha=0.7, label=f"{name} teacher")
         panel.axhline(SIGNED, color="gray", linewidth=0.8, label="called signed above")
+        panel.set(xticks=sorted({value for _, value in group}))
         panel.set(yscale="log", xlabel=label, ylabel="negative share of the middle layer", ylim=(1e-6, 1))
     panels[0, 2].set_xscale("log", base=2)
     panels[0, 0].legend(fontsize=8)

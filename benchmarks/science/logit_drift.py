@@ -38,6 +38,7 @@ PRESETS = CSV.with_name("logit_drift_presets.csv")
 KEYS = ("task", "effective_depth", "mu", "seed", "step")
 FOLDER, STEPS, EVERY = BUILD / "logit_drift", 4000, 50
 TASKS = {"clouds_5": (0.0, 1e-3), "relu_k2": (0.0,)}
+WORDS = {"clouds_5": "five classes", "relu_k2": "regression"}
 EFFECTIVE_DEPTHS = (1.0, 3.0, 7.0)
 BASE: dict[str, Any] = {
     "name": "logit_drift",
@@ -149,8 +150,10 @@ def table() -> str:
             cells = [
                 ", ".join(f"{float(row[key]):.2f}" for row in own) for key in ("drift", "all", "stem", "path", "head")
             ]
-            lines.append((task, f"{depth:g}", f"{mu:g}", ", ".join(f"{float(r['loss']):.2g}" for r in own), *cells))
-    columns = ("task", "L~", "mu", "data loss", "log(norm of A_L / norm of A_0)", "log of the outputs' growth",
+            lines.append(
+                (WORDS[task], f"{depth:g}", f"{mu:g}", ", ".join(f"{float(r['loss']):.2g}" for r in own), *cells)
+            )
+    columns = ("task", "L~", "mu", "data loss", "log(norm A_L / norm A_0)", "log of the outputs' growth, 400 to 4,000",
                "of it stem", "path", "head")  # fmt: skip
     return markdown(columns, lines)
 
@@ -182,11 +185,11 @@ def draw() -> None:
                 own = [row for row in own if (float(row["effective_depth"]), float(row["mu"])) == (depth, mu)]
                 panel.plot([int(row["step"]) for row in own], [depth + float(row["drift"]) for row in own],
                            "-" if task == "clouds_5" else "--", color=f"C{place}",
-                           label=f"{task}, mu = {mu:g}" if seed == "0" else None)  # fmt: skip
+                           label=f"{WORDS[task]}, mu = {mu:g}" if seed == "0" else None)  # fmt: skip
         panel.axhline(depth, color="gray", linewidth=0.8)
         panel.set(xscale="log", xlabel="step", title=f"L~ = {depth:g}")
     panels[0].set_ylabel("L~ + log(norm of A_L / norm of A_0)")
-    panels[0].legend(fontsize=8)
+    panels[2].legend(fontsize=8, loc="center right")
     save(figure, "logit_drift")
 
 

@@ -7,8 +7,8 @@
 A ReLU teacher 30 -> 2 -> 20, another one for each seed, 200 samples; L~ = 7, mu = mu_io = 1e-3, width 48 and 12 equal
 steps where nothing else is said; Adam, then L-BFGS in float64 to a Clarke residual of 0.08 or for 1,000 iterations.
 Width 256 is one net, after 800 steps and at most 300 iterations; `widened` is a base net with zeros added to width
-1,024, where training from the start would take an hour of this core. Nets of `batch` have no
-L-BFGS, and the same 2,500 steps of Adam with cosine decay whatever the batch.
+1,024, where training from the start would take an hour of this core. Nets of `batch` have
+width 64, 15 layers, no L-BFGS, and the same 2,500 steps of Adam with cosine decay whatever the batch.
 
 Written before the nets were trained:
 
@@ -46,8 +46,9 @@ BASE: dict[str, Any] = {
     "converge": True,
     "log_every": 300,
 }
-NOISY = {key: BASE[key] for key in ("network", "objective", "log_every")} | {
-    "optimizer": {"steps": 2500, "learning_rate": 4e-3}
+NOISY = {key: BASE[key] for key in ("objective", "log_every")} | {
+    "network": {"effective_depth": 7.0, "width": 64, "depth": 15},
+    "optimizer": {"steps": 2500, "learning_rate": 4e-3},
 }
 WIDTHS, WIDENED = {32: 2, 128: 2, 256: 1}, 1024  # with how many seeds
 DEPTHS = (9, 16, 24)

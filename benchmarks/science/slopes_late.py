@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common import markdown, read_table, write_table
+from benchmarks.common import BUILD, markdown, read_table, write_table
 from benchmarks.science import slopes, studies
 from benchmarks.science.slopes import DEPTH, FAMILY, SIGNED, share_below_zero, switch
 
@@ -61,7 +61,8 @@ def cases(seeds: range) -> Iterator[dict[str, Any]]:
 def measure() -> None:
     """The code and its cost in the middle of each net's path."""
     import_module(FAMILY)
-    rows = [row for name in ("slopes", "slopes_late") for net in studies.finished(name) if (row := row_of(net))]
+    there = [name for name in ("slopes", "slopes_late") if (BUILD / name).exists()]
+    rows = [row for name in there for net in studies.finished(name) if (row := row_of(net))]
     write_table(CSV, rows, KEYS, n=slopes.SAMPLES, gamma_0=GAMMA_0, signed=SIGNED)
 
 
