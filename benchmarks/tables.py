@@ -24,6 +24,7 @@ from benchmarks.science import (
 )
 from benchmarks.science.paper import figure1, figure2
 from benchmarks.science.step_sizes import ablations, compare, inference
+from benchmarks.science.verdict_pool import evaluate
 from leaky_zoo.analysis import Audit
 from leaky_zoo.io.files import write_text
 from leaky_zoo.publishing.tables import presets_table
@@ -34,7 +35,7 @@ HERE, PICTURE = Path(__file__).parent, "leaky_mlp_teacher_k3_l12"
 COPIED = {
     "performance": ("speed/onnx_latency", "speed/step_size_overhead", "speed/step_size_memory"),
     "training": ("speed/replicas", "robustness/soak", "speed/loop_speed"),
-    "analysis": ("speed/audit_cost",),
+    "analysis": ("speed/audit_cost", "science/verdict_pool/kinks", "science/verdict_pool/stopping"),
     "deploy": ("speed/monitor_overhead",),
     "compression": ("science/folding", "science/compression_baselines", "speed/compressed_latency"),
     "step_sizes": ("science/resampling",),
@@ -48,6 +49,7 @@ def tables() -> Iterator[tuple[str, str, str]]:
     yield "docs/training.md", "convergence_time", convergence_time.table()
     yield "docs/analysis.md", "bottleneck_rank", bottleneck_rank.table()
     yield "docs/analysis.md", "bottleneck_codes", bottleneck_rank.codes_table()
+    yield "docs/analysis.md", "verdict", evaluate.table()
     yield "docs/linear_bottleneck.md", "linear_bottleneck", linear_bottleneck.table()
     yield "docs/linear_bottleneck.md", "slopes", slopes.table()
     yield "docs/linear_bottleneck.md", "codes_predictions", codes.predictions()

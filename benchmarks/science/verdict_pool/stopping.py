@@ -3,9 +3,9 @@
     python -m benchmarks.science.verdict_pool.stopping [--nets 8]        writes stopping.csv
 
 Paired: nets of the calibration set (of each generator the first that reaches a Clarke residual of 0.05 in the pool, in
-the pool's order) are trained again with Adam, then one trajectory of L-BFGS in float64 is followed, in rounds of
-200 iterations as there, at the end of each of which both residuals are looked at. It goes on after Clarke's is small, until that
-of the sign masks is as well or the iterations are four times as many. Where it never is, the ratio is a bound.
+the pool's order) are trained again with Adam, then one trajectory of L-BFGS in float64 is followed, in rounds of 200
+iterations as there, at the end of each of which both residuals are looked at. It goes on after Clarke's is small, until
+that of the sign masks is as well or the iterations are four times as many. Where it never is, the ratio is a bound.
 """
 
 import contextlib

@@ -139,7 +139,14 @@ def page() -> str:
     for (data, task), rows in sorted(pairs.items()):
         parts += [f"## {data}, {task}", results_table(rows)]
     studies = (
-        ("The verdict where the dimension is known", verdicts, "The estimate and its interval."),
+        (
+            "The verdict where the dimension is known",
+            verdicts,
+            "The estimate and its interval. A teacher's code is found, or one more. **The number of factors of the "
+            "sprites is not.** Our reading, which is not measured: the path holds flat directions, and images of a "
+            "shape that moves or turns are curved in their pixels, so that one factor may take several, while one "
+            "whose loss is cheap takes none. One net each.",
+        ),
         (
             "Tables against gradient boosting",
             tables,
