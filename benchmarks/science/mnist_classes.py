@@ -36,7 +36,7 @@ def places() -> dict[str, int]:
     """For each preset the layer that is looked at."""
     found = {}
     for metadata in list_presets("leaky_mlp_mnist_"):
-        if float(metadata["effective_depth"]) >= DEEP:
+        if float(metadata["effective_depth"]) >= DEEP and metadata["task"] == "classification":
             layers = Audit.load(preset_folder(metadata["name"]) / "audit.json").layers[1:-1]
             found[metadata["name"]] = max(layers, key=lambda layer: layer.written_gap or 0).layer - 1
     return found

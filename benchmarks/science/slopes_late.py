@@ -13,7 +13,8 @@ before these nets were trained.
 - `longer`: the one-sided code is what training meets first, and 2,500 steps end before it turns. Then, after 10,000
   steps, codes of 1 are signed at 0.5 and 0.6, codes of 2 at 0.85.
 
-`measure` looks at the nets of `slopes` with the same k and slope as well, where they are in `build/slopes`.
+`measure` looks at the nets of `slopes` with the same k and slope as well, where they are in `build/slopes`, and prints
+the table. So far slopes_late.csv has those alone: the nets of the two explanations wait to be trained.
 """
 
 from collections.abc import Iterator
@@ -64,6 +65,7 @@ def measure() -> None:
     there = [name for name in ("slopes", "slopes_late") if (BUILD / name).exists()]
     rows = [row for name in there for net in studies.finished(name) if (row := row_of(net))]
     write_table(CSV, rows, KEYS, n=slopes.SAMPLES, gamma_0=GAMMA_0, signed=SIGNED)
+    print(table())
 
 
 def row_of(net: studies.Net) -> dict[str, Any] | None:
