@@ -6,6 +6,9 @@ READY := $(VENV)/.ready
 # pytest-xdist workers; TensorFlow's log lines about missing GPUs are noise on a machine without one.
 WORKERS ?= 2
 export TF_CPP_MIN_LOG_LEVEL ?= 2
+# Modules are compiled when they are first imported, and that is kept, whatever the machine says: hundreds of processes
+# start here, and compiling TensorFlow takes each of them ten seconds.
+export PYTHONDONTWRITEBYTECODE :=
 
 # What the API pages document; the lazy top level only points at these.
 API := leaky_zoo.geometry leaky_zoo.layers leaky_zoo.networks leaky_zoo.data leaky_zoo.analysis leaky_zoo.training leaky_zoo.sweeps \
