@@ -12,7 +12,14 @@ import onnxruntime
 from leaky_zoo.deploy.ports import Reference
 from leaky_zoo.errors import CheckFailedError
 from leaky_zoo.runtime.onnx_file import first_line
-from leaky_zoo.runtime.session import CHECK_BATCHES, RUNTIME_ERRORS, open_session, relative_error, run_named, take_rows
+from leaky_zoo.runtime.session import (
+    RUNTIME_ERRORS,
+    check_batches,
+    open_session,
+    relative_error,
+    run_named,
+    take_rows,
+)
 
 Run = Callable[[Mapping[str, np.ndarray], Sequence[str]], dict[str, np.ndarray]]
 
@@ -92,7 +99,7 @@ def compare(
         CheckFailedError: an error beyond the tolerance, or another class; the message gives the numbers.
     """
     errors, agree = {}, True
-    for batch in CHECK_BATCHES:
+    for batch in check_batches(inputs):
         rows = {name: take_rows(values, batch) for name, values in inputs.items()}
         expected = reference(rows)
         found = run(rows, list(expected))
@@ -126,9 +133,9 @@ def _require(error: float, tolerance: float, sentence: str) -> None:
         raise CheckFailedError(f"{sentence}: relative error {error:.3g}, tolerance {tolerance:.3g}.")
 
 
-def as_recorded(tolerance: float) -> dict[str, Any]:
-    """What `leaky_zoo.check` says of the comparison that the file has passed.
+def as_recorded(tolerance: float, inputs: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """What `leaky_zoo.check` says of the comparison with these inputs that the file has passed.
 
     Neither times nor measured errors, which differ between processors: the same model gives the same bytes anywhere.
     """
-    return {"batches": list(CHECK_BATCHES), "onnxruntime": onnxruntime.__version__, "tolerance": tolerance}
+    return {"batches": list(check_batches(inputs)), "onnxruntime": onnxruntime.__version__, "tolerance": tolerance}

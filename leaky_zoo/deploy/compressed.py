@@ -242,7 +242,11 @@ def export_compressed(
     values["preset"] = {**values["preset"], "name": compressed.model.name}
     values |= {
         "audit_summary": None if audit is None else summarise_audit(_as_dict(audit)),
-        "check": {**as_recorded(tolerance), "inputs": f"{len(rows)} given samples", "reference": "its Keras model"},
+        "check": {
+            **as_recorded(tolerance, inputs),
+            "inputs": f"{len(rows)} given samples",
+            "reference": "its Keras model",
+        },
         "compression": compressed.record,
         "golden_sha256": None,
         "golden": _golden(compressed.model, rows, weight_bytes),

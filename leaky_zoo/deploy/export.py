@@ -85,6 +85,8 @@ def export_onnx(
 ) -> ExportReport:
     """Write a model as one ONNX file, after comparing the two on real inputs at batch sizes 1, 2 and 257.
 
+    Of samples so large that 257 hold more than 4 million numbers as many are taken as hold those.
+
     A network whose family has a builder is built directly from its weights, with the same bytes each time; any other
     Keras model goes through tf2onnx: functional, sequential, nested, subclassed, of several inputs and outputs, which
     keep their names. Float32 inside, whatever the dtype: a model that computes in others is compared with its float32
@@ -149,7 +151,7 @@ def export_onnx(
     values["reference"] = watch
     values["golden"] = kept_golden(model, reference, inputs, pairs) if keep_samples else None
     values["check"] = {
-        **as_recorded(tolerance),
+        **as_recorded(tolerance, inputs),
         "inputs": inputs_from,
         "reference": words,
         **({} if keep_samples else {"samples_kept": 0}),

@@ -30,7 +30,7 @@ from leaky_zoo.flow import weights_sha256
 from leaky_zoo.io.files import write_json
 from leaky_zoo.io.reading import one_line
 from leaky_zoo.runtime.metadata import parse_properties, write_properties
-from leaky_zoo.runtime.session import CHECK_BATCHES
+from leaky_zoo.runtime.session import check_batches
 from leaky_zoo.runtime.several import count_pairs
 
 
@@ -126,7 +126,7 @@ def export_keras_target(
     values = describe_model(model, reference, about, None, digest)
     values["golden"] = kept_golden(model, reference, inputs, pairs) if keep_samples else None
     values["check"] = {
-        "batches": list(CHECK_BATCHES),
+        "batches": list(check_batches(inputs)),
         **target.versions(),
         "format": target.name,
         "inputs": inputs_from,

@@ -22,6 +22,21 @@ RUNTIME_ERRORS = (
     UnicodeDecodeError,  # a damaged file's texts, or a message that quotes them
 )
 CHECK_BATCHES = (1, 2, 257)
+CHECK_NUMBERS = 2**22  # of the inputs of a batch: a net for photographs holds hundreds of times as many while it runs
+
+
+def check_batches(inputs: Mapping[str, np.ndarray]) -> tuple[int, ...]:
+    """Batch sizes that a file is tried at: 1, 2 and 257, or as many samples as hold 4 million numbers, at least 3.
+
+    Args:
+        inputs: samples by input.
+
+    Example:
+    >>> check_batches({"inputs": np.zeros((4, 28, 28, 1))}), check_batches({"inputs": np.zeros((4, 224, 224, 3))})
+    ((1, 2, 257), (1, 2, 27))
+    """
+    sample = sum(values[:1].size for values in inputs.values())
+    return (*CHECK_BATCHES[:2], min(CHECK_BATCHES[2], max(3, CHECK_NUMBERS // max(1, sample))))
 
 
 def open_session(
