@@ -33,10 +33,11 @@ from leaky_zoo.zoo import list_presets, preset_folder
 HERE, PICTURE = Path(__file__).parent, "leaky_mlp_teacher_k3_l12"
 # Tables that are a CSV as it stands, by their page: the marker is the file's name.
 COPIED = {
-    "performance": ("speed/onnx_latency", "speed/step_size_overhead", "speed/step_size_memory"),
+    "performance": ("speed/onnx_latency", "speed/step_size_overhead", "speed/step_size_memory", "speed/image_training"),
     "training": ("speed/replicas", "robustness/soak", "speed/loop_speed"),
     "analysis": ("speed/audit_cost", "science/verdict_pool/kinks", "science/verdict_pool/stopping"),
     "deploy": ("speed/monitor_overhead",),
+    "keras_models": ("speed/applications",),
     "compression": ("science/folding", "science/compression_baselines", "speed/compressed_latency"),
     "step_sizes": ("science/resampling",),
 }

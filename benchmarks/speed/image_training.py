@@ -11,6 +11,7 @@ the others work, in turns: a busy machine shifts all alike.
 Writes image_training.csv: milliseconds for each image, and the time of each over ours (above 1: ours is faster).
 """
 
+import contextlib
 import json
 import os
 import subprocess
@@ -89,7 +90,7 @@ def plain_keras(case: str) -> Any:
             current = layers.Rescaling(1 - EFFECTIVE_DEPTH / depth)(current) + layers.Rescaling(1 / depth)(moved)
     current = layers.ReLU()(current)
     if len(fields["widths"]) == 1:
-        current = layers.AveragePooling2D()(current)
+        current = layers.AveragePooling2D(2)(current)
         current = layers.Conv2D(2 * fields["widths"][0], 3, padding="same", activation="relu", **penalty)(current)
     outputs = layers.Dense(10, **penalty)(layers.GlobalAveragePooling2D()(current))
     model = keras.Model(inputs, outputs)
@@ -131,7 +132,8 @@ class Worker:
 
     def close(self) -> None:
         """End the process."""
-        self.process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):  # it has ended, and said why
+            self.process.stdin.close()
         self.process.wait()
 
 
