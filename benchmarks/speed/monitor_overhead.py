@@ -73,8 +73,10 @@ def measure(path: Path, rounds: int) -> list[dict[str, object]]:
 
 def main(files: tuple[str, ...], rounds: int) -> None:
     """Measure these files, and write the table."""
-    found = [row for path in files if path for row in measure(Path(path), rounds)]
-    write_table(TABLE, found, keys=["file", "batch"], rounds=rounds, threads=1, machine="shared with other work")
+    if not all(files):
+        raise SystemExit("Name the files to measure: --files A.onnx,B.onnx")
+    found = [row for path in files for row in measure(Path(path), rounds)]
+    write_table(TABLE, found, keys=["file", "batch"], rounds=rounds, threads=1)
 
 
 if __name__ == "__main__":
