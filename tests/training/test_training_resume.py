@@ -114,7 +114,8 @@ def test_a_finished_run_is_read_by_a_process_that_has_built_no_network(recipe, t
         "network, _ = train(Recipe.read(sys.argv[1] + '/recipe.yaml'), sys.argv[1], resume=True); print(network.name)"
     )
     folder = trained(recipe())
-    assert run_python("-c", program, folder).stdout.strip() == "toy"
+    done = run_python("-c", program, folder)
+    assert done.returncode == 0 and done.stdout.strip() == "toy", done.stderr
 
 
 def test_a_finished_run_is_returned_and_nothing_is_written(recipe, trained):
