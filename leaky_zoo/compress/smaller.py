@@ -24,7 +24,7 @@ from leaky_zoo.runtime import fit_temperature
 
 AUGMENTED = "validation_augmented"
 COPIES = 8  # of each validation sample, changed as in training, that the budget is measured on too
-WORSE = 1e6  # taken off the score of an epoch whose metric is below that of the beginning by more than chance
+WORSE = 1e6  # taken off the score of an epoch whose metric is below that of the beginning
 
 
 @dataclass(frozen=True)
@@ -129,17 +129,15 @@ def epoch_score(
     """What distillation keeps the best epoch by: the loss on the samples to choose on, labels at the best temperature.
 
     An accuracy of few samples is decided by luck, and the luckiest of many epochs is none of the best. One whose metric
-    is worse than at the beginning, by more than one standard error of the difference, does not count.
+    is worse than at the beginning does not count.
     """
     x, y = np.asarray(data.choose[0], np.float32), data.choose[1]
-    first = metric.each(run_model(begin, x), y)
+    first = float(np.mean(metric.each(run_model(begin, x), y)))
 
     def score(model: keras.Model) -> float:
         outputs = run_model(model, x)
         loss = metric.mean_loss(outputs / fit_temperature(outputs, y) if labels else outputs, y)
-        now = metric.each(outputs, y)
-        chance = metric.standard_error(first, now, np.arange(len(y)))
-        worse = metric.drop(float(np.mean(first)), float(np.mean(now))) > chance
+        worse = metric.drop(first, float(np.mean(metric.each(outputs, y)))) > 0
         return -loss - (WORSE if worse else 0.0)
 
     return score
