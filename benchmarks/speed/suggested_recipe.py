@@ -1,0 +1,69 @@
+"""A recipe that `leaky-zoo suggest` writes, trained to its critical point: seconds, iterations, residuals.
+
+    python -m benchmarks.speed.suggested_recipe [--data diabetes,...] [--old PATH]    writes suggested_recipe.csv
+
+`leaky-zoo train` in a process of its own, on one thread. With --old, another checkout of this project trains the same
+recipe by its own rule for when to stop. Processor seconds (user and system) and seconds on the clock, which count on a
+quiet machine alone.
+"""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks.common import ROOT, options, seconds_of, write_table
+
+TABLE = Path(__file__).with_suffix(".csv")
+THREADS = {"TF_NUM_INTRAOP_THREADS": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+
+
+def leaky_zoo(checkout: Path, *words: str) -> str:
+    """Standard output of the command line of a checkout."""
+    environment = {**os.environ, **THREADS, "PYTHONPATH": str(checkout)}
+    command = [sys.executable, "-m", "leaky_zoo", *words]
+    return subprocess.run(command, cwd=checkout, env=environment, stdout=subprocess.PIPE, text=True, check=True).stdout
+
+
+def processor_seconds() -> float:
+    """Of all processes that were started here and have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def train(data: str, checkout: Path) -> dict[str, object]:
+    """One training of our suggestion by the code of a checkout."""
+    with tempfile.TemporaryDirectory() as place:
+        recipe = Path(place) / "recipe.yaml"
+        leaky_zoo(ROOT, "suggest", "--data", data, "--out", str(recipe))
+        words = ("train", str(recipe), "--out", f"{place}/run", "--json")
+        before, said = processor_seconds(), []
+        clock = seconds_of(lambda: said.append(leaky_zoo(checkout, *words)))
+        phase = json.loads(said[0])["lbfgs"]
+        return {
+            "data": data,
+            "code": "ours" if checkout == ROOT else "old",
+            "processor_seconds": processor_seconds() - before,
+            "clock": clock,
+            "iterations": phase["iterations"],
+            "objective": phase["objective"],
+            "worst_sign_residual": max(phase["criticality_residuals"]),
+            "worst_clarke_residual": max(phase.get("clarke_residuals") or [float("nan")]),
+        }
+
+
+def main(data: tuple[str, ...], old: Path | None) -> None:
+    """Both checkouts, one after the other, for each data set."""
+    for name in data:
+        for checkout in (ROOT, *([old.resolve()] if old else [])):
+            row = train(name, checkout)
+            print(row, flush=True)
+            write_table(TABLE, [row], ("data", "code"), threads=1)
+
+
+if __name__ == "__main__":
+    chosen = options(__doc__, data=("bottleneck_teacher/k3", "diabetes"), old=Path)
+    main(chosen.data, chosen.old)
