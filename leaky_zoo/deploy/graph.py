@@ -78,19 +78,16 @@ class GraphBuilder:
         """
         self._initializers.append(numpy_helper.from_array(np.ascontiguousarray(values, np.int8), f"{name}/int8"))
         self._initializers.append(numpy_helper.from_array(np.ascontiguousarray(scale, np.float32), f"{name}/scale"))
-        self._widen(f"{name}/int8", f"{name}/cast")
-        return self._at_load("Mul", [f"{name}/cast", f"{name}/scale"], name)
+        self.at_load("Cast", [f"{name}/int8"], f"{name}/cast", to=TensorProto.FLOAT)
+        return self.at_load("Mul", [f"{name}/cast", f"{name}/scale"], name)
 
     def float16_constant(self, name: str, values: np.ndarray) -> str:
         """Add values that float16 holds exactly, as float16 and one node that is computed at load."""
         self._initializers.append(numpy_helper.from_array(np.ascontiguousarray(values, np.float16), f"{name}/float16"))
-        return self._widen(f"{name}/float16", name)
+        return self.at_load("Cast", [f"{name}/float16"], name, to=TensorProto.FLOAT)
 
-    def _widen(self, narrow: str, name: str) -> str:
-        return self._at_load("Cast", [narrow], name, to=TensorProto.FLOAT)
-
-    def _at_load(self, op: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
-        """A node that is gone once the file is loaded: without a name of its own, which small files would pay for."""
+    def at_load(self, op: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
+        """Add a node of constants, gone once the file is loaded; without a name, which small files would pay for."""
         self._nodes.append(helper.make_node(op, list(inputs), [output], **attributes))
         return output
 

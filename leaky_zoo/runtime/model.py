@@ -13,7 +13,7 @@ from leaky_zoo.runtime.inputs import Input, named_samples
 from leaky_zoo.runtime.metadata import PREFIX, parse_properties
 from leaky_zoo.runtime.onnx_file import existing_file, first_line
 from leaky_zoo.runtime.probabilities import softmax
-from leaky_zoo.runtime.session import RUNTIME_ERRORS, open_session
+from leaky_zoo.runtime.session import RUNTIME_ERRORS, open_session, run_options
 
 
 def load(
@@ -287,10 +287,10 @@ class OnnxModel:
             raise InvalidInputError(f"`batch_size` must be at least 1. Received: batch_size={batch_size}")
         named = named_samples(self._inputs, x)
         self._watch(named[self._inputs[0].name], 4)
-        count = len(next(iter(named.values())))
+        count, options = len(next(iter(named.values()))), run_options()
         try:
             parts = [
-                self._session.run(names, {name: values[at : at + batch_size] for name, values in named.items()})
+                self._session.run(names, {name: each[at : at + batch_size] for name, each in named.items()}, options)
                 for at in range(0, count, batch_size)
             ]
             return parts[0] if len(parts) == 1 else [np.concatenate(column) for column in zip(*parts, strict=True)]
