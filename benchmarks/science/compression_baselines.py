@@ -35,7 +35,7 @@ from leaky_zoo.compress.storage import rounded
 from leaky_zoo.data import load_data
 from leaky_zoo.data.pipeline import training_pipeline
 from leaky_zoo.deploy.build import build_onnx
-from leaky_zoo.deploy.compressed import build_compressed
+from leaky_zoo.deploy.compressed_graph import build_compressed
 from leaky_zoo.deploy.convert import convert_with_tf2onnx
 from leaky_zoo.deploy.ports import Reference
 from leaky_zoo.runtime import inspect_onnx
