@@ -22,7 +22,7 @@ from benchmarks.science import (
     schedule_selection,
     slopes,
 )
-from benchmarks.science.paper import figure1, figure2
+from benchmarks.science.paper import figure1, figure2, figure2_critical
 from benchmarks.science.step_sizes import ablations, compare, inference
 from benchmarks.science.verdict_pool import evaluate
 from leaky_zoo.analysis import Audit
@@ -64,6 +64,7 @@ def tables() -> Iterator[tuple[str, str, str]]:
     yield "docs/choosing.md", "mnist_rank", mnist_rank.table()
     yield "docs/reproduction.md", "figure1", figure1.table()
     yield "docs/reproduction.md", "figure2", figure2.table()
+    yield "docs/reproduction.md", "figure2_critical", figure2_critical.table()
     for page, names in COPIED.items():
         for name in names:
             yield f"docs/{page}.md", Path(name).name, csv_table(HERE / f"{name}.csv")

@@ -72,7 +72,7 @@ class Study:
 
     def taught(self, model) -> None:
         """Distilled as ours is, the epoch kept by the same score."""
-        score = epoch_score(Metric.of(self.net), self.parts, self.net.task.labels, model)
+        score = epoch_score(self.net, Metric.of(self.net), self.parts, model, self.augmentation)
         distill(model, self.net, self.parts.fit, score, epochs=self.epochs, augmentation=self.augmentation)
 
     def add(self, method: str, numbers: int, graph: onnx.ModelProto | Path, size: int | None = None) -> None:

@@ -108,10 +108,6 @@ class Metric:
             return (outputs.argmax(-1) == targets).astype(np.float64)
         return np.asarray(self.loss(targets, outputs.astype(np.float32)), np.float64)
 
-    def mean_loss(self, outputs: np.ndarray, targets: np.ndarray) -> float:
-        """Mean of the network's loss."""
-        return float(np.mean(np.asarray(self.loss(targets, outputs.astype(np.float32)), np.float64)))
-
     def drop(self, before: float, after: float) -> float:
         """By how much a value is worse: percentage points of accuracy, or percent of the loss; without rounding noise.
 

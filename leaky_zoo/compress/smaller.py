@@ -12,6 +12,7 @@ import numpy as np
 from leaky_zoo.compress.chain import Link, Map, build_model, maps_of, numbers_of, read_maps
 from leaky_zoo.compress.data import CompressionData, Metric
 from leaky_zoo.compress.distill import copies, distill
+from leaky_zoo.compress.divergence import Divergence
 from leaky_zoo.compress.folding import leaks_absorbed, normalization_folded
 from leaky_zoo.compress.plan import Choice, CompressionPlan, describe_choice
 from leaky_zoo.compress.search import run_model
@@ -88,7 +89,7 @@ def compress(
     links, scores = chosen.links, []
     if epochs and data is not None:
         model = build_model(links, shape, name)
-        score = epoch_score(metric, data, network.task.labels, model)
+        score = epoch_score(network, metric, data, model, augmentation)
         place = None if folder is None else Path(folder) / f"choice_{choice % len(plan.choices)}"
         about = {"source": weights_sha256(network), "steps": plan.steps, **describe_choice(chosen)}
         scores = distill(
@@ -124,21 +125,29 @@ def compress(
 
 
 def epoch_score(
-    metric: Metric, data: CompressionData, labels: bool, begin: keras.Model
+    network: LeakyNetwork,
+    metric: Metric,
+    data: CompressionData,
+    begin: keras.Model,
+    augmentation: Augmentation | None = None,
 ) -> Callable[[keras.Model], float]:
-    """What distillation keeps the best epoch by: the loss on the samples to choose on, labels at the best temperature.
+    """What distillation keeps the best epoch by: how near its outputs are to the whole net's.
 
-    An accuracy of few samples is decided by luck, and the luckiest of many epochs is none of the best. One whose metric
-    is worse than at the beginning does not count.
+    On the samples to choose on, and on eight augmented copies of each. Labels of few samples are no judge: by them an
+    early epoch is the luckiest of many, whose outputs are twice as far off as the last one's. An epoch whose metric on
+    the samples themselves is worse than at the beginning does not count.
     """
     x, y = np.asarray(data.choose[0], np.float32), data.choose[1]
+    rows = x
+    if augmentation is not None and augmentation.changes_inputs:
+        rows = np.concatenate([x, copies(x, np.arange(len(x)), augmentation, COPIES)[0]])
+    between, wanted = Divergence(network), run_model(network, rows)
     first = float(np.mean(metric.each(run_model(begin, x), y)))
 
     def score(model: keras.Model) -> float:
-        outputs = run_model(model, x)
-        loss = metric.mean_loss(outputs / fit_temperature(outputs, y) if labels else outputs, y)
-        worse = metric.drop(first, float(np.mean(metric.each(outputs, y)))) > 0
-        return -loss - (WORSE if worse else 0.0)
+        outputs = run_model(model, rows)
+        worse = metric.drop(first, float(np.mean(metric.each(outputs[: len(x)], y)))) > 0
+        return -between.at_best_scale(outputs, wanted) - (WORSE if worse else 0.0)
 
     return score
 
