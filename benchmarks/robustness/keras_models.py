@@ -1,5 +1,6 @@
 """Keras models made at random, for `random_models`: five forms, five kinds of data, both layouts, dtype policies."""
 
+import contextlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -125,7 +126,18 @@ class _Parts:
         )
         choices = self._choices()
         drawn = self.random.integers(len(choices), size=3 + int(self.random.integers(3)))
-        return [*start, *(choices[place]() for place in drawn)]
+        return [*start, *self._fitting([choices[place]() for place in drawn])]
+
+    def _fitting(self, drawn: list[keras.layers.Layer]) -> list[keras.layers.Layer]:
+        """Without windows that are larger than what the layers before them leave."""
+        if self.kind not in ("image", "volume"):
+            return drawn
+        kept, shape = [], (None, *self.shape)
+        for layer in drawn:
+            with contextlib.suppress(ValueError):
+                shape = layer.compute_output_shape(shape)
+                kept.append(layer)
+        return kept
 
     def head(self) -> list[keras.layers.Layer]:
         """To outputs, in float32 as Keras's guide has it."""
