@@ -22,7 +22,7 @@ NETS = 12
 
 @pytest.fixture(scope="module", autouse=True)
 def what_is_older_is_never_garbage():
-    """Keras collects garbage each time a layer lets go of a variable, dozens of times here; only through what is new."""
+    """Keras collects garbage each time a layer lets go of a variable, dozens of times here: only of what is new."""
     gc.collect()
     gc.freeze()
 
