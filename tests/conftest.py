@@ -39,6 +39,13 @@ def pytest_collection_finish():
     gc.freeze()
 
 
+@pytest.fixture(scope="module")
+def only_new_garbage():
+    """For modules in which Keras collects garbage again and again: it does not look through what others have left."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(scope="session")
 def mnist_dir():
     """A TFDS folder that holds MNIST, without which the test is skipped."""

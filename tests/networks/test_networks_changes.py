@@ -2,7 +2,6 @@
 
 import contextlib
 import copy
-import gc
 import json
 import zipfile
 
@@ -16,15 +15,9 @@ from leaky_zoo.networks.layer_changes import QUANTIZATION_MODES
 from leaky_zoo.networks.resampling import resample
 from leaky_zoo.zoo import from_preset, load_model, save_to_preset
 
+pytestmark = pytest.mark.usefixtures("only_new_garbage")  # Keras: whenever a layer lets go of a variable
 POLICIES = ("float32", "float64", "float16", "bfloat16", "mixed_float16", "mixed_bfloat16")
 NETS = 12
-
-
-@pytest.fixture(scope="module", autouse=True)
-def what_is_older_is_never_garbage():
-    """Keras collects garbage each time a layer lets go of a variable, dozens of times here: only of what is new."""
-    gc.collect()
-    gc.freeze()
 
 
 def make(random, dtype):

@@ -13,7 +13,7 @@ from leaky_zoo.networks import LeakyMLP, evaluate_network
 from leaky_zoo.publishing.claims import DIFFERS, EXACT, ROUNDED, UNCHECKED, check_presets
 from leaky_zoo.zoo import from_preset, models_dir, save_to_preset
 
-pytestmark = pytest.mark.tensorflow_only
+pytestmark = [pytest.mark.tensorflow_only, pytest.mark.usefixtures("data_read_once", "only_new_garbage")]
 SHIPPED = "leaky_mlp_optical_digits_l1_irregular"
 
 
