@@ -1,4 +1,4 @@
-"""Shared fixtures: which backend runs, where MNIST is, and hypothesis without clocks."""
+"""Shared fixtures: which backend runs, where MNIST is, data sets read once, and hypothesis without clocks."""
 
 import gc
 import os
@@ -7,7 +7,6 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import keras
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -25,6 +24,8 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(items):
+    import keras  # here: the process that only hands tests to the workers comes without
+
     if keras.backend.backend() != "tensorflow":
         skip = pytest.mark.skip(reason="needs the TensorFlow backend")
         for item in items:
@@ -38,6 +39,13 @@ def pytest_collection_finish():
     gc.freeze()
 
 
+@pytest.fixture(scope="module")
+def only_new_garbage():
+    """For modules in which Keras collects garbage again and again: it does not look through what others have left."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(scope="session")
 def mnist_dir():
     """A TFDS folder that holds MNIST, without which the test is skipped."""
@@ -45,6 +53,29 @@ def mnist_dir():
         if place and (Path(place) / "mnist" / "3.0.1").is_dir():
             return str(place)
     pytest.skip("MNIST is not on this machine: TFDS_DATA_DIR names no TFDS folder that has it")
+
+
+@pytest.fixture(scope="module")
+def data_read_once():
+    """For modules that train or measure on the same data sets again and again; none can write into what is shared."""
+    from leaky_zoo.data import tfds_sets
+    from leaky_zoo.data.cache import cache_dir
+
+    read, known = tfds_sets.read_record, {}
+
+    def remembered(name, config, record, data_dir, stream=False):
+        if stream:
+            return read(name, config, record, data_dir, stream)
+        key = (name, config, data_dir, os.environ.get("TFDS_DATA_DIR"), cache_dir())
+        if key not in known:
+            known[key] = read(name, config, record, data_dir)
+            for array in (array for pair in known[key].splits.values() for array in pair if array is not None):
+                array.flags.writeable = False
+        return known[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tfds_sets, "read_record", remembered)
+        yield
 
 
 QUIET = (

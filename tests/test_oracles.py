@@ -11,7 +11,7 @@ from leaky_zoo.data import load_data
 from leaky_zoo.zoo import from_preset, preset_folder
 from tests.independent_audit import IndependentAudit
 
-pytestmark = pytest.mark.tensorflow_only
+pytestmark = [pytest.mark.tensorflow_only, pytest.mark.usefixtures("data_read_once")]
 PRESETS = (
     "leaky_mlp_teacher_k3_l7_equidistant",
     "leaky_mlp_teacher_k3_l12_irregular",

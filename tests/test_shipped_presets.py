@@ -16,14 +16,14 @@ from leaky_zoo.data import DATASETS, load_data
 from leaky_zoo.deploy import export_model
 from leaky_zoo.figures import write_report
 from leaky_zoo.io.files import sha256
-from leaky_zoo.networks import evaluate_network
+from leaky_zoo.networks import LeakyNetwork, evaluate_network
 from leaky_zoo.runtime import OnnxModel, verify_onnx
 from leaky_zoo.training import Recipe, train
 from leaky_zoo.zoo import Preset, list_presets, models_dir, preset_folder
 from leaky_zoo.zoo.card import write_card
 from leaky_zoo.zoo.index import FILES
 
-pytestmark = pytest.mark.tensorflow_only
+pytestmark = [pytest.mark.tensorflow_only, pytest.mark.usefixtures("data_read_once")]
 ROOT = Path(__file__).parent.parent
 RETRAINED = "leaky_mlp_wine_l3_equidistant"
 NEEDS_FILES = re.compile("_mnist_|_cifar")  # data that are on a machine or not
@@ -43,12 +43,36 @@ def data_of(name, mnist_dir):
 loaded = functools.cache(load_data)
 
 
+@functools.cache
+def measured_on_test_set(name, mnist_dir):
+    """What `evaluate_network` measures on the test set, and of one preset of each kind the outputs it measured on."""
+    network, outputs, predict = opened(name).network, [], LeakyNetwork.predict_on_batch
+
+    def kept(self, x):
+        outputs.append(predict(self, x))
+        return outputs[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(LeakyNetwork, "predict_on_batch", kept)
+        metrics = evaluate_network(network, *data_of(name, mnist_dir).select("test"))
+    return metrics, np.concatenate(outputs) if name in one_of_each() else None
+
+
+@pytest.fixture(scope="module", autouse=True)
+def shared():
+    """Presets, data and outputs are shared by the tests of this file, and let go after them."""
+    yield
+    for cached in (opened, loaded, measured_on_test_set):
+        cached.cache_clear()
+
+
 @pytest.fixture
 def mnist(request):
     """Data folder with MNIST for presets that need it; skips with the reason where there is none."""
     return request.getfixturevalue("mnist_dir") if NEEDS_FILES.search(request.node.name) else None
 
 
+@functools.cache
 def one_of_each():
     """The names of a fixed sample: of each class on each data set with each task, the first by its name."""
     entries = list_presets()
@@ -94,7 +118,7 @@ def test_golden_pairs(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_published_metrics(name, mnist):
     published = opened(name).metadata["metrics"]["test"]
-    measured = evaluate_network(opened(name).network, *data_of(name, mnist).select("test"))
+    measured, _ = measured_on_test_set(name, mnist)
     assert measured.get("accuracy") == published.get("accuracy")
     assert measured["loss"] == pytest.approx(published["loss"], abs=1e-6)
 
@@ -179,7 +203,7 @@ def test_digits_and_mnist_are_as_good_as_they_must_be():
 def test_onnx_agrees_on_the_whole_test_set(name, mnist, tmp_path):
     export_model(opened(name), tmp_path / "net.onnx")
     network, x = opened(name).network, data_of(name, mnist).select("test")[0].astype("float32")
-    expected, got = network.predict(x, batch_size=1000, verbose=0), OnnxModel(tmp_path / "net.onnx").predict(x)
+    expected, got = measured_on_test_set(name, mnist)[1], OnnxModel(tmp_path / "net.onnx").predict(x)
     assert np.abs(got - expected).max() <= 1e-5 * np.abs(expected).max()
     if network.task.labels:
         np.testing.assert_array_equal(got.argmax(-1), expected.argmax(-1))

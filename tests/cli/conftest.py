@@ -5,6 +5,11 @@ import pytest
 from leaky_zoo import cli
 
 
+@pytest.fixture(scope="module", autouse=True)
+def data_sets(data_read_once):
+    """Read once for each file."""
+
+
 @pytest.fixture
 def line(monkeypatch, capsys):
     """Run a command line; returns (exit code, stdout, stderr)."""

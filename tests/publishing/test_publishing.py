@@ -16,7 +16,7 @@ from leaky_zoo.training import Recipe, train
 from leaky_zoo.zoo import Preset
 from leaky_zoo.zoo.index import FILES
 
-pytestmark = pytest.mark.tensorflow_only
+pytestmark = [pytest.mark.tensorflow_only, pytest.mark.usefixtures("data_read_once")]
 NAME = "leaky_mlp_optical_digits_l2_equidistant"
 RECIPE = f"""
 name: {NAME}

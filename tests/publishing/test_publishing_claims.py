@@ -13,18 +13,26 @@ from leaky_zoo.networks import LeakyMLP, evaluate_network
 from leaky_zoo.publishing.claims import DIFFERS, EXACT, ROUNDED, UNCHECKED, check_presets
 from leaky_zoo.zoo import from_preset, models_dir, save_to_preset
 
-pytestmark = pytest.mark.tensorflow_only
+pytestmark = [pytest.mark.tensorflow_only, pytest.mark.usefixtures("data_read_once", "only_new_garbage")]
 SHIPPED = "leaky_mlp_optical_digits_l1_irregular"
 
 
-@pytest.fixture
-def zoo(tmp_path, monkeypatch):
-    """A zoo with a shipped preset, and one whose data are nowhere."""
-    shutil.copytree(models_dir() / SHIPPED, tmp_path / SHIPPED)
+@pytest.fixture(scope="module")
+def without_data(tmp_path_factory):
+    """A preset whose data are nowhere."""
+    folder = tmp_path_factory.mktemp("made") / "lost"
     random = np.random.default_rng(0)
     x, y = random.normal(size=(20, 4)), random.integers(0, 3, 20)
     lost = LeakyMLP((4,), 3, width=5, depth=4, dataset={"name": "gone.npz", "split": "train"})
-    save_to_preset(lost, tmp_path / "lost", metrics={"test": evaluate_network(lost, x, y)})
+    save_to_preset(lost, folder, metrics={"test": evaluate_network(lost, x, y)})
+    return folder
+
+
+@pytest.fixture
+def zoo(without_data, tmp_path, monkeypatch):
+    """A zoo with a shipped preset, and one without its data."""
+    shutil.copytree(models_dir() / SHIPPED, tmp_path / SHIPPED)
+    shutil.copytree(without_data, tmp_path / "lost")
     write_json(tmp_path / "aliases.json", {"first": SHIPPED})
     monkeypatch.setenv("LEAKY_ZOO_MODELS", str(tmp_path))
     monkeypatch.setenv("COLUMNS", "200")

@@ -20,6 +20,11 @@ TOY = {
 }
 
 
+@pytest.fixture(scope="module", autouse=True)
+def data_sets(data_read_once):
+    """Read once for each file."""
+
+
 @pytest.fixture
 def recipe():
     """A function that gives the recipe with changes; mappings are merged."""

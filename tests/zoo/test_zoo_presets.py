@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 import yaml
@@ -33,25 +34,38 @@ from leaky_zoo.zoo.training_data import training_data
 NAME = "leaky_mlp_toy_l2_learnable"
 
 
-@pytest.fixture
-def network():
+def make():
+    """The network of the preset."""
+    keras.utils.set_random_seed(0)
     return LeakyMLP((4,), 3, width=5, depth=4, effective_depth=2.0, schedule="learnable", weight_decay=1e-3)
 
 
 @pytest.fixture
-def zoo(network, tmp_path, monkeypatch):
-    """A models folder with one preset in it."""
-    x = np.random.default_rng(0).normal(size=(20, 4))
+def network():
+    return make()
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """The preset as it is saved, which is the same for every test."""
+    x, network, folder = np.random.default_rng(0).normal(size=(20, 4)), make(), tmp_path_factory.mktemp("saved") / NAME
     recipe = Recipe.from_dict({"name": NAME, "data": {"name": "optical_digits"}, "optimizer": {"epochs": 1}})
     save_to_preset(
         network,
-        tmp_path / NAME,
+        folder,
         recipe=recipe,
         metrics={"test": {"loss": 0.5, "accuracy": 0.75}},
         audit=analyze(network, x, np.zeros(20, int)),
         golden_inputs=x,
         extra={"device": "CPU", "training_seconds": 1.0},
     )
+    return folder
+
+
+@pytest.fixture
+def zoo(saved, tmp_path, monkeypatch):
+    """A models folder with one preset in it, a copy."""
+    shutil.copytree(saved, tmp_path / NAME)
     monkeypatch.setenv("LEAKY_ZOO_MODELS", str(tmp_path))
     return tmp_path
 
