@@ -68,10 +68,11 @@ docs: $(READY)
 	$(BIN)/python docs/render.py
 	$(BIN)/python docs/api.py $(API)
 
-# The compressed file beside a preset's own in export/; MNIST through TFDS, or TFDS_DATA_DIR.
-COMPRESSED ?= leaky_mlp_mnist_l6.8_equidistant
+# The compressed files beside the presets' own in export/; MNIST through TFDS, or TFDS_DATA_DIR. Half an hour.
+COMPRESS = $(BIN)/leaky-zoo compress $(1) --max-drop 0.1 --distill 30 --int8 --out export/$(1)/compressed_int8.onnx
 compressed: $(READY)
-	$(BIN)/leaky-zoo compress $(COMPRESSED) --max-drop 0.1 --distill 30 --int8 --out export/$(COMPRESSED)/compressed_int8.onnx
+	$(call COMPRESS,leaky_mlp_mnist_l6.8_equidistant)
+	$(call COMPRESS,leaky_conv_mnist_l3_equidistant) --steps 4 --no-monitor
 
 # The zoo in a browser, on this machine alone: http://127.0.0.1:8000/web/. Needs npm for onnxruntime-web.
 PORT ?= 8000

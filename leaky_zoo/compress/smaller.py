@@ -113,7 +113,9 @@ def compress(
         temperature = fit_temperature(run_model(model, np.asarray(data.choose[0], np.float32)), data.choose[1])
     record = _record(network, plan, chosen, links, storage)
     if scores:
-        record["settings"]["distillation"] = {"epochs": epochs, "scores": [float(f"{each:.5g}") for each in scores]}
+        kept = max(range(len(scores)), key=lambda epoch: (scores[epoch], epoch))
+        divergence = [float(f"{-scores[epoch]:.5g}") for epoch in (0, kept)]
+        record["settings"]["distillation"] = {"epochs": epochs, "kept": kept, "divergence": divergence}
     if data is not None:
         models, (x, y) = (network, exact, model), data.validation
         record["cost"] = {"validation": measured_cost(metric, models, (x, y))}

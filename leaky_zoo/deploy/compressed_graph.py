@@ -45,6 +45,7 @@ class _Writer:
 
     def __init__(self, graph: GraphBuilder, compressed: Compressed) -> None:
         self._graph, self._compressed = graph, compressed
+        self._columns: set[str] = set()
         self._moved = False  # whether images have their channels first although Keras has them last
 
     def add(self, link: Any, current: str) -> str:
@@ -105,16 +106,22 @@ class _Writer:
         The first product puts a 1 beside its outputs, and the bias is the weight of that 1 in the second.
         """
         name, (first, second) = link.name, link.factors
-        one = np.eye(first.shape[1] + 1)[-1]
-        inputs = [
-            current,
-            self._kernel(f"{name}/weight_1", np.pad(first, ((0, 0), (0, 1)))),
-            self._graph.constant(f"{name}/one", one),
-        ]
-        narrow = self._graph.node("Gemm", inputs, f"{name}/factor_1")
+        parts = [self._kernel(f"{name}/weight_1", first), self._zeros(len(first))]
+        wider = self._graph.at_load("Concat", parts, f"{name}/first", axis=1)
+        one = self._graph.constant(f"{name}/one", np.eye(first.shape[1] + 1)[-1])
+        narrow = self._graph.node("Gemm", [current, wider, one], f"{name}/factor_1")
         parts = [self._kernel(f"{name}/weight_2", second), self._bias(link, as_row=True)]
-        wide = self._graph.at_load("Concat", parts, f"{name}/weight_2_and_bias", axis=0)
+        wide = self._graph.at_load("Concat", parts, f"{name}/second", axis=0)
         return self._graph.node("Gemm", [narrow, wide, before], f"{name}/step", beta=link.leak)
+
+    def _zeros(self, count: int) -> str:
+        """A column of so many zeros, made at load and once."""
+        name = f"zeros_{count}"
+        if name not in self._columns:
+            self._columns.add(name)
+            shape = self._graph.constant(f"{name}/shape", np.array([count, 1]))
+            self._graph.at_load("ConstantOfShape", [shape], name)
+        return name
 
     def _convolution(self, link: Map, current: str) -> str:
         name = link.name
