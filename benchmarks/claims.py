@@ -11,7 +11,8 @@ an expression of what it must be. An expression knows numbers, arithmetic, compa
   `by` that both have; `first` and `second` are calls `rows(**where)`;
 - `preset(name, field)`: of `models/<name>`, a field by its path from `metadata`, `recipe` or `audit`; all matching
   presets, sorted by name, where the name has a `*`;
-- `mean`, `least`, `largest`, `deviation`, `half` (of the 95% interval), `count` (how many are true), `size`.
+- `measured`: those of a column that are not empty; `mean`, `least`, `largest`, `deviation`, `half` (of the 95%
+  interval), `count` (how many are true), `size`.
 
 What is written must be what comes out, rounded to its digits, or within `tolerance` of it.
 """
@@ -81,7 +82,7 @@ class Source:
             "cells": self.cells, "paired": self.paired, "preset": self.preset, "rows": dict, "mean": np.mean,
             "least": np.min, "largest": np.max, "deviation": lambda values: np.std(values, ddof=1),
             "half": lambda values: interval(np.asarray(values))[1], "count": np.count_nonzero, "size": np.size,
-            "total": np.sum, "absolute": np.abs,
+            "total": np.sum, "absolute": np.abs, "measured": lambda values: values[~np.isnan(values)],
         }  # fmt: skip
 
     def value(self, expression: str) -> Any:

@@ -34,7 +34,7 @@ HERE, PICTURE = Path(__file__).parent, "leaky_mlp_teacher_k3_l12"
 # Tables that are a CSV as it stands, by their page: the marker is the file's name.
 COPIED = {
     "performance": ("speed/onnx_latency", "speed/step_size_overhead", "speed/step_size_memory", "speed/image_training"),
-    "training": ("speed/replicas", "robustness/soak", "speed/loop_speed"),
+    "training": ("speed/replicas", "robustness/soak", "speed/loop_speed", "speed/suggested_recipe"),
     "analysis": ("speed/audit_cost", "science/verdict_pool/kinks", "science/verdict_pool/stopping"),
     "deploy": ("speed/monitor_overhead",),
     "keras_models": ("speed/applications",),

@@ -50,7 +50,7 @@ def train(data: str, checkout: Path) -> dict[str, object]:
             "iterations": phase["iterations"],
             "objective": phase["objective"],
             "worst_sign_residual": max(phase["criticality_residuals"]),
-            "worst_clarke_residual": max(phase.get("clarke_residuals") or [float("nan")]),
+            "worst_clarke_residual": max(phase.get("clarke_residuals") or [None]),
         }
 
 
