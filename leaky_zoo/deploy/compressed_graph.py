@@ -115,12 +115,11 @@ class _Writer:
         return self._graph.node("Gemm", [narrow, wide, before], f"{name}/step", beta=link.leak)
 
     def _zeros(self, count: int) -> str:
-        """A column of so many zeros, made at load and once."""
+        """A column of so many zeros, kept once; as a constant of few bits, since OpenCV makes none of a shape."""
         name = f"zeros_{count}"
         if name not in self._columns:
             self._columns.add(name)
-            shape = self._graph.constant(f"{name}/shape", np.array([count, 1]))
-            self._graph.at_load("ConstantOfShape", [shape], name)
+            self._kernel(name, np.zeros((count, 1)))
         return name
 
     def _convolution(self, link: Map, current: str) -> str:

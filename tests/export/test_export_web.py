@@ -170,13 +170,14 @@ def test_what_the_page_shows(page, digits_file):
 COMPRESSED = [path for path in SHIPPED if path.stem.startswith("compressed")]
 
 
-@pytest.mark.parametrize("path", COMPRESSED[:1], ids=lambda path: f"{path.parent.name}/{path.stem}")
+@pytest.mark.parametrize("path", COMPRESSED, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_a_compressed_file_is_measured_and_has_no_path_to_follow(page, path):
     page.run(f"location.hash = {json.dumps(f'{path.parent.name}/{path.name}')}; location.reload()")
     page.wait(f"{READY} && document.getElementById('file').value.endsWith({json.dumps(path.name)})")
     assert "folded already" in page.run("document.getElementById('folds').textContent")
     assert page.run("document.querySelectorAll('#negative rect').length") == 0
-    directions = inspect_onnx(path)["leaky_zoo.reference"]["directions"]
+    reference = inspect_onnx(path).get("leaky_zoo.reference")  # some watch for drift
+    directions = reference["directions"] if reference else 0
     assert page.run("document.querySelectorAll('#coordinates rect').length") == directions
     page.run("document.getElementById('measure').click()")
     page.wait("document.getElementById('status').textContent === 'Measured.'")
