@@ -9,8 +9,8 @@ and 20, lambda = 3e-3 (mu = lambda / max(L~, 1)), mu_io = 3e-4, three seeds. Not
 fitted and ReLUs are left out on the 5,000 images that follow; all other numbers are of the test split.
 `calibration_error`: 15 bins of equal width (Guo et al. 2017). `directions`: singular values before the largest gap of
 the weights, at the layer where there are fewest. `numbers_kept`: weights and biases that are left of 100 when ReLUs are
-folded and maps factored within a budget of 0.5 points, without distillation (`plan_compression`). Corruptions:
-`benchmarks/science/corruptions.py`.
+folded and maps factored within a budget of 0.5 points, without distillation (`plan_compression`; 100 where it leaves a
+net alone). Corruptions: `benchmarks/science/corruptions.py`.
 """
 
 from collections.abc import Iterator
@@ -22,10 +22,11 @@ import numpy as np
 
 from benchmarks.common import draw_band, markdown, read_table, save, shown, write_table
 from benchmarks.science.corruptions import KINDS, LEVELS, corrupted
-from benchmarks.science.studies import Net, finished, main
+from benchmarks.science.studies import finished, main
 from leaky_zoo.analysis import analyze
 from leaky_zoo.compress import plan_compression, split_for
 from leaky_zoo.data import load_data
+from leaky_zoo.errors import CheckFailedError
 from leaky_zoo.runtime import fit_temperature
 from leaky_zoo.zoo import load_model
 
@@ -65,7 +66,7 @@ def measure() -> None:
         for name, scaled in (("", logits), ("_with_temperature", logits / temperature)):
             loss, error = calibration(scaled, y_test)
             row |= {f"cross_entropy{name}": loss, f"calibration_error{name}": 100 * error}
-        rows.append(about | row | {"temperature": float(temperature)} | structure(net, network, data, (x, y)))
+        rows.append(about | row | {"temperature": float(temperature)} | structure(network, data, (x, y)))
         for (kind, level), images in moved.items():
             right = network.predict(images, batch_size=1000, verbose=0).argmax(1) == y_test
             worse.append(about | {"kind": kind, "level": level + 1, "accuracy": 100 * float(np.mean(right))})
@@ -73,16 +74,19 @@ def measure() -> None:
     write_table(CORRUPTIONS, worse, ("effective_depth", "seed", "kind", "level"), samples=len(x_test))
 
 
-def structure(net: Net, network: Any, data: Any, samples: tuple[np.ndarray, np.ndarray]) -> dict[str, Any]:
+def structure(network: Any, data: Any, samples: tuple[np.ndarray, np.ndarray]) -> dict[str, Any]:
     """Directions, layers whose ReLUs do something, and what is left of the numbers after compression."""
-    audit = analyze(network, *samples, weight_decay=net.recipe.objective.weight_decay, relu_samples=2000)
+    audit = analyze(network, *samples, relu_samples=2000)
     narrowest = min(audit.layers, key=lambda layer: layer.weight_directions or np.inf)
-    plan = plan_compression(network, split_for(network, data), max_drop=BUDGET, distill=False)
-    least = min(each.numbers for each in plan.trail if each.drop <= BUDGET)
+    try:
+        plan = plan_compression(network, split_for(network, data), max_drop=BUDGET, distill=False)
+        kept = 100 * min(each.numbers for each in plan.trail if each.drop <= BUDGET) / plan.numbers
+    except CheckFailedError:  # no bottleneck to compress along: it is left alone
+        kept = 100.0
     return {
         "directions": narrowest.weight_directions, "gap": narrowest.weight_gap,
         "nonlinear_layers": audit.summary["effective_nonlinear_depth"]["layers"],
-        "numbers_kept": 100 * least / plan.numbers,
+        "numbers_kept": kept,
     }  # fmt: skip
 
 

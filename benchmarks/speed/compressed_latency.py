@@ -58,7 +58,7 @@ def main(whole: str, compressed: tuple[str, ...], runs: int) -> None:
                     "times_smaller": f"{files['whole'].stat().st_size / path.stat().st_size:.1f}",
                 })  # fmt: skip
                 print(*rows[-1].values(), flush=True)
-    write_table(TABLE, rows, keys=["net", "file", "batch"], runs=runs, threads=1, 
+    write_table(TABLE, rows, keys=["net", "file", "batch"], runs=runs, threads=1,
                 onnxruntime=onnxruntime.__version__)  # fmt: skip
 
 
