@@ -1,7 +1,7 @@
 """`analyze`: a model and data in, an `Audit` out."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any, Unpack
 
 import keras
@@ -21,6 +21,7 @@ from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.flow.description import describe_network
 from leaky_zoo.flow.kinks import KinkFinder
 from leaky_zoo.networks import LeakyNetwork
+from leaky_zoo.networks.config import check_names
 
 # Rows of s(A): a patch matrix of 3 x 3 x 455 channels and the ones; its second moment takes 134 MB a layer.
 MAX_PATH_FEATURES = 4096
@@ -63,6 +64,7 @@ def analyze(
     Raises:
         InvalidInputError: samples of another shape, no sample, values not finite, an argument out of its range, or
             `clarke` for a net or data that have no Clarke residual.
+        TypeError: an argument that does not exist; the message names the nearest one.
 
     Example:
     >>> from leaky_zoo.networks import LeakyMLP
@@ -71,6 +73,7 @@ def analyze(
     >>> len(audit.layers), audit.n, audit.gamma_0
     (5, 100, 1e-05)
     """
+    check_names(changes, (field.name for field in fields(AnalysisSettings)), "analyze")
     chosen = replace(settings or AnalysisSettings(), **changes)
     if not isinstance(model, LeakyNetwork):
         if chosen.relu_samples:

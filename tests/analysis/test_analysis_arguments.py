@@ -35,6 +35,13 @@ def two():
     return keras.Model([a, b], keras.layers.Dense(3, name="dense")(keras.layers.Concatenate()([a, b])))
 
 
+def test_an_argument_that_does_not_exist_is_named_with_the_nearest(net):
+    with pytest.raises(TypeError, match="analyze takes no argument 'relu_sample'; did you mean 'relu_samples'"):
+        analyze(net, X, Y, relu_sample=10)
+    with pytest.raises(TypeError, match=r"analyze takes no argument 'weight_decay'\. It takes: gamma_0"):
+        analyze(net, X, Y, weight_decay=1e-3)
+
+
 def batches(*arrays):
     return tf.data.Dataset.from_tensor_slices(arrays if len(arrays) > 1 else arrays[0])
 
