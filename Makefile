@@ -26,14 +26,9 @@ PYTEST = TF_NUM_INTRAOP_THREADS=1 OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN
 ON_JAX := tests/geometry/test_geometry_euler.py tests/layers tests/networks tests/analysis
 # Most of the time on JAX is compiling what runs once: a third less with hardly any optimisation.
 COMPILED_FAST := --xla_backend_optimization_level=1 --xla_llvm_disable_expensive_passes=true
-# What is compiled is shared by the workers and kept for the next run, in a folder for each kind of processor: compiled
-# code is for its instructions. JAX finds it by the program, the options and its own version.
-COMPILED = $(CURDIR)/$(VENV)/jax-compiled/$(shell grep -m 1 '^flags' /proc/cpuinfo 2>/dev/null | cksum | cut -d ' ' -f 1)
-KEPT = JAX_COMPILATION_CACHE_DIR="$(COMPILED)" JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0 \
-  JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES=-1
 test: $(READY)
 	KERAS_BACKEND=tensorflow $(PYTEST) tests leaky_zoo
-	KERAS_BACKEND=jax XLA_FLAGS="$(COMPILED_FAST)" $(KEPT) $(PYTEST) $(ON_JAX)
+	KERAS_BACKEND=jax XLA_FLAGS="$(COMPILED_FAST)" $(PYTEST) $(ON_JAX)
 
 # As `make test` on TensorFlow, with the lines that no test reaches; an eighth slower.
 coverage: $(READY)

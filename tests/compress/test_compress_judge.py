@@ -8,7 +8,7 @@ from leaky_zoo.compress import CompressionData, compress, plan_compression
 from leaky_zoo.compress.data import Metric
 from leaky_zoo.compress.distill import copies
 from leaky_zoo.compress.search import Judge, run_model
-from leaky_zoo.compress.smaller import measured_cost
+from leaky_zoo.compress.smaller import WORSE, epoch_score, measured_cost
 from leaky_zoo.data.augmentation import Augmentation
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.networks import LeakyMLP
@@ -67,6 +67,28 @@ def test_copies_of_a_sample_count_as_one_for_the_standard_error(mlp, data):
     four = measured_cost(metric, models, (np.repeat(x, 4, 0), np.repeat(y, 4)), np.repeat(np.arange(len(x)), 4))
     assert once["drop"] == pytest.approx(four["drop"], rel=1e-4)
     assert once["standard_error"] == pytest.approx(four["standard_error"], rel=1e-2) and once["standard_error"] > 0
+
+
+@pytest.mark.parametrize("moved", [None, Augmentation(3, translation=1)], ids=["as they are", "copies too"])
+def test_an_epoch_counts_by_its_distance_and_not_if_its_metric_is_worse(mlp, data, moved):
+    def changed(factor):
+        other = keras.models.clone_model(mlp)
+        other.set_weights([weight * factor for weight in mlp.get_weights()])
+        return other
+
+    def blind():
+        other = keras.Sequential([keras.Input((6, 6, 1)), keras.layers.Flatten(), keras.layers.Dense(3)])
+        other.layers[-1].set_weights([np.zeros((36, 3)), np.array([1.0, 0.0, 0.0])])
+        return other
+
+    labels = run_model(mlp, data.choose[0]).argmax(-1)  # the whole net has every one right
+    own = CompressionData(data.fit, (data.choose[0], labels), data.validation)
+    metric = Metric.of(mlp)
+    from_blind = epoch_score(mlp, metric, own, blind(), moved)
+    assert from_blind(mlp) > from_blind(changed(0.8)) > from_blind(blind()) > -WORSE
+    # From the whole net on, one sample fewer right is worse.
+    from_whole = epoch_score(mlp, metric, own, mlp, moved)
+    assert from_whole(mlp) > -1e-9 > -WORSE >= from_whole(blind())
 
 
 def test_fewer_steps_are_a_plan_of_their_own(data):
