@@ -23,7 +23,7 @@ demo: $(READY)
 # Everything on TensorFlow, then the numerics again on JAX. The workers fill the cores: one thread each; and a file stays
 # with one worker, so that what its tests share is made once.
 PYTEST = TF_NUM_INTRAOP_THREADS=1 OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
-ON_JAX := tests/geometry/test_geometry_euler.py tests/layers tests/networks tests/analysis
+ON_JAX := tests/geometry/test_geometry_euler.py tests/layers tests/networks tests/analysis tests/test_random_models.py
 # Most of the time on JAX is compiling what runs once: a third less with hardly any optimisation.
 COMPILED_FAST := --xla_backend_optimization_level=1 --xla_llvm_disable_expensive_passes=true
 test: $(READY)

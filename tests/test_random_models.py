@@ -1,10 +1,12 @@
 """A fixed sample of the Keras models that `benchmarks.robustness.random_models` makes."""
 
+import keras
 import numpy as np
 import pytest
 
 from benchmarks.robustness import random_models
 from benchmarks.robustness.keras_models import make
+from benchmarks.robustness.random_layouts import layout_difference, layout_difference_float64
 
 SAMPLE = (2, 7, 8, 11, 14, 17, 20, 24)  # every form and kind, both layouts, three policies
 
@@ -17,6 +19,18 @@ def test_nothing_ends_in_a_traceback(seed):
     assert all(row[step] == "ok" for step in ("save", "load", "analyze", "export", "verify")), row
     assert row["relative_error"] <= 1e-5
     assert row["layout_difference"] is None or row["layout_difference"] <= 1e-4
+
+
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="TensorFlow has no such convolutions in float64")
+@pytest.mark.parametrize("seed", [162, 187])  # subclassed: a model of policy float32 casts what its layers get
+def test_layouts_agree_in_float64_after_the_same_model_in_float32(seed):
+    import jax
+
+    with jax.enable_x64(True):
+        policy, floats = keras.config.dtype_policy(), keras.config.floatx()
+        assert 1e-9 < layout_difference(seed) <= 1e-4
+        assert layout_difference_float64(seed) <= 1e-9
+        assert (keras.config.dtype_policy(), keras.config.floatx()) == (policy, floats)
 
 
 @pytest.mark.tensorflow_only

@@ -19,26 +19,28 @@ def layout_difference(seed: int) -> float | None:
 
 
 def layout_difference_float64(seed: int) -> float | None:
-    """The same in float64, on JAX alone: TensorFlow has no channels-first convolutions in float64 on a CPU.
-
-    For a process that does nothing else. After the same model in float32 some of the first layers are taken in float32
-    here too (two models of 59 then differ by 1e-7), which clearing the caches of Keras and JAX does not undo.
-    """
+    """The same in float64, on JAX alone: TensorFlow has no channels-first convolutions in float64 on a CPU."""
     with _float64_of_keras():
         return _difference(seed, "float64")
 
 
 @contextmanager
 def _float64_of_keras() -> Iterator[None]:
-    """While this lasts inputs and nested models are float64 too, and means, which Keras takes in float32 on JAX."""
-    before, floats = dict(dtypes.BIT64_TO_BIT32_DTYPE), keras.config.floatx()
+    """While this lasts inputs and nested models are float64 too, and means, which Keras takes in float32 on JAX.
+
+    The policy is set beside `floatx`: Keras makes it of `floatx` once, when the first layer asks for it, and a model
+    of policy float32 casts its inputs to float32.
+    """
+    before, floats, policy = dict(dtypes.BIT64_TO_BIT32_DTYPE), keras.config.floatx(), keras.config.dtype_policy()
     dtypes.BIT64_TO_BIT32_DTYPE["float64"] = "float64"
     keras.config.set_floatx("float64")
+    keras.config.set_dtype_policy("float64")
     try:
         yield
     finally:
         dtypes.BIT64_TO_BIT32_DTYPE.update(before)
         keras.config.set_floatx(floats)
+        keras.config.set_dtype_policy(policy)
 
 
 def _difference(seed: int, policy: str) -> float | None:

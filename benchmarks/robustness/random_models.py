@@ -34,7 +34,6 @@ COLUMNS = (
     "seed", "backend", "form", "kind", "layout", "policy", "weights", "save", "load", "analyze", "rows", "measured",
     "layout_difference", "layout_difference_float64", "export", "relative_error", "verify", "backend_difference",
 )  # fmt: skip
-DOUBLE = "layout_difference_float64"  # its own step: a row that does not have it yet lacks the key
 HAVE_LAYOUTS = ("image", "volume")
 SUBSAMPLE = 1000
 PART = 25  # models to a process
@@ -45,15 +44,14 @@ def run(seed: int) -> dict[str, Any]:
     import keras
 
     from benchmarks.robustness.keras_models import make
-    from benchmarks.robustness.random_layouts import layout_difference
+    from benchmarks.robustness.random_layouts import layout_difference, layout_difference_float64
     from leaky_zoo.analysis import analyze
     from leaky_zoo.deploy import export_onnx
     from leaky_zoo.zoo import load_model
 
     backend = keras.backend.backend()
     made = make(seed)
-    row = dict.fromkeys(name for name in COLUMNS if name != DOUBLE)
-    row |= {"seed": seed, "backend": backend, "form": made.form, "kind": made.kind}
+    row = dict.fromkeys(COLUMNS) | {"seed": seed, "backend": backend, "form": made.form, "kind": made.kind}
     row |= {"layout": made.layout, "policy": made.policy, "weights": made.model.count_params()}
     with tempfile.TemporaryDirectory() as place:
         file, graph = Path(place) / "m.keras", Path(place) / "m.onnx"
@@ -65,6 +63,8 @@ def run(seed: int) -> dict[str, Any]:
             row |= {"rows": len(audits[0].layers), "measured": sum(each.reason is None for each in audits[0].layers)}
         if made.kind in HAVE_LAYOUTS and made.policy == "float32":
             row["layout_difference"] = layout_difference(seed)
+        if made.kind in HAVE_LAYOUTS and backend == "jax":
+            row["layout_difference_float64"] = layout_difference_float64(seed)
         if backend == "tensorflow":
             return row | _exported(made.model, made.x, graph)
         row["export"] = _outcome(lambda: export_onnx(made.model, graph, check_inputs=made.x))
@@ -74,13 +74,6 @@ def run(seed: int) -> dict[str, Any]:
             np.savez(FILES / f"{seed}.npz", *(np.asarray(keras.ops.convert_to_numpy(y), "float32") for y in outputs))
             file.replace(FILES / f"{seed}.keras")
     return row
-
-
-def run_float64(seed: int) -> dict[str, Any]:
-    """The column `layout_difference_float64` of a row of the JAX backend, in a process of such rows alone."""
-    from benchmarks.robustness.random_layouts import layout_difference_float64
-
-    return {"seed": seed, "layout_difference_float64": layout_difference_float64(seed)}
 
 
 def run_saved(seed: int) -> dict[str, Any]:
@@ -200,7 +193,7 @@ def in_a_process(backend: str, option: str, seeds: range, keep: Callable[[str], 
 
     Args:
         backend: of the process.
-        option: "--seeds" for `run`, "--float64" for `run_float64`, "--saved" for `run_saved`.
+        option: "--seeds" for `run`, "--saved" for `run_saved`.
         seeds: of the models.
         keep: takes each row as JSON.
     """
@@ -214,7 +207,7 @@ def in_a_process(backend: str, option: str, seeds: range, keep: Callable[[str], 
                 keep(line[4:])
                 left.pop(0)
     if process.returncode and left:
-        step = {"--seeds": "save", "--float64": "analyze", "--saved": "export"}[option]
+        step = {"--seeds": "save", "--saved": "export"}[option]
         row = {"seed": left[0], step: f"traceback: the process ended with {process.returncode}"}
         keep(json.dumps(dict.fromkeys(COLUMNS) | row | {"backend": backend} if option == "--seeds" else row))
         if left[1:]:
@@ -247,22 +240,19 @@ def main(models: int, backends: tuple[str, ...], workers: int, again: bool) -> N
                 done.result()
 
     finish("--seeds", missing(models, backends, rows_so_far()))
-    rows = rows_so_far()
-    double = {s for s, r in rows.items() if r["backend"] == "jax" and r["kind"] in HAVE_LAYOUTS and DOUBLE not in r}
-    finish("--float64", missing(models, ("jax",), set(range(models)) - double))
-    saved = {seed for seed, row in rows.items() if (FILES / f"{seed}.npz").exists() and not row["verify"]}
+    saved = {seed for seed, row in rows_so_far().items() if (FILES / f"{seed}.npz").exists() and not row["verify"]}
     finish("--saved", missing(models, ("tensorflow",), set(range(models)) - saved))
-    done = [{name: row.get(name) for name in COLUMNS} for seed, row in sorted(rows_so_far().items()) if seed < models]
+    done = [row for seed, row in sorted(rows_so_far().items()) if seed < models]
     write_table(TABLE, done, samples=40, models=f"{len(done)} of {models}")
     print(summary(read_table(TABLE)))
 
 
 if __name__ == "__main__":
     defaults = {"models": 300, "backends": ("tensorflow", "jax"), "workers": 1, "again": False}
-    chosen = options(__doc__, **defaults, _seeds=str, _float64=str, _saved=str)
-    for step, text in ((run, chosen.seeds), (run_float64, chosen.float64), (run_saved, chosen.saved)):
+    chosen = options(__doc__, **defaults, _seeds=str, _saved=str)
+    for step, text in ((run, chosen.seeds), (run_saved, chosen.saved)):
         start, _, stop = (text or "").partition("-")
         for number in range(int(start), int(stop) + 1) if start else ():
             print("row " + json.dumps(step(number)), flush=True)
-    if not (chosen.seeds or chosen.float64 or chosen.saved):
+    if not (chosen.seeds or chosen.saved):
         main(chosen.models, chosen.backends, chosen.workers, chosen.again)

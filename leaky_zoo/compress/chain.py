@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 import keras
 import numpy as np
 
-from leaky_zoo.compress.layers import FactoredMap
+from leaky_zoo.compress.layers import FactoredMap, SubspaceStep
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.geometry import leak
 from leaky_zoo.networks import LeakyNetwork
@@ -51,9 +51,28 @@ class Map:
         return first if len(self.factors) == 1 else first @ self.factors[1].reshape(-1, self.factors[1].shape[-1])
 
     @property
-    def numbers(self) -> int:
-        """Weights and biases in all."""
-        return sum(factor.size for factor in self.factors) + self.bias.size
+    def weights(self) -> list[np.ndarray]:
+        """Those of the layer, in its order: kernels and biases."""
+        return [*self.factors, self.bias]
+
+    def with_weights(self, weights: Sequence[np.ndarray]) -> "Map":
+        """The same map with other weights of the same shapes."""
+        *factors, bias = weights
+        return replace(self, factors=tuple(factors), bias=bias)
+
+    def make_layer(self) -> FactoredMap:
+        """The layer that it becomes, not yet with its weights."""
+        return FactoredMap(
+            self.factors[-1].shape[-1],
+            rank=self.factors[0].shape[-1] if len(self.factors) == 2 else None,
+            kernel_size=None if self.dense else self.factors[0].shape[0],
+            strides=self.strides,
+            leak=self.leak,
+            relu=self.relu,
+            data_format=self.data_format,
+            dtype="float32",
+            name=self.name,
+        )
 
     def with_matrix(self, *factors: np.ndarray, bias: np.ndarray) -> "Map":
         """The same map with other factors, given as matrices."""
@@ -68,7 +87,42 @@ def _area(side: tuple[int, ...]) -> int:
     return int(np.prod(side)) if side else 1
 
 
-Link: TypeAlias = "Map | keras.layers.Layer"
+@dataclass(frozen=True)
+class Step:
+    """One `SubspaceStep` as numbers.
+
+    Attributes:
+        name: of the layer it becomes.
+        made_of: names of the layers that it does the work of, first to last; the first has the ReLU.
+        width: units of that layer in the whole net.
+        up, up_bias, down, carry, bias: as `SubspaceStep`.
+    """
+
+    name: str
+    made_of: tuple[str, ...]
+    width: int
+    up: np.ndarray
+    up_bias: np.ndarray
+    down: np.ndarray
+    carry: np.ndarray
+    bias: np.ndarray
+
+    @property
+    def weights(self) -> list[np.ndarray]:
+        """Those of the layer, in its order."""
+        return [self.up, self.up_bias, self.down, self.carry, self.bias]
+
+    def with_weights(self, weights: Sequence[np.ndarray]) -> "Step":
+        """The same step with other weights of the same shapes."""
+        up, up_bias, down, carry, bias = weights
+        return replace(self, up=up, up_bias=up_bias, down=down, carry=carry, bias=bias)
+
+    def make_layer(self) -> SubspaceStep:
+        """The layer that it becomes, not yet with its weights."""
+        return SubspaceStep(self.down.shape[1], len(self.down), dtype="float32", name=self.name)
+
+
+Link: TypeAlias = "Map | Step | keras.layers.Layer"
 
 
 def read_chain(network: LeakyNetwork) -> list[Link]:
@@ -151,7 +205,10 @@ def maps_of(links: Sequence[Link]) -> dict[str, Map]:
 
 def numbers_of(links: Sequence[Link]) -> int:
     """Weights and biases of a chain in all."""
-    return sum(link.numbers if isinstance(link, Map) else link.count_params() for link in links)
+    return sum(
+        sum(each.size for each in link.weights) if isinstance(link, Map | Step) else link.count_params()
+        for link in links
+    )
 
 
 def build_model(links: Sequence[Link], input_shape: tuple[int, ...], name: str) -> keras.Model:
@@ -167,45 +224,22 @@ def build_model(links: Sequence[Link], input_shape: tuple[int, ...], name: str) 
     """
     inputs = current = keras.Input(input_shape, dtype="float32", name="inputs")
     for link in links:
-        layer = _layer_of(link)
-        current = layer(current)
-        if isinstance(link, Map):
-            set_map(layer, link)
+        if isinstance(link, Map | Step):
+            layer, weights = link.make_layer(), link.weights
         else:
-            layer.set_weights(link.get_weights())
+            layer, weights = type(link).from_config({**link.get_config(), "dtype": "float32"}), link.get_weights()
+        current = layer(current)
+        layer.set_weights(weights)
     return keras.Model(inputs, current, name=name)
-
-
-def set_map(layer: FactoredMap, link: Map) -> None:
-    """Give a layer the weights of a map of the same shapes."""
-    layer.set_weights([*link.factors, link.bias])
-
-
-def _layer_of(link: Link) -> keras.layers.Layer:
-    if not isinstance(link, Map):
-        return type(link).from_config({**link.get_config(), "dtype": "float32"})
-    return FactoredMap(
-        link.factors[-1].shape[-1],
-        rank=link.factors[0].shape[-1] if len(link.factors) == 2 else None,
-        kernel_size=None if link.dense else link.factors[0].shape[0],
-        strides=link.strides,
-        leak=link.leak,
-        relu=link.relu,
-        data_format=link.data_format,
-        dtype="float32",
-        name=link.name,
-    )
 
 
 def read_maps(model: keras.Model, links: Sequence[Link]) -> list[Link]:
     """The chain with the weights that a model of it has now."""
-    changed: list[Link] = []
-    for link in links:
-        if isinstance(link, Map):
-            *factors, bias = [weight.astype(np.float64) for weight in model.get_layer(link.name).get_weights()]
-            link = replace(link, factors=tuple(factors), bias=bias)
-        changed.append(link)
-    return changed
+
+    def read(link: Map | Step) -> Link:
+        return link.with_weights([each.astype(np.float64) for each in model.get_layer(link.name).get_weights()])
+
+    return [read(link) if isinstance(link, Map | Step) else link for link in links]
 
 
 def _float64(variable: Any) -> np.ndarray:

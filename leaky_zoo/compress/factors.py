@@ -1,6 +1,6 @@
 """Low-rank factors of maps, weighted by what the maps see; and the moments that say what they see."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,15 +41,10 @@ def input_moments(model: keras.Model, links: Sequence[Link], x: np.ndarray) -> d
         By the names of the maps.
     """
     maps = maps_of(links)
-    watched = keras.Model(model.inputs, [model.get_layer(name).input for name in maps])
     sums: dict[str, list[Any]] = {name: [0.0, 0.0, 0.0, 0, 0] for name in maps}
-    for start in range(0, len(x), BATCH):
-        rows = np.asarray(x[start : start + BATCH], np.float32)
-        found = watched([rows], training=False)
-        found = found if isinstance(found, list | tuple) else [found]
-        for (name, link), value in zip(maps.items(), found, strict=True):
-            raw = keras.ops.convert_to_numpy(value).astype(np.float64)
-            vectors, columns = _rows(link, raw)
+    for found in signals_of(model, {name: model.get_layer(name).input for name in maps}, x):
+        for name, raw in found.items():
+            vectors, columns = _rows(maps[name], raw)
             total = sums[name]
             total[0] = total[0] + vectors.sum(0)
             total[1] = total[1] + vectors.T @ vectors
@@ -61,6 +56,14 @@ def input_moments(model: keras.Model, links: Sequence[Link], x: np.ndarray) -> d
         mean = np.asarray(total) / count
         moments[name] = InputMoments(mean, np.asarray(products) / count - np.outer(mean, mean), squares / pixels)
     return moments
+
+
+def signals_of(model: keras.Model, tensors: dict[str, Any], x: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
+    """These tensors of a model, float64, under the same names; batch after batch."""
+    watched = keras.Model(model.inputs, tensors)
+    for start in range(0, len(x), BATCH):
+        found = watched([np.asarray(x[start : start + BATCH], np.float32)], training=False)
+        yield {name: keras.ops.convert_to_numpy(value).astype(np.float64) for name, value in found.items()}
 
 
 def _rows(link: Map, raw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

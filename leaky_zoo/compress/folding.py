@@ -6,7 +6,7 @@ from dataclasses import replace
 import keras
 import numpy as np
 
-from leaky_zoo.compress.chain import Link, Map
+from leaky_zoo.compress.chain import Link, Map, Step
 
 
 def fold(links: Sequence[Link], left_out: Collection[int]) -> list[Link]:
@@ -119,7 +119,7 @@ def normalization_folded(links: Sequence[Link], largest_ratio: float = 8.0) -> l
     grows. Done last: training on raw inputs would be badly scaled.
     """
     result = list(links)
-    places = [place for place, link in enumerate(result) if isinstance(link, Map)]
+    places = [place for place, link in enumerate(result) if isinstance(link, Map | Step)]
     first, last = places[0], places[-1]
     before = [link for link in result[:first] if not isinstance(link, keras.layers.Flatten)]
     if len(before) == 1 and isinstance(before[0], keras.layers.Normalization) and result[first].dense:  # type: ignore[union-attr]
@@ -130,9 +130,12 @@ def normalization_folded(links: Sequence[Link], largest_ratio: float = 8.0) -> l
             last -= 1
     after = result[last + 1 :]
     if len(after) == 1 and isinstance(after[0], keras.layers.Normalization) and after[0].invert:
-        final = result[last]
-        if isinstance(final, Map) and final.leak is None and final.dense:
-            mean, deviation = (np.broadcast_to(each, final.bias.shape) for each in _statistics(after[0]))
+        final, (mean, deviation) = result[last], _statistics(after[0])
+        if isinstance(final, Step):
+            shifted = final.bias * deviation + mean
+            result[last] = replace(final, down=final.down * deviation, carry=final.carry * deviation, bias=shifted)
+            result.remove(after[0])
+        elif isinstance(final, Map) and final.leak is None and final.dense:
             scaled = (*final.factors[:-1], final.factors[-1] * deviation)
             result[last] = replace(final, factors=scaled, bias=final.bias * deviation + mean)
             result.remove(after[0])

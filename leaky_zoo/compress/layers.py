@@ -1,4 +1,4 @@
-"""The one layer that compressed nets are made of: a linear map in one factor or two, with or without a leak."""
+"""The layers that compressed nets are made of: a linear map in one factor or two, and a step in few directions."""
 
 from typing import Any
 
@@ -98,3 +98,55 @@ class FactoredMap(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         own = ("units", "rank", "kernel_size", "strides", "leak", "relu", "data_format")
         return {**super().get_config(), **{name: getattr(self, name) for name in own}}
+
+
+@keras.saving.register_keras_serializable(package="leaky_zoo")
+class SubspaceStep(keras.layers.Layer):
+    """`y = down relu(up x + up_bias) + carry x + bias`: a step of a path, or several, in few directions.
+
+    `x` are coordinates in the directions that the representations before the step have, `y` those after it. Only the
+    units whose ReLU works stand between; all others are on or off for all samples, and in `carry`. This project, after
+    Serra et al. 2020 (units that are always on or off) and Ashkboos et al. 2024 (a path in its main directions).
+
+    Args:
+        directions: coordinates of `y`, at least 1.
+        units: that have a ReLU, at least 1.
+        **kwargs: as any Keras layer.
+
+    Raises:
+        InvalidInputError: a size below 1.
+
+    Example:
+    >>> import numpy as np
+    >>> layer = SubspaceStep(3, 8)
+    >>> layer(np.ones((5, 4), "float32")).shape == (5, 3)
+    True
+    >>> [tuple(weight.shape) for weight in layer.weights]
+    [(4, 8), (8,), (8, 3), (4, 3), (3,)]
+    """
+
+    def __init__(self, directions: int, units: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if directions < 1 or units < 1:
+            raise InvalidInputError(f"Sizes must be at least 1. Received: directions={directions}, units={units}")
+        self.directions, self.units = directions, units
+
+    def build(self, inputs_shape: Any) -> None:
+        def weight(name: str, *shape: int) -> Any:
+            initializer = "zeros" if len(shape) == 1 else "glorot_uniform"
+            return self.add_weight(name=name, shape=shape, initializer=initializer)
+
+        size = inputs_shape[-1]
+        self.up, self.up_bias = weight("up", size, self.units), weight("up_bias", self.units)
+        self.down = weight("down", self.units, self.directions)
+        self.carry, self.bias = weight("carry", size, self.directions), weight("bias", self.directions)
+
+    def call(self, inputs: Any) -> Any:
+        active = ops.relu(ops.matmul(inputs, self.up) + self.up_bias)
+        return ops.matmul(active, self.down) + ops.matmul(inputs, self.carry) + self.bias
+
+    def compute_output_shape(self, inputs_shape: Any) -> Any:
+        return (*inputs_shape[:-1], self.directions)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "directions": self.directions, "units": self.units}

@@ -10,9 +10,11 @@ from leaky_zoo.analysis.linearity import Linearity, measure_linearity
 from leaky_zoo.compress.chain import Link, build_model, numbers_of, read_chain
 from leaky_zoo.compress.data import CompressionData, Metric
 from leaky_zoo.compress.distill import augmented
-from leaky_zoo.compress.factors import InputMoments, factored, input_moments, spectrum_of
+from leaky_zoo.compress.factors import InputMoments, input_moments
 from leaky_zoo.compress.folding import fold, remove_dead_units
-from leaky_zoo.compress.search import Candidate, Judge, RankSearch
+from leaky_zoo.compress.search import Candidate, GreedySearch, Judge, RankSearch
+from leaky_zoo.compress.slicing import SliceSearch
+from leaky_zoo.compress.subspace import can_slice
 from leaky_zoo.data.augmentation import Augmentation
 from leaky_zoo.errors import CheckFailedError, InvalidInputError
 from leaky_zoo.geometry.subsample import even_rows
@@ -118,18 +120,23 @@ def plan_compression(
     thinner = network if steps is None else resample(network, steps, x=seen)
     links = read_chain(thinner)
     linearity = measure_linearity(thinner, x, samples=sizes[1])
-    trail: list[Candidate] = []
-    searches: dict[tuple[int, ...], RankSearch] = {}
-    for left_out, chain in _folds(network, links, linearity, judge, max_drop, allowed):
-        chain, moments = _moments(chain, seen, network.config.input_shape)
-        search = RankSearch(chain, moments, judge, network.config.input_shape)
-        trail += search.candidates(allowed, left_out)
-        searches[left_out] = search
-    chosen = _chosen(trail, max_drop, allowances)
+    found: list[tuple[Candidate, GreedySearch[Any]]] = []
+    shape = network.config.input_shape
+    if can_slice(links):
+        searches: list[GreedySearch[Any]] = [SliceSearch(links, seen, judge, shape, linearity.left_out)]
+    else:
+        searches = [
+            RankSearch(*_moments(chain, seen, shape), judge, shape, left_out)
+            for left_out, chain in _folds(network, links, linearity, judge, max_drop, allowed)
+        ]
+    for search in searches:
+        found += [(candidate, search) for candidate in search.candidates(allowed)]
+    trail = [candidate for candidate, _ in found]
     numbers = numbers_of(read_chain(network))
     if steps is None:
         _refuse_without_bottleneck(network, numbers, trail, max_drop, linearity)
-    choices = [Choice(each, searches[each.left_out].with_ranks(each.ranks)) for each in chosen]
+    chosen = _chosen(trail, max_drop, allowances)
+    choices = [Choice(each, search.chain(each)) for one in chosen for each, search in found if each is one]
     return CompressionPlan(max_drop, measured.name, judge.whole, numbers, linearity, choices, trail, steps)
 
 
@@ -212,19 +219,9 @@ def _refuse_without_bottleneck(
     )
 
 
-def plain_svd(links: Sequence[Link], moments: dict[str, InputMoments], ranks: dict[str, int]) -> list[Link]:
-    """The chain with these ranks, its maps cut as matrices, whatever the data; for comparison."""
-    result: list[Link] = []
-    for link in links:
-        if link.name in ranks:
-            size = moments[link.name].mean.size
-            blind = InputMoments(np.zeros(size), np.eye(size), moments[link.name].energies)
-            link = factored(link, blind, spectrum_of(link, blind), ranks[link.name])  # type: ignore[arg-type]
-        result.append(link)
-    return result
-
-
 def describe_choice(choice: Choice) -> dict[str, Any]:
     """A choice in plain data."""
     each = choice.candidate
-    return {"left_out": list(each.left_out), "ranks": each.ranks, "numbers": each.numbers, "drop_before": each.drop}
+    units = {"units": each.units} if each.units else {}
+    ranks = {"left_out": list(each.left_out), "ranks": each.ranks, **units}
+    return {**ranks, "numbers": each.numbers, "drop_before": each.drop}

@@ -1,12 +1,14 @@
-"""Ranks for all maps of a chain at once: greedy, by what the outputs move for each number saved."""
+"""Sizes for a whole chain at once: greedy, by what the outputs move for each number saved. Here the ranks of maps."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeAlias, TypeVar
 
 import keras
 import numpy as np
 
-from leaky_zoo.compress.chain import Link, Map, build_model, maps_of, numbers_of, set_map
+from leaky_zoo.compress.chain import Link, Map, build_model, maps_of, numbers_of
 from leaky_zoo.compress.data import Metric
 from leaky_zoo.compress.divergence import Divergence
 from leaky_zoo.compress.factors import InputMoments, Spectrum, factored, most_rank, spectrum_of
@@ -17,9 +19,16 @@ FIRST_STEP = 0.9  # of the largest rank that saves anything, at most;
 FIRST_LOSS = 1e-5  # and at most the rank that loses so much of the energy of a map's outputs
 BATCH = 512
 
+Size = TypeVar("Size")
 
-def run_model(model: keras.Model, x: np.ndarray) -> np.ndarray:
-    """Outputs for all samples, in batches."""
+
+Runs: TypeAlias = "keras.Model | Callable[[np.ndarray], np.ndarray]"
+
+
+def run_model(model: Runs, x: np.ndarray) -> np.ndarray:
+    """Outputs for all samples: of a Keras model in batches, or of a function of samples."""
+    if not isinstance(model, keras.Model):
+        return model(x)
     kind, starts = model.inputs[0].dtype, range(0, len(x), BATCH)
     found = (model(np.asarray(x[start : start + BATCH], kind), training=False) for start in starts)
     return np.concatenate([keras.ops.convert_to_numpy(each) for each in found])
@@ -46,15 +55,15 @@ class Judge:
         self._x, self._y = np.asarray(choose[0], np.float32), choose[1]
         self.whole = self.value(network)
 
-    def divergence(self, model: keras.Model) -> float:
+    def divergence(self, model: Runs) -> float:
         """Of a model from the whole net, logits at their best scale."""
         return self._between.at_best_scale(run_model(model, self._moved), self._wanted)
 
-    def value(self, model: keras.Model) -> float:
+    def value(self, model: Runs) -> float:
         """The metric on what is held out."""
         return self._metric.value(run_model(model, self._x), self._y)
 
-    def cost(self, model: keras.Model) -> tuple[float, float]:
+    def cost(self, model: Runs) -> tuple[float, float]:
         """The metric on what is held out; and what counts against an allowance.
 
         That is the drop from the whole net's metric, or, where the metric is an accuracy, the share of the moved inputs
@@ -75,11 +84,12 @@ class Candidate:
 
     Attributes:
         left_out: layers without a ReLU.
-        ranks: of the maps that have factors, by name.
+        ranks: of the maps that have factors, by name; of a chain in few directions, those that each layer reads.
         numbers: weights and biases left.
         divergence: from the whole net's outputs.
         value: of the metric, on the samples to choose on.
         drop: what it costs, as `Judge.cost` says.
+        units: of a chain in few directions, how many of each layer have a ReLU.
     """
 
     left_out: tuple[int, ...]
@@ -88,67 +98,121 @@ class Candidate:
     divergence: float
     value: float
     drop: float
+    units: dict[str, int] = field(default_factory=dict)
 
 
-class RankSearch:
-    """Lowers ranks one step at a time, that map first which moves the outputs least for each number it saves.
+class GreedySearch(ABC, Generic[Size]):
+    """Lowers sizes one step at a time, that one first which moves the outputs least for each number it saves.
 
-    Measured on the whole net with all ranks chosen so far. A map's last measured score stands until it comes first;
-    then it is measured again (lazy greedy: Minoux 1978).
+    Measured on the whole net with all sizes chosen so far. The last measured score of a size stands until it comes
+    first; then it is measured again (lazy greedy: Minoux 1978). Subclasses say what the sizes are.
+    """
+
+    def candidates(self, stop: float) -> list[Candidate]:
+        """From the whole chain down, one for each step, until they cost more than `stop`."""
+        divergence = self._divergence()
+        found = [self._candidate(divergence)]
+        scores = dict.fromkeys(self._sizes(), -np.inf)
+        fresh: dict[Size, float] = {}
+        while scores:
+            size = min(scores, key=lambda size: scores[size])
+            if self._next(size) is None:
+                del scores[size]
+                continue
+            if size not in fresh:
+                fresh[size] = self._try(size)
+                scores[size] = (fresh[size] - divergence) / self._saved(size)
+                continue
+            self._lower(size)
+            divergence = fresh[size]
+            fresh = {}
+            found.append(self._candidate(divergence))
+            if found[-1].drop > stop:
+                break
+        return found
+
+    @abstractmethod
+    def chain(self, candidate: Candidate) -> list[Link]:
+        """The chain of a candidate."""
+
+    @abstractmethod
+    def _sizes(self) -> Iterable[Size]:
+        """Names of all sizes."""
+
+    @abstractmethod
+    def _next(self, size: Size) -> int | None:
+        """The next lower size; None where there is none."""
+
+    @abstractmethod
+    def _saved(self, size: Size) -> int:
+        """Numbers that the next lower size saves."""
+
+    @abstractmethod
+    def _divergence(self) -> float:
+        """Of the chain as it is now."""
+
+    @abstractmethod
+    def _try(self, size: Size) -> float:
+        """The divergence with the next lower size."""
+
+    @abstractmethod
+    def _lower(self, size: Size) -> None:
+        """Take the next lower size."""
+
+    @abstractmethod
+    def _candidate(self, divergence: float) -> Candidate:
+        """The chain as it is now, measured."""
+
+
+class RankSearch(GreedySearch[str]):
+    """Ranks of the maps of a chain, each in two factors.
 
     Args:
         links: a chain without factors.
         moments: of its maps' inputs.
         judge: of the candidates.
         input_shape: of a sample.
+        left_out: layers of it that have no ReLU.
     """
 
     def __init__(
-        self, links: Sequence[Link], moments: dict[str, InputMoments], judge: Judge, input_shape: tuple[int, ...]
+        self,
+        links: Sequence[Link],
+        moments: dict[str, InputMoments],
+        judge: Judge,
+        input_shape: tuple[int, ...],
+        left_out: Sequence[int],
     ) -> None:
-        self._links, self._moments, self._judge = list(links), moments, judge
+        self._links, self._moments, self._judge, self._left_out = list(links), moments, judge, tuple(left_out)
         self._model = build_model(links, input_shape, "search")
         self.maps = maps_of(links)
         self._spectra: dict[str, Spectrum] = {}
         self.ranks: dict[str, int] = {}
 
-    def candidates(self, stop: float, left_out: Sequence[int]) -> list[Candidate]:
-        """From the whole chain down, one for each step, until they cost more than `stop`."""
-        divergence = self._judge.divergence(self._model)
-        found = [self._candidate(left_out, divergence)]
-        scores = {name: -np.inf for name, link in self.maps.items() if self._next(name, link) is not None}
-        fresh: dict[str, float] = {}
-        while scores:
-            name = min(scores, key=lambda name: scores[name])
-            if name not in fresh:
-                fresh[name] = self._try(name)
-                scores[name] = (fresh[name] - divergence) / self._saved(name)
-                continue
-            self._set(name, self._next(name, self.maps[name]))
-            divergence = fresh[name]
-            fresh = {}
-            if self._next(name, self.maps[name]) is None:
-                del scores[name]
-            found.append(self._candidate(left_out, divergence))
-            if found[-1].drop > stop:
-                break
-        return found
+    def chain(self, candidate: Candidate) -> list[Link]:
+        return [self._with_rank(link, candidate.ranks) for link in self._links]
 
-    def _candidate(self, left_out: Sequence[int], divergence: float) -> Candidate:
+    def _sizes(self) -> Iterable[str]:
+        return self.maps
+
+    def _divergence(self) -> float:
+        return self._judge.divergence(self._model)
+
+    def _candidate(self, divergence: float) -> Candidate:
         numbers = numbers_of([self._with_rank(link, self.ranks) for link in self._links])
-        return Candidate(tuple(left_out), dict(self.ranks), numbers, divergence, *self._judge.cost(self._model))
+        return Candidate(self._left_out, dict(self.ranks), numbers, divergence, *self._judge.cost(self._model))
 
-    def _next(self, name: str, link: Map) -> int | None:
-        """The next lower rank; None where there is none."""
+    def _next(self, name: str) -> int | None:
         now = self.ranks.get(name)
         if now is None:
-            first = min(int(FIRST_STEP * most_rank(link)), self._spectrum(name).rank_within(FIRST_LOSS))
+            most = int(FIRST_STEP * most_rank(self.maps[name]))
+            first = min(most, self._spectrum(name).rank_within(FIRST_LOSS))
             return first if first >= 1 else None
         return min(int(STEP * now), now - 1) or None
 
     def _saved(self, name: str) -> int:
         m, n = self.maps[name].matrix.shape
-        now, after = self.ranks.get(name), self._next(name, self.maps[name]) or 0
+        now, after = self.ranks.get(name), self._next(name) or 0
         return (m * n if now is None else now * (m + n)) - after * (m + n)
 
     def _spectrum(self, name: str) -> Spectrum:
@@ -163,18 +227,15 @@ class RankSearch:
     def _with_rank(self, link: Link, ranks: dict[str, int]) -> Link:
         return self._low(link.name, ranks[link.name]) if isinstance(link, Map) and link.name in ranks else link
 
-    def with_ranks(self, ranks: dict[str, int]) -> list[Link]:
-        """The chain with factors of these ranks."""
-        return [self._with_rank(link, ranks) for link in self._links]
-
     def _try(self, name: str) -> float:
         before = self.ranks.get(name)
-        self._assign(name, self._next(name, self.maps[name]))
-        measured = self._judge.divergence(self._model)
+        self._assign(name, self._next(name))
+        measured = self._divergence()
         self._assign(name, before)
         return measured
 
-    def _set(self, name: str, rank: int | None) -> None:
+    def _lower(self, name: str) -> None:
+        rank = self._next(name)
         assert rank is not None
         self.ranks[name] = rank
         self._assign(name, rank)
@@ -182,4 +243,4 @@ class RankSearch:
     def _assign(self, name: str, rank: int | None) -> None:
         """Give the model the product of the factors, in the shape of the whole kernel."""
         whole, low = self.maps[name], self._low(name, rank)
-        set_map(self._model.get_layer(name), whole.with_matrix(low.matrix, bias=low.bias))
+        self._model.get_layer(name).set_weights(whole.with_matrix(low.matrix, bias=low.bias).weights)

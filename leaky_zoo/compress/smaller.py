@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from leaky_zoo.compress.chain import Link, Map, build_model, maps_of, numbers_of, read_maps
+from leaky_zoo.compress.chain import Link, Map, Step, build_model, numbers_of, read_maps
 from leaky_zoo.compress.data import CompressionData, Metric
 from leaky_zoo.compress.distill import copies, distill
 from leaky_zoo.compress.divergence import Divergence
@@ -186,8 +186,8 @@ def measured_cost(
 def _record(
     network: LeakyNetwork, plan: CompressionPlan, choice: Choice, links: list[Link], storage: str
 ) -> dict[str, Any]:
-    maps, left_out = maps_of(links), choice.candidate.left_out
-    layers = [_became(name, maps, storage, left_out) for link in maps.values() for name in link.made_of]
+    parts = [link for link in links if isinstance(link, Map | Step)]
+    layers = [_became(link, name, storage, choice.candidate.left_out) for link in parts for name in link.made_of]
     return {
         "source": {
             "name": network.name,
@@ -206,14 +206,14 @@ def _record(
     }
 
 
-def _became(name: str, maps: dict[str, Map], storage: str, left_out: tuple[int, ...]) -> dict[str, Any]:
-    """What became of one layer of the whole net."""
-    link = next(link for link in maps.values() if name in link.made_of)
+def _became(link: Map | Step, name: str, storage: str, left_out: tuple[int, ...]) -> dict[str, Any]:
+    """What became of one layer of the whole net, which this link does the work of."""
+    size = _bytes(link, storage) if link.made_of[0] == name else 0
+    if isinstance(link, Step):
+        became = f"kept, {len(link.down)} of {link.width} units with a ReLU"
+        became = became if link.made_of[0] == name else f"folded into {link.name}"
+        return {"name": name, "became": became, "rank": len(link.carry), "bytes": size}
     rank = link.factors[0].shape[-1] if len(link.factors) == 2 else None
-    width = {"float32": 4, "float16": 2, "int8": 1}[storage]
-    size = width * sum(factor.size for factor in link.factors) + (4 if storage == "float32" else 2) * link.bias.size
-    if storage == "int8":
-        size += 4 * sum(int8_of(factor)[1].size for factor in link.factors)
     if len(link.made_of) > 1:
         became = f"folded into {link.name}"
     elif link.layer in left_out:
@@ -221,4 +221,15 @@ def _became(name: str, maps: dict[str, Map], storage: str, left_out: tuple[int, 
     else:
         became = "kept"
     became = became if rank is None else f"{became}, factored"
-    return {"name": name, "became": became, "rank": rank, "bytes": size if link.made_of[0] == name else 0}
+    return {"name": name, "became": became, "rank": rank, "bytes": size}
+
+
+def _bytes(link: Map | Step, storage: str) -> int:
+    """Of its numbers in this storage."""
+    kernels, biases = ([each for each in link.weights if (each.ndim > 1) == kind] for kind in (True, False))
+    width = {"float32": 4, "float16": 2, "int8": 1}[storage]
+    size = width * sum(each.size for each in kernels)
+    size += (4 if storage == "float32" else 2) * sum(each.size for each in biases)
+    if storage == "int8":
+        size += 4 * sum(int8_of(each)[1].size for each in kernels)
+    return size

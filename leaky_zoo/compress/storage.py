@@ -1,11 +1,10 @@
 """Weights in fewer bits: int8 kernels with a scale for each channel, or float16; as the file will hold them."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
-from leaky_zoo.compress.chain import Link, Map
+from leaky_zoo.compress.chain import Link, Map, Step
 from leaky_zoo.errors import InvalidInputError
 
 STORAGES = ("float32", "float16", "int8")
@@ -26,12 +25,11 @@ def rounded(links: Sequence[Link], storage: str) -> list[Link]:
     if storage == "float32":
         return list(links)
     cut = _to_float16 if storage == "float16" else _to_int8
-    return [
-        replace(link, factors=tuple(map(cut, link.factors)), bias=_to_float16(link.bias))
-        if isinstance(link, Map)
-        else link
-        for link in links
-    ]
+
+    def smaller(link: Map | Step) -> Link:
+        return link.with_weights([cut(each) if each.ndim > 1 else _to_float16(each) for each in link.weights])
+
+    return [smaller(link) if isinstance(link, Map | Step) else link for link in links]
 
 
 def int8_of(kernel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

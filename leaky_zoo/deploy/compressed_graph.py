@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 
 from leaky_zoo.compress import Compressed
-from leaky_zoo.compress.chain import Map
+from leaky_zoo.compress.chain import Map, Step
 from leaky_zoo.compress.storage import int8_of
 from leaky_zoo.deploy.convolutions import pads
 from leaky_zoo.deploy.graph import INPUT_NAME, GraphBuilder
@@ -52,6 +52,8 @@ class _Writer:
         """The name of what the link makes of `current`."""
         if isinstance(link, Map):
             return self._dense(link, current) if link.dense else self._convolution(link, current)
+        if isinstance(link, Step):
+            return self._step(link, current)
         if isinstance(link, keras.layers.Dropout):
             return current
         if isinstance(link, keras.layers.Flatten):
@@ -99,6 +101,19 @@ class _Writer:
             return self._graph.node("Gemm", [current, last, self._bias(link)], f"{name}/step")
         kept = self._graph.node("Add", [before, self._bias(link, 1 / link.leak)], f"{name}/leak")
         return self._graph.node("Gemm", [current, last, kept], f"{name}/step", beta=link.leak)
+
+    def _step(self, link: Step, current: str) -> str:
+        name = link.name
+        up, carry, down = (self._kernel(f"{name}/{each}", getattr(link, each)) for each in ("up", "carry", "down"))
+        units = self._graph.node("Gemm", [current, up, self._vector(f"{name}/up_bias", link.up_bias)], f"{name}/units")
+        active = self._graph.node("Relu", [units], f"{name}/relu")
+        kept = self._graph.node("Gemm", [current, carry, self._vector(f"{name}/bias", link.bias)], f"{name}/carried")
+        return self._graph.node("Gemm", [active, down, kept], f"{name}/step")
+
+    def _vector(self, name: str, values: np.ndarray) -> str:
+        if self._compressed.storage == "float32":
+            return self._graph.constant(name, values)
+        return self._graph.float16_constant(name, values)
 
     def _two_factors(self, link: Map, before: str, current: str) -> str:
         """A step of two factors in two products, without a pass over the whole width that adds the bias.
@@ -149,10 +164,8 @@ class _Writer:
     def _bias(self, link: Map, factor: float = 1.0, *, as_row: bool = False) -> str:
         """The bias, times a factor that the runtime multiplies in at load where the bias is kept in 16 bits."""
         name, bias = f"{link.name}/bias", link.bias[None] if as_row else link.bias
-        if self._compressed.storage == "float32":
-            return self._graph.constant(name, factor * bias)
-        if factor == 1.0:
-            return self._graph.float16_constant(name, bias)
+        if factor == 1.0 or self._compressed.storage == "float32":
+            return self._vector(name, factor * bias)
         scale = self._graph.constant(f"{name}/factor", factor)
         return self._graph.at_load("Mul", [self._graph.float16_constant(f"{name}/kept", bias), scale], name)
 

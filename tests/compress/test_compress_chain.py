@@ -74,7 +74,7 @@ def test_three_directions_are_three_factors():
     link = maps_of(links)["block_2"]
     low = factored(link, moments["block_2"], spectrum_of(link, moments["block_2"]), 3)
     close(outputs([low if each is link else each for each in links], net, x), net.predict(x, verbose=0), 1e-4)
-    assert low.numbers < link.numbers and most_rank(link) == 9
+    assert numbers_of([low]) < numbers_of([link]) and most_rank(link) == 9
 
 
 def test_the_bias_takes_over_the_mean_of_what_is_cut():
