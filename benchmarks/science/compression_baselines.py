@@ -1,19 +1,21 @@
-"""The same budget spent by others on the same net: plain SVD, magnitude pruning, ONNX Runtime's int8, a small MLP.
+"""The same budget spent by others on the same net: plain SVD, magnitude pruning, ONNX Runtime's int8, a small net.
 
-    python -m benchmarks.science.compression_baselines --model NET --compressed FILE.onnx [--methods int8,mlp]
+    python -m benchmarks.science.compression_baselines --model NET --compressed FILE.onnx [--methods int8,ordinary]
         writes compression_baselines.csv after each method, rows of other methods and nets stay; NET is a preset, or a
         .keras file beside its recipe.yaml; FILE.onnx is what `leaky-zoo compress` made of it
 
-Plain SVD (one rank for all maps, blind to the data) and the small MLP get as many numbers as the compressed file has;
-pruning gets as many bytes, a number kept costs its value and an index of 2 bytes. All are kept in the bits of the
+Plain SVD (one rank for all maps, blind to the data) and the ordinary net get as many numbers as the compressed file
+has; pruning gets as many bytes, a number kept costs its value and an index of 2 bytes. All are kept in the bits of the
 compressed file, by our own writer. Plain SVD and pruning are distilled for as many epochs as ours, from the same
-outputs, under the same augmentation, the epoch kept by the same score; the small MLP is trained on the labels
-by the net's own recipe. Dynamic int8 is ONNX Runtime's `quantize_dynamic`, of our export and of tf2onnx's, whose
-products it can all reach. Bytes are of whole ONNX files without metadata; latencies are medians on one thread, all
-files in turns, on a machine that does other work as well. One net, one seed; the test split is looked at once for each
-row.
+outputs, under the same augmentation, the epoch kept by the same score; the ordinary net (an MLP of two hidden layers,
+or a CNN of three convolutions) is trained on the labels with the recipe's data, augmentation, batches, epochs and peak
+of the rate: by Adam with cosine decay, without weight decay; in a second row it is then distilled as well. Dynamic int8
+is ONNX Runtime's `quantize_dynamic`, of our export and of tf2onnx's, whose products it can all reach. Bytes are of
+whole ONNX files without metadata; latencies are medians on one thread, all files in turns, on a machine that does other
+work as well. One net, one seed; the test split is looked at once for each row.
 """
 
+import itertools
 import tempfile
 from pathlib import Path
 
@@ -150,40 +152,57 @@ def quantised(study: Study) -> None:
         study.add(f"ONNX Runtime, dynamic int8 of {words}", study.net.count_params(), small)
 
 
-def small_mlp(study: Study) -> None:
-    """784 - h - h - 10 with ReLU and as many numbers, trained by the recipe on the labels."""
-    numbers, config, part = study.record["parameters"], study.net.config, study.recipe.data
-    size, classes = int(np.prod(config.input_shape)), config.output_size
-
-    def count(h: int) -> int:
-        return (size + 1) * h + (h + 1) * h + (h + 1) * classes
-
-    hidden = max(h for h in range(4, 512) if count(h) <= numbers)
-    keras.utils.set_random_seed(study.recipe.seed)
-    model = keras.Sequential([
-        keras.Input(config.input_shape),
-        keras.layers.Normalization(axis=None, mean=config.input_mean, variance=config.input_variance),
-        keras.layers.Flatten(),
-        keras.layers.Dense(hidden, activation="relu"), keras.layers.Dense(hidden, activation="relu"),
-        keras.layers.Dense(classes),
-    ])  # fmt: skip
+def ordinary(study: Study) -> None:
+    """An MLP of two hidden layers, or a CNN, with ReLU and as many numbers: trained on labels, then distilled too."""
+    recipe, numbers = study.recipe, study.record["parameters"]
+    images = study.net.family != "mlp"
+    make = _small_cnn if images else _small_mlp
+    sizes = itertools.takewhile(lambda h: make(study.net.config, h).count_params() <= numbers, itertools.count(4))
+    *_, hidden = sizes
+    keras.utils.set_random_seed(recipe.seed)
+    model = make(study.net.config, hidden)
     x, y = study.train
-    batch, epochs = part.batch_size, study.recipe.optimizer.epochs
-    steps = -(-len(x) // batch)
-    peak = study.recipe.optimizer.learning_rate
+    steps, epochs = -(-len(x) // recipe.data.batch_size), recipe.optimizer.epochs
+    peak = recipe.optimizer.learning_rate
     rate = keras.optimizers.schedules.CosineDecay(0.0, steps * epochs, warmup_target=peak, warmup_steps=steps)
     model.compile(keras.optimizers.Adam(rate, global_clipnorm=1.0), study.net.loss_function(), jit_compile=False)
-    moves = {name: getattr(part, name) for name in ("translation", "rotation", "zoom")}
-    stream = training_pipeline(x, y, batch, study.recipe.seed, **moves)
+    moves = {name: getattr(recipe.data, name) for name in ("translation", "rotation", "zoom")}
+    stream = training_pipeline(x, y, recipe.data.batch_size, recipe.seed, **moves)
     model.fit(stream, epochs=epochs, steps_per_epoch=steps, verbose=0, shuffle=False)
-    links = []
-    for place, layer in enumerate(model.layers):
-        if isinstance(layer, keras.layers.Dense):
-            kernel, bias = (np.asarray(each, np.float64) for each in layer.get_weights())
-            links.append(Map(layer.name, (layer.name,), (kernel,), bias, relu=place > 2))
-        else:
-            links.append(layer)
-    study.add(f"ordinary MLP, 2 hidden layers of {hidden}", count(hidden), study.graph_of(links))
+    words = f"CNN, 3 convolutions of {hidden} channels" if images else f"MLP, 2 hidden layers of {hidden}"
+    for how in ("", ", then distilled"):
+        if how:
+            study.taught(model)
+        links = [_link_of(layer) for layer in model.layers]
+        study.add(f"ordinary {words}{how}", numbers_of(links), study.graph_of(links))
+
+
+def _small_mlp(config, hidden: int) -> keras.Model:
+    layers = [keras.layers.Dense(hidden), keras.layers.ReLU(), keras.layers.Dense(hidden), keras.layers.ReLU()]
+    return _sequential(config, [keras.layers.Flatten(), *layers])
+
+
+def _small_cnn(config, channels: int) -> keras.Model:
+    """A stem as the leaky net has it, and two convolutions more; global mean."""
+    layers = []
+    for kernel, strides in ((5, 2), (3, 1), (3, 1)):
+        layers += [keras.layers.Conv2D(channels, kernel, strides, padding="same"), keras.layers.ReLU()]
+    return _sequential(config, [*layers, keras.layers.GlobalAveragePooling2D()])
+
+
+def _sequential(config, layers: list) -> keras.Model:
+    inputs = keras.layers.Normalization(axis=None, mean=config.input_mean, variance=config.input_variance)
+    return keras.Sequential([keras.Input(config.input_shape), inputs, *layers, keras.layers.Dense(config.output_size)])
+
+
+def _link_of(layer: keras.layers.Layer) -> Map | keras.layers.Layer:
+    """The layer as a link of a chain."""
+    if not isinstance(layer, keras.layers.Dense | keras.layers.Conv2D):
+        return layer
+    kernel, bias = (np.asarray(each, np.float64) for each in layer.get_weights())
+    if kernel.ndim == 2:
+        return Map(layer.name, (layer.name,), (kernel,), bias)
+    return Map(layer.name, (layer.name,), (kernel,), bias, strides=layer.strides[0], data_format=layer.data_format)
 
 
 def ours(study: Study, compressed: str) -> None:
@@ -214,7 +233,7 @@ def timed(study: Study, runs: int) -> list[dict[str, object]]:
     return result
 
 
-METHODS = {"int8": quantised, "mlp": small_mlp, "svd": plain_svd, "pruning": pruned}
+METHODS = {"int8": quantised, "ordinary": ordinary, "svd": plain_svd, "pruning": pruned}
 
 
 def main(model: str, compressed: str, methods: tuple[str, ...], epochs: int, runs: int, data_dir: str | None) -> None:

@@ -126,7 +126,7 @@ Link: TypeAlias = "Map | Step | keras.layers.Layer"
 
 
 def read_chain(network: LeakyNetwork) -> list[Link]:
-    """The chain of a network: maps for stem, steps and head, Keras layers for what is between.
+    """The chain of a network: maps for stem, steps and head, Keras layers for what is between; dropout is left out.
 
     Raises:
         InvalidInputError: a network whose layers outside its paths do not follow one another, or hold more than one
@@ -172,6 +172,8 @@ def _outside(model: keras.Model) -> list[Link]:
 
 
 def _links_of(layer: keras.layers.Layer) -> list[Link]:
+    if isinstance(layer, keras.layers.Dropout):
+        return []
     if isinstance(layer, keras.layers.Dense) and layer.use_bias and len(layer.input.shape) == 2:
         found: Link = Map(layer.name, (layer.name,), (_float64(layer.kernel),), _float64(layer.bias))
     elif _plain_convolution(layer):

@@ -19,7 +19,7 @@ from leaky_zoo.compress.factors import SMALLEST, signals_of
 
 @dataclass(frozen=True)
 class Directions:
-    """The main directions of representations, first to last; coordinates in them have mean 0 and variance 1.
+    """The main directions of representations, first to last; coordinates in them have mean 0.
 
     Attributes:
         mean: shape `(width,)`.
@@ -105,16 +105,16 @@ def look(links: Sequence[Link], x: np.ndarray, input_shape: tuple[int, ...]) -> 
 
 
 def _directions(mean: np.ndarray, covariance: np.ndarray, weights: np.ndarray) -> Directions:
-    """Principal directions, each unit scaled by the root of its weight."""
+    """Principal directions, each unit scaled by the root of its weight.
+
+    Coordinates keep their variances: a reference for monitoring looks for the gap between them.
+    """
     scale = np.sqrt(np.maximum(weights, SMALLEST * max(weights.max(), 1e-300)))
     values, vectors = np.linalg.eigh(scale[:, None] * covariance * scale)
     kept = np.flatnonzero(values > SMALLEST * max(values[-1], 1e-300))[::-1]
     values, vectors = values[kept], vectors[:, kept]
     rest = np.append(np.cumsum(values[::-1])[::-1], 0.0)
-    root = np.sqrt(values)
-    return Directions(
-        mean, scale[:, None] * vectors / root, root[:, None] * vectors.T / scale, rest / max(rest[0], 1e-300)
-    )
+    return Directions(mean, scale[:, None] * vectors, vectors.T / scale, rest / max(rest[0], 1e-300))
 
 
 def _units(below: np.ndarray, above: np.ndarray, gains: np.ndarray) -> Units:

@@ -54,8 +54,6 @@ class _Writer:
             return self._dense(link, current) if link.dense else self._convolution(link, current)
         if isinstance(link, Step):
             return self._step(link, current)
-        if isinstance(link, keras.layers.Dropout):
-            return current
         if isinstance(link, keras.layers.Flatten):
             return self._graph.node("Flatten", [self.channels_last(current)], link.name, axis=1)
         if isinstance(link, keras.layers.Normalization):

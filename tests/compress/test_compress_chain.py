@@ -27,6 +27,16 @@ def test_the_chain_computes_what_the_network_does(case):
     close(outputs(read_chain(net), net, data.fit[0]), net.predict(data.fit[0], verbose=0))
 
 
+def test_dropout_is_left_out():
+    net = LeakyMLP((5,), 3, width=8, depth=4, head_dropout=0.5)
+    links = read_chain(net)
+    assert any(isinstance(layer, keras.layers.Dropout) for layer in net.head.layers)
+    assert not any(isinstance(link, keras.layers.Dropout) for link in links)
+    x = np.random.default_rng(0).normal(size=(9, 5)).astype("float32")
+    model = build_model(links, (5,), "chain")
+    close(np.asarray(model(x, training=True)), net.predict(x, verbose=0))
+
+
 def test_folding_is_the_net_without_those_relus(case):
     net, data = case
     for left_out in ({3, 4}, {1, 2}, {2}, set(range(1, len(net.blocks) + 1))):
