@@ -7,15 +7,17 @@ from typing import Any
 
 import keras
 import numpy as np
+import onnx
 
 from leaky_zoo.compress import Compressed
+from leaky_zoo.compress.chain import Step
 from leaky_zoo.deploy.arguments import checked_metadata, checked_path, checked_tolerance
 from leaky_zoo.deploy.compare import as_recorded, compare, load_checked, running
 from leaky_zoo.deploy.compressed_graph import build_compressed
 from leaky_zoo.deploy.describe import describe_model
 from leaky_zoo.deploy.graph import INPUT_NAME
 from leaky_zoo.deploy.ports import Reference
-from leaky_zoo.deploy.reference import add_reference
+from leaky_zoo.deploy.reference import MOST_CHOSEN, add_reference
 from leaky_zoo.deploy.signing import sign, verify_written
 from leaky_zoo.flow import weights_sha256
 from leaky_zoo.io.files import replacing
@@ -70,8 +72,8 @@ def export_compressed(
     weight_bytes = graph.ByteSize()
     watch = None
     if monitor_data is not None:
-        last = [node.output[0] for node in graph.graph.node if node.name.endswith("/step")]
-        watch = add_reference(graph, monitor_data, tensors=last[:-1] or last, float16=compressed.storage != "float32")
+        kept_in_16 = compressed.storage != "float32"
+        watch = add_reference(graph, monitor_data, tensors=_to_watch(compressed, graph), float16=kept_in_16)
     reference = Reference(compressed.model, network.task.output_name, [rows])
     inputs = {reference.inputs[0].name: rows}
     classifier = network.task.labels
@@ -109,6 +111,18 @@ def export_compressed(
         "relative_errors": {str(batch): error for batch, error in measured.relative_errors.items()},
         "record": compressed.record,
     }
+
+
+def _to_watch(compressed: Compressed, graph: onnx.ModelProto) -> list[str]:
+    """Representations to watch for drift.
+
+    Where the path is in few directions already, what is strange is no longer outside the bottleneck: the first step of
+    few enough directions to be watched whole. Else all but the last.
+    """
+    steps = [link for link in compressed.links if isinstance(link, Step)]
+    few = [f"{link.name}/step" for link in steps[:-1] if link.down.shape[1] <= MOST_CHOSEN]
+    every = [node.output[0] for node in graph.graph.node if node.name.endswith("/step")]
+    return few[:1] or every[:-1] or every
 
 
 def _as_dict(audit: Any) -> dict[str, Any]:
