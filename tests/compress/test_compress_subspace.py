@@ -11,9 +11,11 @@ from leaky_zoo.compress.folding import normalization_folded
 from leaky_zoo.compress.layers import SubspaceStep
 from leaky_zoo.compress.storage import rounded
 from leaky_zoo.compress.subspace import can_slice, look, slice_chain
+from leaky_zoo.deploy import export_compressed
 from leaky_zoo.deploy.compressed_graph import build_compressed
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.networks import LeakyMLP
+from leaky_zoo.runtime import inspect_onnx
 from tests.compress.conftest import parts
 
 pytestmark = pytest.mark.tensorflow_only
@@ -147,3 +149,16 @@ def test_a_step_keeps_its_config_and_refuses_no_size():
     assert layer.compute_output_shape((None, 4)) == (None, 3)
     with pytest.raises(InvalidInputError, match=r"at least 1\. Received: directions=0, units=8"):
         SubspaceStep(0, 8)
+
+
+def test_a_file_watches_the_first_step_of_few_directions(tmp_path):
+    made = net(width=40, depth=5)
+    links, x = read_chain(made), samples(600)
+    seen, ranks, units = whole(links, x)
+    assert len(seen.directions["block_2"].outward) > 21
+    chain = slice_chain(links, seen, {**ranks, "block_2": 21, "block_3": 20, "block_4": 6}, units)
+    record = {"source": {"weights_sha256": "0" * 64, "parameters": 1}, "parameters": 1}
+    small = Compressed(build_model(chain, (5,), "small"), chain, "float32", None, record)
+    export_compressed(small, made, tmp_path / "small.onnx", check_inputs=x[:8], monitor_data=x)
+    reference = inspect_onnx(tmp_path / "small.onnx")["leaky_zoo.reference"]
+    assert reference["tensor"] == "block_2/step" and reference["directions"] < 20
