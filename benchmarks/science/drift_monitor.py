@@ -2,6 +2,7 @@
 
     python -m benchmarks.science.drift_monitor train      one net without the nines; TFDS_DATA_DIR names MNIST's folder
     python -m benchmarks.science.drift_monitor measure    writes drift_monitor.csv
+    python -m benchmarks.science.drift_monitor compressed     compresses the net, writes drift_monitor_compressed.csv
 
 The net (MLP of width 256, 12 layers, L~ = 7, 15 epochs) is trained on the first 40,000 images of the training split
 without their nines. Of the last 20,000, without theirs, a random half makes the monitor's reference, and the other half
@@ -22,8 +23,12 @@ from scipy.ndimage import rotate
 from sklearn.metrics import roc_auc_score
 
 from benchmarks.common import BUILD, options, write_table
+from leaky_zoo.compress import compress, plan_compression, split_for
 from leaky_zoo.data import load_data
+from leaky_zoo.data.augmentation import Augmentation
 from leaky_zoo.deploy import build_onnx
+from leaky_zoo.deploy.compressed import to_watch
+from leaky_zoo.deploy.compressed_graph import build_compressed
 from leaky_zoo.deploy.reference import add_reference
 from leaky_zoo.runtime.drift import BatchMoments, Reference
 from leaky_zoo.runtime.session import open_session
@@ -32,6 +37,7 @@ from leaky_zoo.zoo import load_model
 
 PLACE = BUILD / "drift_monitor"
 TABLE = Path(__file__).with_suffix(".csv")
+COMPRESSED = TABLE.with_name("drift_monitor_compressed.csv")
 LEFT_OUT, HELD_OUT, DRAWS, FALSE_ALARM_BATCHES, BATCHES = 9, 40_000, 10, 2000, 1000
 LAYERS = (2, 4, 8, 11)  # measured beside the chosen one
 KEYS = ("measured", "drift", "share", "layer", "draw", "chosen")
@@ -106,38 +112,58 @@ class Watched:
         return np.array(found)
 
 
-def measure() -> None:
-    """False alarms over draws of the reference, detection with the first; at the chosen layer and at others."""
-    found = images()
-    graph = build_onnx(load_model(PLACE / "run" / "model.keras"))
+def rows_of(graph, tensors, draws: int, found, **about) -> list[dict[str, Any]]:
+    """False alarms over draws of the reference, detection with the first."""
     held_out, test, strange = found["held_out"].astype(np.float32), found["test"][0].astype(np.float32), drifted(found)
     rows = []
+    for draw in range(draws):
+        random = np.random.default_rng(draw)
+        order = random.permutation(len(held_out))
+        seen, unseen = held_out[order[: len(order) // 2]], held_out[order[len(order) // 2 :]]
+        watched = Watched(ModelProto.FromString(graph.SerializeToString()), seen, draw, tensors)
+        about |= {"layer": watched.value["layer"], "directions": watched.value["directions"], "draw": draw}
+        for name, pool in (("none: held-out", unseen), ("none: test split", test)):
+            found_p = watched.p_values(watched.rows(pool), 100, FALSE_ALARM_BATCHES, random)
+            rows.append({**about, "measured": "false alarms at 5%", "drift": name, "share": 0.0, "batch": 100,
+                         "batches": FALSE_ALARM_BATCHES, "value": float((found_p < 0.05).mean())})  # fmt: skip
+        if draw:
+            continue
+        clean = watched.rows(test)
+        usual = watched.p_values(clean, 32, BATCHES, random)
+        for name, pool in strange.items():
+            odd = watched.rows(pool)
+            for share in (1.0, 0.25, 0.125):
+                found_p = watched.p_values(clean, 32, BATCHES, random, odd, share)
+                scores = -np.log(np.concatenate([usual, found_p]))
+                area = roc_auc_score(np.repeat([0, 1], BATCHES), scores)
+                rows.append({**about, "measured": "AUROC", "drift": name, "share": share, "batch": 32,
+                             "batches": BATCHES, "value": float(area)})  # fmt: skip
+    return rows
+
+
+def measure() -> None:
+    """Of the whole net's file, at the chosen layer and at others."""
+    graph, found, rows = build_onnx(load_model(PLACE / "run" / "model.keras")), images(), []
     for tensors in (None, *([f"block_{layer}/step"] for layer in LAYERS)):
-        for draw in range(DRAWS if tensors is None else 1):
-            random = np.random.default_rng(draw)
-            order = random.permutation(len(held_out))
-            seen, unseen = held_out[order[: len(order) // 2]], held_out[order[len(order) // 2 :]]
-            watched = Watched(ModelProto.FromString(graph.SerializeToString()), seen, draw, tensors)
-            about = {"layer": watched.value["layer"], "directions": watched.value["directions"], "draw": draw,
-                     "chosen": "yes" if tensors is None else "no"}  # fmt: skip
-            for name, pool in (("none: held-out", unseen), ("none: test split", test)):
-                found_p = watched.p_values(watched.rows(pool), 100, FALSE_ALARM_BATCHES, random)
-                rows.append({**about, "measured": "false alarms at 5%", "drift": name, "share": 0.0, "batch": 100,
-                             "batches": FALSE_ALARM_BATCHES, "value": float((found_p < 0.05).mean())})  # fmt: skip
-            if draw:
-                continue
-            clean = watched.rows(test)
-            usual = watched.p_values(clean, 32, BATCHES, random)
-            for name, pool in strange.items():
-                odd = watched.rows(pool)
-                for share in (1.0, 0.25, 0.125):
-                    found_p = watched.p_values(clean, 32, BATCHES, random, odd, share)
-                    scores = -np.log(np.concatenate([usual, found_p]))
-                    area = roc_auc_score(np.repeat([0, 1], BATCHES), scores)
-                    rows.append({**about, "measured": "AUROC", "drift": name, "share": share, "batch": 32,
-                                 "batches": BATCHES, "value": float(area)})  # fmt: skip
+        chosen = tensors is None
+        rows += rows_of(graph, tensors, DRAWS if chosen else 1, found, chosen="yes" if chosen else "no")
     write_table(TABLE, rows, KEYS, clean_batches=FALSE_ALARM_BATCHES, level=0.05)
 
 
+def measure_compressed() -> None:
+    """Of the net compressed to the smallest choice of a budget of 0.1 points, ten epochs of distillation, int8."""
+    net, data, moved = load_model(PLACE / "run" / "model.keras"), load_data(str(PLACE / "data.npz")), Augmentation(0, 2)
+    parts = split_for(net, data)
+    plan = plan_compression(net, parts, max_drop=0.1, augmentation=moved)
+    small = compress(net, plan, parts, choice=0, epochs=10, storage="int8", augmentation=moved)
+    graph = build_compressed(small, "logits")
+    tensors = to_watch(small, graph)
+    rows = rows_of(graph, tensors, DRAWS, images(), numbers=small.record["parameters"], tensor=", ".join(tensors))
+    drops = {split: cost["drop"] for split, cost in small.record["cost"].items()}
+    write_table(COMPRESSED, rows, ("measured", "drift", "share", "draw"), clean_batches=FALSE_ALARM_BATCHES,
+                level=0.05, drops=drops)  # fmt: skip
+
+
 if __name__ == "__main__":
-    {"train": train_net, "measure": measure}[options(__doc__, "train", "measure").step]()
+    steps = {"train": train_net, "measure": measure, "compressed": measure_compressed}
+    steps[options(__doc__, *steps).step]()

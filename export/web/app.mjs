@@ -2,11 +2,11 @@
 
 import { relativeError } from "./metadata.mjs";
 import { auditColumns, FOLDS_BELOW, openNetwork, softmax, walk } from "./network.mjs";
-import { Drawing } from "./drawing.mjs";
+import { Drawing, picture } from "./drawing.mjs";
 import { digits, drawBars, drawLayers } from "./charts.mjs";
 
 const at = (id) => document.getElementById(id);
-const LARGEST = { 8: 16, 28: 255 }; // value of full ink, by side of the image
+const LARGEST = { 8: 16, 28: 255, 32: 255 }; // value of full ink, by side of the image
 const state = { presets: [], preset: null, network: null, sample: null, opening: 0, running: false, again: false, last: null };
 const drawing = new Drawing(at("canvas"), () => choose(null));
 
@@ -80,7 +80,7 @@ function setUp(network) {
 }
 
 /** Whether the network looks at images that the board can make. */
-function drawn(network) { return network.shape.length === 3 && network.shape[0] === network.shape[1] && network.shape[0] in LARGEST; }
+function drawn(network) { return ["8,8,1", "28,28,1"].includes(String(network.shape)); }
 
 /** Show a golden sample by its number, or (null) what is drawn. */
 async function choose(sample) {
@@ -90,9 +90,24 @@ async function choose(sample) {
   state.sample = sample;
   [...at("samples").children].forEach((button, row) => button.setAttribute("aria-pressed", String(row === sample)));
   if (sample !== null && drawn(network)) {
-    drawing.showImage(golden(network, sample), network.shape[0], LARGEST[network.shape[0]]);
+    drawing.showImage(golden(network, sample), network.shape, LARGEST[network.shape[0]]);
   }
+  at("values").hidden = drawn(network);
+  if (!drawn(network)) showSample(network, golden(network, sample));
   await run();
+}
+
+/** A sample that nobody can draw: a colour image, or values in their order. */
+function showSample(network, data) {
+  const { shape } = network, values = Array.from(data);
+  if (shape.length === 3 && shape[2] === 3) {
+    at("values").replaceChildren(picture(values, shape, LARGEST[shape[0]] ?? Math.max(...values)));
+    return;
+  }
+  drawLayers(at("values"), {
+    label: "Values of this sample, in their order", layers: values.map((_, row) => row + 1), what: "value",
+    series: [{ name: "input", kind: "line", values }],
+  });
 }
 
 function golden(network, row) {

@@ -33,13 +33,15 @@ function rounded(value) {
  * @param {boolean} [chart.log] logarithmic axis; what is not above zero is left out
  * @param {number} [chart.mark] a dashed line at this value
  * @param {number} [chart.top] least upper end of the axis
+ * @param {string} [chart.what] what a place on the axis is
  */
-export function drawLayers(place, { label, layers, series, log = false, mark, top = 0 }) {
+export function drawLayers(place, { label, layers, series, log = false, mark, top = 0, what = "layer" }) {
   const width = Math.max(place.clientWidth, 240), height = 150, left = 46, right = 8, bottom = 20, above = 8;
   const values = series.flatMap((one) => one.values).filter((value) => Number.isFinite(value) && (!log || value > 0));
   place.replaceChildren();
   if (!values.length) return;
-  const low = log ? Math.floor(Math.log10(Math.min(...values))) : 0;
+  const below = Math.max(0, -Math.min(...values));
+  const low = log ? Math.floor(Math.log10(Math.min(...values))) : below && -rounded(below);
   const high = log ? Math.max(low + 1, Math.ceil(Math.log10(Math.max(...values)))) : rounded(Math.max(...values, mark ?? 0, top) || 1);
   const slot = (width - left - right) / layers.length;
   const x = (row) => left + slot * (row + 0.5);
@@ -47,7 +49,7 @@ export function drawLayers(place, { label, layers, series, log = false, mark, to
   const svg = shape("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-label": label });
   const ticks = log
     ? Array.from({ length: high - low + 1 }, (_, row) => 10 ** (low + row)).filter((_, row) => row % Math.ceil((high - low) / 4) === 0)
-    : [0, high / 2, high];
+    : low < 0 ? [low, 0, high] : [0, high / 2, high];
   for (const tick of ticks) {
     svg.append(shape("line", { class: "grid", x1: left, x2: width - right, y1: y(tick), y2: y(tick) }));
     svg.append(shape("text", { class: "tick", x: left - 5, y: y(tick) + 4, "text-anchor": "end" }, digits(tick)));
@@ -56,14 +58,14 @@ export function drawLayers(place, { label, layers, series, log = false, mark, to
   layers.forEach((layer, row) => {
     if (row % every === 0) svg.append(shape("text", { class: "tick", x: x(row), y: height - 5, "text-anchor": "middle" }, layer));
   });
-  series.forEach((one, which) => svg.append(...marksOf(one, which, { log, x, y, slot, floor: height - bottom, layers })));
+  series.forEach((one, which) => svg.append(...marksOf(one, which, { log, x, y, slot, floor: height - bottom, layers, what })));
   if (mark !== undefined) svg.append(shape("line", { class: "mark", x1: left, x2: width - right, y1: y(mark), y2: y(mark) }));
   place.append(svg);
 }
 
-function marksOf(one, which, { log, x, y, slot, floor, layers }) {
+function marksOf(one, which, { log, x, y, slot, floor, layers, what }) {
   const drawn = one.values.map((value, row) => ({ value, row })).filter(({ value }) => Number.isFinite(value) && (!log || value > 0));
-  const words = ({ value, row }) => shape("title", {}, `layer ${layers[row]}: ${one.name} ${digits(value)}`);
+  const words = ({ value, row }) => shape("title", {}, `${what} ${layers[row]}: ${one.name} ${digits(value)}`);
   if (one.kind === "bars") {
     return drawn.map((point) => {
       const size = Math.max(2, floor - y(point.value));
@@ -90,7 +92,9 @@ function marksOf(one, which, { log, x, y, slot, floor, layers }) {
  * @param {{label: string, signed?: boolean, most?: number}} options signed bars start in the middle
  */
 export function drawBars(place, rows, { label, signed = false, most = 1 }) {
-  const width = Math.max(place.clientWidth, 220), line = 27, left = 30, right = 52, span = width - left - right;
+  const longest = Math.max(...rows.map((row) => row.name.length));
+  const width = Math.max(place.clientWidth, 220), line = 27, left = Math.min(14 + 8 * longest, width / 3), right = 52;
+  const span = width - left - right;
   const svg = shape("svg", { viewBox: `0 0 ${width} ${line * rows.length}`, width, height: line * rows.length, role: "img", "aria-label": label });
   const scale = Math.max(most, ...rows.map((row) => Math.abs(row.value)));
   const zero = signed ? left + span / 2 : left;

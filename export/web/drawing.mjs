@@ -97,19 +97,10 @@ export class Drawing {
     view.stroke();
   }
 
-  /** Show an image of raw values in [0, largest]: `side` x `side`, row by row. */
-  showImage(values, side, largest) {
-    const small = document.createElement("canvas");
-    small.width = small.height = side;
-    const context = small.getContext("2d");
-    const image = context.createImageData(side, side);
-    values.forEach((value, place) => {
-      const grey = Math.round((255 * value) / largest);
-      image.data.set([grey, grey, grey, 255], 4 * place);
-    });
-    context.putImageData(image, 0, 0);
+  /** Show an image, as `picture` takes it. */
+  showImage(values, shape, largest) {
     this.pen.imageSmoothingEnabled = false;
-    this.pen.drawImage(small, 0, 0, SIDE, SIDE);
+    this.pen.drawImage(picture(values, shape, largest), 0, 0, SIDE, SIDE);
     this.borrowed = true;
     this.show();
   }
@@ -156,6 +147,19 @@ export class Drawing {
     }
     return right < 0 ? null : { left, top, width: right - left + 1, height: bottom - top + 1 };
   }
+}
+
+/** A canvas with an image of raw values in [0, largest]: rows of pixels of one or three channels. */
+export function picture(values, [height, width, channels], largest) {
+  const canvas = document.createElement("canvas");
+  Object.assign(canvas, { width, height, className: "picture" });
+  const context = canvas.getContext("2d"), image = context.createImageData(width, height);
+  for (let place = 0; place < width * height; place += 1) {
+    const colours = [0, 1, 2].map((row) => values[channels * place + Math.min(row, channels - 1)]);
+    image.data.set([...colours.map((value) => Math.round((255 * value) / largest)), 255], 4 * place);
+  }
+  context.putImageData(image, 0, 0);
+  return canvas;
 }
 
 function bounded(value) { return Math.min(SIDE - BRUSH / 2, Math.max(BRUSH / 2, value)); }

@@ -14,14 +14,14 @@ FIRST = "model.onnx"  # the uncompressed file of a preset
 
 
 def manifest(folder: Path) -> dict[str, Any]:
-    """Presets with their files, data sets with images first.
+    """Presets with their files, in the order of the page.
 
     Args:
         folder: holds `<preset>/model.onnx`, and compressed files beside them under other names.
 
     Returns:
         `{"presets": [{"name", "dataset", "effective_depth", "schedule", "files": [{"path", "name", "bytes",
-        "accuracy"}]}]}`; files without our metadata are left out.
+        "accuracy"}]}]}`, what can be drawn first, larger images first; files without our metadata are left out.
     """
     presets = []
     for place in sorted(path for path in folder.iterdir() if path.is_dir()):
@@ -37,7 +37,7 @@ def manifest(folder: Path) -> dict[str, Any]:
                 "dataset": str(about["leaky_zoo.preset"].get("dataset") or "other").split("/")[0],
                 "effective_depth": about.get("leaky_zoo.effective_depth", 0),
                 "schedule": about["leaky_zoo.preset"].get("schedule") or "-",
-                "pixels": len(about["leaky_zoo.input"]["shape"]) > 2 and int(about["leaky_zoo.input"]["shape"][1]),
+                "side": _side(about["leaky_zoo.input"]["shape"]),
                 "files": [
                     {
                         "path": f"{place.name}/{file.name}",
@@ -49,8 +49,13 @@ def manifest(folder: Path) -> dict[str, Any]:
                 ],
             }
         )
-    presets.sort(key=lambda preset: (-preset.pop("pixels"), preset["dataset"], preset["effective_depth"]))
+    presets.sort(key=lambda preset: (-preset.pop("side"), preset["dataset"], preset["effective_depth"]))
     return {"presets": presets}
+
+
+def _side(shape: list[Any]) -> int:
+    """Of square grey images, which the page has a board for; 0 for anything else."""
+    return int(shape[1]) if len(shape) == 4 and shape[1] == shape[2] and shape[3] == 1 else 0
 
 
 def accuracy(values: dict[str, Any]) -> float | None:

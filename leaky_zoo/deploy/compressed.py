@@ -73,7 +73,7 @@ def export_compressed(
     watch = None
     if monitor_data is not None:
         kept_in_16 = compressed.storage != "float32"
-        watch = add_reference(graph, monitor_data, tensors=_to_watch(compressed, graph), float16=kept_in_16)
+        watch = add_reference(graph, monitor_data, tensors=to_watch(compressed, graph), float16=kept_in_16)
     reference = Reference(compressed.model, network.task.output_name, [rows])
     inputs = {reference.inputs[0].name: rows}
     classifier = network.task.labels
@@ -113,8 +113,8 @@ def export_compressed(
     }
 
 
-def _to_watch(compressed: Compressed, graph: onnx.ModelProto) -> list[str]:
-    """Representations to watch for drift.
+def to_watch(compressed: Compressed, graph: onnx.ModelProto) -> list[str]:
+    """Names of the representations to watch for drift.
 
     Where the path is in few directions already, what is strange is no longer outside the bottleneck: the first step of
     few enough directions to be watched whole. Else all but the last.

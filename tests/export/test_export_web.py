@@ -212,6 +212,32 @@ def board(page):
 ONE = [(0.5, 0.15 + 0.07 * step) for step in range(11)]
 
 
+def test_it_begins_with_what_can_be_drawn_and_shows_signals_and_colour_images(page, site):
+    page.open("about:blank")
+    page.open(site)
+    page.wait(READY)
+    assert page.run("document.getElementById('dataset').value") == "mnist"
+    assert page.run("document.getElementById('values').hidden && !document.getElementById('board').hidden")
+    signals = next(path for path in SHIPPED if "mnist1d" in path.parent.name)
+    page.open("about:blank")
+    page.open(f"{site}#{signals.parent.name}/{signals.name}")
+    page.wait(READY)
+    assert page.run("document.getElementById('board').hidden && !document.getElementById('values').hidden")
+    titles = page.run("[...document.querySelectorAll('#values title')].map((title) => title.textContent)")
+    assert len(titles) == 40 and titles[0].startswith("value 1: input ")
+    bottom = page.run("document.querySelector('#values svg').height.baseVal.value")
+    heights = page.run("[...document.querySelectorAll('#values circle')].map((dot) => dot.cy.baseVal.value)")
+    assert all(0 < height < bottom for height in heights)
+    colours = next(path for path in SHIPPED if "cifar10" in path.parent.name)
+    page.open("about:blank")
+    page.open(f"{site}#{colours.parent.name}/{colours.name}")
+    page.wait(READY)
+    assert page.run("document.querySelector('#values .picture').width") == 32
+    assert (
+        page.run("Math.min(...[...document.querySelectorAll('#outputs .name')].map((name) => name.getBBox().x))") >= 0
+    )
+
+
 @pytest.mark.parametrize("touch", [False, True])
 def test_a_drawn_one_is_a_one(browser, site, touch):
     browser.messages.clear()
