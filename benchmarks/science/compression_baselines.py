@@ -77,8 +77,10 @@ class Study:
         score = epoch_score(self.net, Metric.of(self.net), self.parts, model, self.augmentation)
         distill(model, self.net, self.parts.fit, score, epochs=self.epochs, augmentation=self.augmentation)
 
-    def add(self, method: str, numbers: int, graph: onnx.ModelProto | Path, size: int | None = None) -> None:
-        """A row: write the file, without metadata, and measure its accuracy."""
+    def add(
+        self, method: str, numbers: int, graph: onnx.ModelProto | Path, size: int | None = None, about: str = ""
+    ) -> None:
+        """A row: write the file, without metadata, and measure its accuracy; `about` says what the method came to."""
         path = self.folder / f"{len(self.rows)}.onnx"
         model = onnx.load(graph) if isinstance(graph, Path) else graph
         del model.metadata_props[:]
@@ -88,7 +90,7 @@ class Study:
         names = [session.get_outputs()[0].name], session.get_inputs()[0].name
         found = np.concatenate([session.run(names[0], {names[1]: x[at : at + 500]})[0] for at in range(0, len(x), 500)])
         right = 100 * float(np.mean(found.argmax(-1) == y))
-        self.rows[path] = {"method": method, "numbers": numbers, "bytes": size or path.stat().st_size,
+        self.rows[path] = {"method": method, "about": about, "numbers": numbers, "bytes": size or path.stat().st_size,
                            "accuracy": f"{right:.2f}"}  # fmt: skip
         print(*self.rows[path].values(), flush=True)
 
@@ -113,12 +115,14 @@ def plain_svd(study: Study) -> None:
             result.append(link)
         return result
 
-    rank = max(rank for rank in range(1, 100) if rank == 1 or numbers_of(cut(rank)) <= numbers)
+    rank = 1
+    while numbers_of(cut(rank + 1)) <= numbers:
+        rank += 1
     low = cut(rank)
     model = build_model(low, study.net.config.input_shape, "plain_svd")
     study.taught(model)
     chain = read_maps(model, low)
-    study.add(f"plain SVD, rank {rank} everywhere", numbers_of(chain), study.graph_of(chain))
+    study.add("plain SVD", numbers_of(chain), study.graph_of(chain), about=f"rank {rank} everywhere")
 
 
 def pruned(study: Study) -> None:
@@ -136,7 +140,9 @@ def pruned(study: Study) -> None:
         kernel.constraint = lambda value, mask=mask: value * mask
     study.taught(model)
     chain = read_maps(model, links)
-    study.add("magnitude pruning, all kernels together", int(kept), study.graph_of(chain), size=budget)
+    study.add(
+        "magnitude pruning", int(kept), study.graph_of(chain), size=budget, about="all kernels together; weights kept"
+    )
 
 
 def quantised(study: Study) -> None:
@@ -149,7 +155,7 @@ def quantised(study: Study) -> None:
         whole, small = study.folder / "whole.onnx", study.folder / "small.onnx"
         onnx.save(graph, whole)
         quantize_dynamic(whole, small)
-        study.add(f"ONNX Runtime, dynamic int8 of {words}", study.net.count_params(), small)
+        study.add(f"ONNX Runtime, dynamic int8 of {words}", numbers_of(read_chain(study.net)), small)
 
 
 def ordinary(study: Study) -> None:
@@ -169,12 +175,13 @@ def ordinary(study: Study) -> None:
     moves = {name: getattr(recipe.data, name) for name in ("translation", "rotation", "zoom")}
     stream = training_pipeline(x, y, recipe.data.batch_size, recipe.seed, **moves)
     model.fit(stream, epochs=epochs, steps_per_epoch=steps, verbose=0, shuffle=False)
-    words = f"CNN, 3 convolutions of {hidden} channels" if images else f"MLP, 2 hidden layers of {hidden}"
+    kind = "ordinary CNN" if images else "ordinary MLP"
+    words = f"3 convolutions of {hidden} channels" if images else f"2 hidden layers of {hidden}"
     for how in ("", ", then distilled"):
         if how:
             study.taught(model)
         links = [_link_of(layer) for layer in model.layers]
-        study.add(f"ordinary {words}{how}", numbers_of(links), study.graph_of(links))
+        study.add(f"{kind}{how}", numbers_of(links), study.graph_of(links), about=words)
 
 
 def _small_mlp(config, hidden: int) -> keras.Model:
@@ -240,7 +247,7 @@ def main(model: str, compressed: str, methods: tuple[str, ...], epochs: int, run
     """Measure these methods beside the whole net and ours, and write the table."""
     with tempfile.TemporaryDirectory() as folder:
         study = Study(model, compressed, epochs, data_dir, Path(folder))
-        study.add("the whole net", study.net.count_params(), build_onnx(study.net))
+        study.add("the whole net", numbers_of(read_chain(study.net)), build_onnx(study.net))
         ours(study, compressed)
         for name in methods:
             METHODS[name](study)

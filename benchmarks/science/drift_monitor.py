@@ -160,7 +160,7 @@ def measure_compressed() -> None:
     tensors = to_watch(small, graph)
     rows = rows_of(graph, tensors, DRAWS, images(), numbers=small.record["parameters"], tensor=", ".join(tensors))
     drops = {split: cost["drop"] for split, cost in small.record["cost"].items()}
-    write_table(COMPRESSED, rows, ("measured", "drift", "share", "draw"), clean_batches=FALSE_ALARM_BATCHES,
+    write_table(COMPRESSED, rows, KEYS[:-1], clean_batches=FALSE_ALARM_BATCHES,
                 level=0.05, drops=drops)  # fmt: skip
 
 

@@ -6,7 +6,7 @@ import { Drawing, picture } from "./drawing.mjs";
 import { digits, drawBars, drawLayers } from "./charts.mjs";
 
 const at = (id) => document.getElementById(id);
-const LARGEST = { 8: 16, 28: 255, 32: 255 }; // value of full ink, by side of the image
+const LARGEST = { 8: 16, 28: 255 }; // value of full ink, by side of the image
 const state = { presets: [], preset: null, network: null, sample: null, opening: 0, running: false, again: false, last: null };
 const drawing = new Drawing(at("canvas"), () => choose(null));
 
@@ -97,11 +97,14 @@ async function choose(sample) {
   await run();
 }
 
-/** A sample that nobody can draw: a colour image, or values in their order. */
+/** A sample that nobody can draw: another image, or values in their order. */
 function showSample(network, data) {
   const { shape } = network, values = Array.from(data);
-  if (shape.length === 3 && shape[2] === 3) {
-    at("values").replaceChildren(picture(values, shape, LARGEST[shape[0]] ?? Math.max(...values)));
+  if (shape.length === 3 && [1, 3].includes(shape[2])) {
+    const image = picture(values, shape, Math.max(...values) > 1 ? 255 : 1);
+    image.setAttribute("role", "img");
+    image.ariaLabel = "This sample, as an image";
+    at("values").replaceChildren(image);
     return;
   }
   drawLayers(at("values"), {

@@ -54,8 +54,8 @@ def manifest(folder: Path) -> dict[str, Any]:
 
 
 def _side(shape: list[Any]) -> int:
-    """Of square grey images, which the page has a board for; 0 for anything else."""
-    return int(shape[1]) if len(shape) == 4 and shape[1] == shape[2] and shape[3] == 1 else 0
+    """Of the images that the page has a board for; 0 for anything else."""
+    return int(shape[1]) if shape[1:] in ([8, 8, 1], [28, 28, 1]) else 0
 
 
 def accuracy(values: dict[str, Any]) -> float | None:

@@ -37,7 +37,7 @@ def compress(
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Fold what is linear, factor what is low-rank, distil, and write the file only if it keeps within the budget.
+    """Fold what is linear, keep the directions that count, distil, and write the file only if it is within the budget.
 
     The budget is measured on a part of the training split that nothing is chosen on; the test split is looked at once.
     Exit code 1 where the budget cannot be met or the net has no bottleneck: nothing is written then. Stopped, the same

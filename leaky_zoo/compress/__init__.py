@@ -1,4 +1,4 @@
-"""From an audit to a smaller net: which ReLUs do nothing, what folds, which ranks do; distillation; fewer bits."""
+"""From an audit to a smaller net: which ReLUs do nothing, what folds, how many directions do; distillation; bits."""
 
 from leaky_zoo.errors import naming_extras
 

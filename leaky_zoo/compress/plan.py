@@ -13,8 +13,8 @@ from leaky_zoo.compress.distill import augmented
 from leaky_zoo.compress.factors import InputMoments, input_moments
 from leaky_zoo.compress.folding import fold, remove_dead_units
 from leaky_zoo.compress.search import Candidate, GreedySearch, Judge, RankSearch
-from leaky_zoo.compress.slicing import SliceSearch
-from leaky_zoo.compress.subspace import can_slice
+from leaky_zoo.compress.subspace import is_dense_path
+from leaky_zoo.compress.subspace_search import SubspaceSearch
 from leaky_zoo.data.augmentation import Augmentation
 from leaky_zoo.errors import CheckFailedError, InvalidInputError
 from leaky_zoo.geometry.subsample import even_rows
@@ -34,8 +34,8 @@ class Choice:
     """One way to compress: a candidate of the search, with what was measured before distillation.
 
     Attributes:
-        candidate: folds and ranks.
-        links: the chain, factors and all.
+        candidate: folds and sizes.
+        links: the chain, cut to them.
     """
 
     candidate: Candidate
@@ -81,9 +81,10 @@ def plan_compression(
     """Find which layers fold and which ranks do, within a budget; nothing of the network is changed.
 
     Folds: the ReLUs that `measure_linearity` finds idle, then the run of them longer by one layer at a time towards the
-    input, as long as the cost stays within what is allowed. Ranks: `RankSearch` for each fold, by how far the outputs
-    move on samples of `data.fit` under the augmentation. With distillation to follow, candidates that cost up to
-    `reach` budgets before it are kept too: `Judge.cost`, on those samples and `data.choose`. This project.
+    input, as long as the cost stays within what is allowed. Sizes: for each fold the ranks of factors (`RankSearch`),
+    and of a dense path directions and units (`SubspaceSearch`), by how far the outputs move on samples of `data.fit`
+    under the augmentation. With distillation to follow, candidates that cost up to `reach` budgets before it are kept
+    too: `Judge.cost`, on those samples and `data.choose`. This project.
 
     Args:
         network: the whole net.
@@ -121,18 +122,14 @@ def plan_compression(
     links = read_chain(thinner)
     linearity = measure_linearity(thinner, x, samples=sizes[1])
     found: list[tuple[Candidate, GreedySearch[Any]]] = []
-    shape = network.config.input_shape
-    if can_slice(links):
-        searches: list[GreedySearch[Any]] = [SliceSearch(links, seen, judge, shape, linearity.left_out)]
-    else:
-        searches = [
-            RankSearch(*_moments(chain, seen, shape), judge, shape, left_out)
-            for left_out, chain in _folds(network, links, linearity, judge, max_drop, allowed)
-        ]
-    for search in searches:
-        found += [(candidate, search) for candidate in search.candidates(allowed)]
+    shape, numbers = network.config.input_shape, numbers_of(read_chain(network))
+    for left_out, chain in _folds(network, links, linearity, judge, max_drop, allowed):
+        searches: list[GreedySearch[Any]] = [RankSearch(*_moments(chain, seen, shape), judge, shape, left_out)]
+        if is_dense_path(chain):
+            searches.append(SubspaceSearch(chain, seen, judge, shape, left_out))
+        for search in searches:
+            found += [(each, search) for each in search.candidates(allowed) if each.numbers <= numbers]
     trail = [candidate for candidate, _ in found]
-    numbers = numbers_of(read_chain(network))
     if steps is None:
         _refuse_without_bottleneck(network, numbers, trail, max_drop, linearity)
     chosen = _chosen(trail, max_drop, allowances)
@@ -211,11 +208,11 @@ def _refuse_without_bottleneck(
     smallest = min(within, default=numbers)
     if folds or smallest <= (1 - LEAST_SAVED) * numbers:
         return
+    saved = max(0.0, 100 * (1 - smallest / numbers))
+    doing = f"{linearity.effective_nonlinear_depth['layers']} of {len(linearity.relu_effects)} ReLUs do something"
     raise CheckFailedError(
-        f"{network.name} has no bottleneck to compress along: no two neighbouring layers are linear "
-        f"({linearity.effective_nonlinear_depth['layers']} of {len(linearity.relu_effects)} ReLUs do something), and "
-        f"factors within {max_drop:g} save {100 * (1 - smallest / numbers):.0f}% of its {numbers:,} numbers. It is "
-        "left alone."
+        f"{network.name} has no bottleneck to compress along: no two neighbouring layers are linear ({doing}), and "
+        f"fewer directions within {max_drop:g} save {saved:.0f}% of its {numbers:,} numbers. It is left alone."
     )
 
 

@@ -14,7 +14,7 @@ from leaky_zoo.compress.divergence import Divergence
 from leaky_zoo.compress.factors import InputMoments, Spectrum, factored, most_rank, spectrum_of
 from leaky_zoo.networks import LeakyNetwork
 
-STEP = 0.85  # from one rank to the next lower one
+FACTOR = 0.85  # from one size to the next lower one
 FIRST_STEP = 0.9  # of the largest rank that saves anything, at most;
 FIRST_LOSS = 1e-5  # and at most the rank that loses so much of the energy of a map's outputs
 BATCH = 512
@@ -109,16 +109,13 @@ class GreedySearch(ABC, Generic[Size]):
     """
 
     def candidates(self, stop: float) -> list[Candidate]:
-        """From the whole chain down, one for each step, until they cost more than `stop`."""
+        """From large sizes down, one for each step, until they cost more than `stop`."""
         divergence = self._divergence()
         found = [self._candidate(divergence)]
         scores = dict.fromkeys(self._sizes(), -np.inf)
         fresh: dict[Size, float] = {}
-        while scores:
-            size = min(scores, key=lambda size: scores[size])
-            if self._next(size) is None:
-                del scores[size]
-                continue
+        while can := [size for size in scores if self._next(size) is not None]:
+            size = min(can, key=lambda size: scores[size])
             if size not in fresh:
                 fresh[size] = self._try(size)
                 scores[size] = (fresh[size] - divergence) / self._saved(size)
@@ -208,7 +205,7 @@ class RankSearch(GreedySearch[str]):
             most = int(FIRST_STEP * most_rank(self.maps[name]))
             first = min(most, self._spectrum(name).rank_within(FIRST_LOSS))
             return first if first >= 1 else None
-        return min(int(STEP * now), now - 1) or None
+        return min(int(FACTOR * now), now - 1) or None
 
     def _saved(self, name: str) -> int:
         m, n = self.maps[name].matrix.shape

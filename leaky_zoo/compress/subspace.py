@@ -1,4 +1,4 @@
-"""A dense path in few directions, with the units whose ReLU works: what its chain becomes.
+"""A dense path in few directions: the steps that it becomes, with ReLUs only for the units that need one.
 
 In the bottleneck representations lie near few directions, and most units are on for all samples or off for all: they
 are linear there. So a layer reads coordinates in the main directions of its inputs, only the other units stand between,
@@ -8,7 +8,7 @@ the directions by what the layer does with them, and chooses all sizes by what t
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -41,8 +41,8 @@ class Units:
     Attributes:
         order: of the units, that one first whose ReLU does most.
         active: which of them are on rather than off where their ReLU is left out.
-        lost: share of what the layer's products would have of energy that is lost if only the first 0 to `width` keep
-            their ReLU, shape `(width + 1,)`.
+        lost: share of the products' energy that is lost when only the first 0 to `width` keep their ReLU, shape
+            `(width + 1,)`.
     """
 
     order: np.ndarray
@@ -51,7 +51,7 @@ class Units:
 
 
 @dataclass(frozen=True)
-class Seen:
+class ChainStatistics:
     """What samples say of a chain.
 
     Attributes:
@@ -63,15 +63,15 @@ class Seen:
     units: dict[str, Units]
 
 
-def can_slice(links: Sequence[Link]) -> bool:
+def is_dense_path(links: Sequence[Link]) -> bool:
     """Whether a chain is one dense path: stem, steps and head, one after another.
 
     Example:
     >>> from leaky_zoo.compress.chain import read_chain
     >>> from leaky_zoo.networks import LeakyConvNet, LeakyMLP
-    >>> can_slice(read_chain(LeakyMLP((4,), 2, width=8, depth=5)))
+    >>> is_dense_path(read_chain(LeakyMLP((4,), 2, width=8, depth=5)))
     True
-    >>> can_slice(read_chain(LeakyConvNet((8, 8, 1), 2, width=4, depth=2)))
+    >>> is_dense_path(read_chain(LeakyConvNet((8, 8, 1), 2, width=4, depth=2)))
     False
     """
     maps = list(maps_of(links).values())
@@ -81,10 +81,10 @@ def can_slice(links: Sequence[Link]) -> bool:
     return dense and not maps[0].relu and not maps[-1].relu and any(link.relu for link in maps)
 
 
-def look(links: Sequence[Link], x: np.ndarray, input_shape: tuple[int, ...]) -> Seen:
-    """What raw inputs `x` say of a chain that `can_slice`."""
+def measure_chain(links: Sequence[Link], x: np.ndarray, input_shape: tuple[int, ...]) -> ChainStatistics:
+    """What raw inputs `x` say of a chain that `is_dense_path`."""
     maps = maps_of(links)
-    model, last = build_model(links, input_shape, "seen"), list(maps)[-1]
+    model, last = build_model(links, input_shape, "measured"), list(maps)[-1]
     tensors = {name: model.get_layer(name).input for name, link in maps.items() if link.relu}
     tensors[last] = model.get_layer(last).output
     sums: dict[str, list[Any]] = {name: [0.0] * 5 for name in tensors}
@@ -101,13 +101,13 @@ def look(links: Sequence[Link], x: np.ndarray, input_shape: tuple[int, ...]) -> 
             units[name] = _units(below, energy - below, gains)
             weights = on / len(x) * gains + (maps[name].leak or 0.0) ** 2
         directions[name] = _directions(mean, products / len(x) - np.outer(mean, mean), weights)
-    return Seen(directions, units)
+    return ChainStatistics(directions, units)
 
 
 def _directions(mean: np.ndarray, covariance: np.ndarray, weights: np.ndarray) -> Directions:
     """Principal directions, each unit scaled by the root of its weight.
 
-    Coordinates keep their variances: a reference for monitoring looks for the gap between them.
+    Coordinates are not brought to one variance: a reference for monitoring looks for a gap between their variances.
     """
     scale = np.sqrt(np.maximum(weights, SMALLEST * max(weights.max(), 1e-300)))
     values, vectors = np.linalg.eigh(scale[:, None] * covariance * scale)
@@ -125,73 +125,86 @@ def _units(below: np.ndarray, above: np.ndarray, gains: np.ndarray) -> Units:
     return Units(order, above >= below, rest / max(float(((below + above) * gains).sum()), 1e-300))
 
 
-class _Pending:
-    """What a link will compute, while linear layers are still multiplied into it: `A c + a + N relu(B c + b)`.
+@dataclass(frozen=True)
+class _Hidden:
+    """The units of a step that have a ReLU.
 
-    `c` are the coordinates that it reads; `B c + b` are the units with a ReLU, none for a stem.
+    Attributes:
+        width: units of the layer in the whole net.
+        up, up_bias, down: as `SubspaceStep`.
     """
 
-    def __init__(self, carry: np.ndarray, bias: np.ndarray, hidden: tuple[Any, ...] | None, names: list[str]) -> None:
+    width: int
+    up: np.ndarray
+    up_bias: np.ndarray
+    down: np.ndarray
+
+
+class _Pending:
+    """What a link will compute, while linear layers are still multiplied into it; a stem has no hidden units."""
+
+    def __init__(self, carry: np.ndarray, bias: np.ndarray, hidden: _Hidden | None, names: tuple[str, ...]) -> None:
         self._carry, self._bias, self._hidden, self._names = carry, bias, hidden, names
 
-    def multiplied(self, matrix: np.ndarray, bias: np.ndarray, name: str | None = None) -> "_Pending":
-        """Followed by an affine map, the work of the layer of this name."""
-        hidden = self._hidden and (*self._hidden[:-1], self._hidden[-1] @ matrix)
-        names = self._names + ([] if name is None else [name])
-        return _Pending(self._carry @ matrix, self._bias @ matrix + bias, hidden, names)
+    def multiplied(self, matrix: np.ndarray, bias: np.ndarray, names: tuple[str, ...] = ()) -> "_Pending":
+        """Followed by an affine map, the work of the layers of these names."""
+        hidden = self._hidden and replace(self._hidden, down=self._hidden.down @ matrix)
+        return _Pending(self._carry @ matrix, self._bias @ matrix + bias, hidden, self._names + names)
+
+    def cut(self, to: Directions, rank: int) -> Map | Step:
+        """The link that gives coordinates in so many directions."""
+        inward = to.inward[:, :rank]
+        return self.multiplied(inward, -to.mean @ inward).link()
 
     def link(self) -> Map | Step:
         """The link."""
         first, last = self._names[0], self._names[-1]
         name = first if first == last else f"{first}_to_{last}"
         if self._hidden is None:
-            return Map(name, tuple(self._names), (self._carry,), self._bias)
-        width, up, up_bias, down = self._hidden
-        return Step(name, tuple(self._names), width, up, up_bias, down, self._carry, self._bias)
+            return Map(name, self._names, (self._carry,), self._bias)
+        part = self._hidden
+        return Step(name, self._names, part.width, part.up, part.up_bias, part.down, self._carry, self._bias)
 
 
-def slice_chain(links: Sequence[Link], seen: Seen, ranks: Mapping[str, int], units: Mapping[str, int]) -> list[Link]:
+def in_subspaces(
+    links: Sequence[Link], measured: ChainStatistics, ranks: Mapping[str, int], units: Mapping[str, int]
+) -> list[Link]:
     """The chain in few directions.
 
     Args:
-        links: a chain that `can_slice`.
-        seen: what samples say of it.
-        ranks: how many directions each layer with a ReLU reads, by name; and the last map, which with fewer directions
-            than it has outputs stays a link of its own.
-        units: how many units of each layer keep their ReLU; with none it is multiplied into what stands before it.
+        links: a chain that `is_dense_path`.
+        measured: what samples say of it.
+        ranks: how many directions each layer that keeps a ReLU reads, by name. The last map is named only where its
+            outputs get fewer directions than they are; it then stays a link of its own.
+        units: how many units of each layer keep their ReLU; with none the layer is multiplied into what stands before.
 
     Returns:
         The chain; the same function, up to rounding, where all directions that the data have and all units are kept.
     """
     maps = list(maps_of(links).values())
     begin, last = links.index(maps[0]), maps[-1]
-    cut = ranks[last.name] < len(last.bias)
     result: list[Link] = []
-    current = _Pending(maps[0].matrix, maps[0].bias, None, [maps[0].name])
+    current = _Pending(maps[0].matrix, maps[0].bias, None, maps[0].made_of)
     for link in maps[1:]:
-        matrix, leak = link.matrix, link.leak or 0.0
-        stay = leak * np.eye(*matrix.shape)
+        matrix, stay = link.matrix, (link.leak or 0.0) * np.eye(*link.matrix.shape)
+        named = () if link is last and last.name in ranks else link.made_of
         if not link.relu:
-            current = current.multiplied(matrix + stay, link.bias, None if cut and link is last else link.name)
+            current = current.multiplied(matrix + stay, link.bias, named)
             continue
-        active = seen.units[link.name].active[:, None]
+        linear = measured.units[link.name].active[:, None] * matrix
         if not units[link.name]:
-            current = current.multiplied(active * matrix + stay, link.bias, link.name)
+            current = current.multiplied(linear + stay, link.bias, named)
             continue
-        there = seen.directions[link.name]
-        inward, outward = there.inward[:, : ranks[link.name]], there.outward[: ranks[link.name]]
-        result.append(current.multiplied(inward, -there.mean @ inward).link())
-        working = seen.units[link.name].order[: units[link.name]]
-        linear = active * matrix
+        there, rank = measured.directions[link.name], ranks[link.name]
+        result.append(current.cut(there, rank))
+        outward, working = there.outward[:rank], measured.units[link.name].order[: units[link.name]]
+        hidden = _Hidden(len(matrix), outward[:, working], there.mean[working], matrix[working])
         linear[working] = 0
-        hidden = (len(matrix), outward[:, working], there.mean[working], matrix[working])
         linear += stay
-        current = _Pending(outward @ linear, there.mean @ linear + link.bias, hidden, [link.name])
-    if cut:
-        there = seen.directions[last.name]
-        inward, outward = there.inward[:, : ranks[last.name]], there.outward[: ranks[last.name]]
-        result.append(current.multiplied(inward, -there.mean @ inward).link())
-        result.append(Map(last.name, (last.name,), (outward,), there.mean))
+        current = _Pending(outward @ linear, there.mean @ linear + link.bias, hidden, link.made_of)
+    if last.name in ranks:
+        there, rank = measured.directions[last.name], ranks[last.name]
+        result += [current.cut(there, rank), Map(last.name, last.made_of, (there.outward[:rank],), there.mean)]
     else:
         result.append(current.link())
     return [*links[:begin], *result, *links[begin + len(maps) :]]

@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 
 from leaky_zoo.compress import Compressed
-from leaky_zoo.compress.chain import Step
+from leaky_zoo.compress.chain import Map, Step
 from leaky_zoo.deploy.arguments import checked_metadata, checked_path, checked_tolerance
 from leaky_zoo.deploy.compare import as_recorded, compare, load_checked, running
 from leaky_zoo.deploy.compressed_graph import build_compressed
@@ -73,7 +73,8 @@ def export_compressed(
     watch = None
     if monitor_data is not None:
         kept_in_16 = compressed.storage != "float32"
-        watch = add_reference(graph, monitor_data, tensors=to_watch(compressed, graph), float16=kept_in_16)
+        tensors = to_watch(compressed, graph)
+        watch = add_reference(graph, monitor_data, tensors=tensors, float16=kept_in_16) if tensors else None
     reference = Reference(compressed.model, network.task.output_name, [rows])
     inputs = {reference.inputs[0].name: rows}
     classifier = network.task.labels
@@ -114,15 +115,16 @@ def export_compressed(
 
 
 def to_watch(compressed: Compressed, graph: onnx.ModelProto) -> list[str]:
-    """Names of the representations to watch for drift.
+    """Names of the representations to watch for drift; none where all have one direction.
 
-    Where the path is in few directions already, what is strange is no longer outside the bottleneck: the first step of
-    few enough directions to be watched whole. Else all but the last.
+    The first step of a path in few directions that makes at most 20 of them: the bottleneck itself has forgotten more
+    of what is strange, and what lay outside it was cut away (docs/deploy.md). Of other chains all but the last.
     """
-    steps = [link for link in compressed.links if isinstance(link, Step)]
-    few = [f"{link.name}/step" for link in steps[:-1] if link.down.shape[1] <= MOST_CHOSEN]
-    every = [node.output[0] for node in graph.graph.node if node.name.endswith("/step")]
-    return few[:1] or every[:-1] or every
+    *inside, _ = [link for link in compressed.links if isinstance(link, Map | Step)]
+    every = [f"{link.name}/step" for link in inside if link.bias.size > 1]
+    few = [f"{link.name}/step" for link in inside if isinstance(link, Step) and 1 < link.bias.size <= MOST_CHOSEN]
+    made = {name for node in graph.graph.node for name in node.output}
+    return few[:1] or [name for name in every if name in made]
 
 
 def _as_dict(audit: Any) -> dict[str, Any]:

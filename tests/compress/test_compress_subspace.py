@@ -1,21 +1,28 @@
 """A dense path in few directions: the same function where nothing is left out, and what the search leaves out."""
 
+import itertools
+
 import keras
 import numpy as np
 import onnxruntime as ort
 import pytest
 
-from leaky_zoo.compress import Compressed, plan_compression
+from leaky_zoo.compress import Compressed, plan_compression, split_for
 from leaky_zoo.compress.chain import Map, Step, build_model, numbers_of, read_chain, read_maps
+from leaky_zoo.compress.data import Metric
 from leaky_zoo.compress.folding import normalization_folded
 from leaky_zoo.compress.layers import SubspaceStep
+from leaky_zoo.compress.search import Judge
 from leaky_zoo.compress.storage import rounded
-from leaky_zoo.compress.subspace import can_slice, look, slice_chain
+from leaky_zoo.compress.subspace import in_subspaces, is_dense_path, measure_chain
+from leaky_zoo.compress.subspace_search import SubspaceSearch
+from leaky_zoo.data import load_data
 from leaky_zoo.deploy import export_compressed
 from leaky_zoo.deploy.compressed_graph import build_compressed
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.networks import LeakyMLP
 from leaky_zoo.runtime import inspect_onnx
+from leaky_zoo.zoo import Preset
 from tests.compress.conftest import parts
 
 pytestmark = pytest.mark.tensorflow_only
@@ -31,9 +38,8 @@ def net(seed=0, **how):
 
 def whole(links, x, shape=(5,)):
     """What samples say, with all directions and all units."""
-    seen = look(links, x, shape)
-    ranks = {name: len(each.outward) for name, each in seen.directions.items()}
-    ranks[list(ranks)[-1]] = len(list(seen.directions.values())[-1].mean)
+    seen = measure_chain(links, x, shape)
+    ranks = {name: len(each.outward) for name, each in seen.directions.items() if name in seen.units}
     return seen, ranks, {name: len(each.order) for name, each in seen.units.items()}
 
 
@@ -51,9 +57,9 @@ def samples(count=400, size=5, seed=1):
 )
 def test_all_directions_and_units_are_the_same_function(seed, how):
     links, x = read_chain(net(seed, **how)), samples()
-    assert can_slice(links)
+    assert is_dense_path(links)
     seen, ranks, units = whole(links, x)
-    chain = slice_chain(links, seen, ranks, units)
+    chain = in_subspaces(links, seen, ranks, units)
     wanted = outputs(links, x)
     np.testing.assert_allclose(outputs(chain, x), wanted, rtol=0, atol=3e-5 * np.abs(wanted).max())
     last = len(seen.units)
@@ -70,10 +76,11 @@ def test_units_that_are_always_on_or_off_cost_nothing():
     seen, ranks, units = whole(links, x)
     assert sorted(seen.units["block_1"].order[3:].tolist()) == list(range(7))
     assert seen.units["block_1"].lost[3] == 0 and seen.units["block_1"].active[:4].all()
-    chain = slice_chain(links, seen, ranks, {**units, "block_1": 3})
+    chain = in_subspaces(links, seen, ranks, {**units, "block_1": 3})
     wanted = outputs(links, x)
     np.testing.assert_allclose(outputs(chain, x), wanted, rtol=0, atol=1e-4 * np.abs(wanted).max())
-    assert chain[-4].down.shape == (3, ranks["block_2"])
+    (step,) = (link for link in chain if link.name == "block_1")
+    assert step.down.shape == (3, ranks["block_2"])
 
 
 def test_a_layer_without_units_is_multiplied_out():
@@ -83,12 +90,12 @@ def test_a_layer_without_units_is_multiplied_out():
     links, x = read_chain(made), samples()
     seen, ranks, units = whole(links, x)
     assert seen.units["block_3"].lost[0] == 0
-    chain = slice_chain(links, seen, ranks, {**units, "block_3": 0, "block_4": 0})
+    chain = in_subspaces(links, seen, ranks, {**units, "block_3": 0, "block_4": 0})
     assert [link.name for link in chain if not isinstance(link, keras.layers.Layer)] == [
         "stem", "block_1", "block_2_to_head"
     ]  # fmt: skip
     assert chain[-1].made_of == ("block_2", "block_3", "block_4", "head")
-    all_linear = slice_chain(links, seen, ranks, dict.fromkeys(units, 0))
+    all_linear = in_subspaces(links, seen, ranks, dict.fromkeys(units, 0))
     assert [type(link) for link in all_linear if not isinstance(link, keras.layers.Layer)] == [Map]
 
 
@@ -100,7 +107,7 @@ def test_outputs_of_few_directions_are_a_map_of_their_own():
     links, x = read_chain(made), samples()
     seen, ranks, units = whole(links, x)
     assert len(seen.directions["head"].outward) == 2
-    chain = slice_chain(links, seen, {**ranks, "head": 2}, units)
+    chain = in_subspaces(links, seen, {**ranks, "head": 2}, units)
     maps = [link for link in chain if isinstance(link, Map | Step)]
     assert [link.name for link in maps] == ["stem", "block_1", "block_2", "head"] and maps[-1].made_of == ("head",)
     wanted = outputs(links, x)
@@ -114,7 +121,7 @@ def test_the_graph_computes_what_keras_does(storage):
     links, x = read_chain(made), samples()
     seen, ranks, units = whole(links, x)
     ranks["block_2"], units["block_2"], units["block_3"] = 4, 5, 0
-    chain = slice_chain(links, seen, ranks, units)
+    chain = in_subspaces(links, seen, ranks, units)
     folded = normalization_folded(chain)
     assert len(folded) < len(chain)
     once = outputs(chain, x)
@@ -132,15 +139,60 @@ def test_the_graph_computes_what_keras_does(storage):
 def test_the_search_goes_down_in_numbers_and_its_candidates_are_what_they_say(mlp):
     data = parts((6, 6, 1))
     plan = plan_compression(mlp, data, max_drop=3.0)
-    numbers = [each.numbers for each in plan.trail]
-    assert numbers == sorted(numbers, reverse=True) and len(set(numbers)) == len(numbers)
-    for choice in plan.choices:
+    assert all(each.numbers <= plan.numbers for each in plan.trail)
+    in_directions = [choice for choice in plan.choices if choice.candidate.units]
+    assert in_directions
+    for choice in in_directions:
         each = choice.candidate
         steps = [link for link in choice.links if isinstance(link, Step)]
         assert numbers_of(choice.links) == each.numbers
         assert [len(step.down) for step in steps] == [count for count in each.units.values() if count]
         assert [len(step.carry) for step in steps] == [each.ranks[step.made_of[0]] for step in steps]
-        assert set(each.left_out) == {place for place, count in enumerate(each.units.values(), 1) if not count}
+        folded = {int(name.removeprefix("block_")) for name, count in each.units.items() if not count}
+        assert folded <= set(each.left_out) and len(folded) + len(steps) == len(each.units)
+
+
+def search_of(made, x, y):
+    """A search on a net as it is, judged on the same samples."""
+    judge = Judge(made, x, (x, y), Metric.of(made))
+    return judge, SubspaceSearch(read_chain(made), x, judge, made.config.input_shape)
+
+
+@pytest.mark.parametrize("outputs_", [1, 4, 60])
+@pytest.mark.parametrize("width", [8, 20])
+def test_every_step_of_the_search_saves_numbers_and_is_measured_as_keras_computes_it(outputs_, width):
+    keras.utils.set_random_seed(1)
+    made = LeakyMLP((5,), outputs_, width=width, depth=4, effective_depth=3.0, task="regression")
+    x = samples(200)
+    judge, search = search_of(made, x, np.random.default_rng(0).normal(size=(200, outputs_)))
+    found = search.candidates(1e9)
+    numbers = [each.numbers for each in found]
+    assert all(after < before for before, after in itertools.pairwise(numbers))
+    for each in found[:: max(1, len(found) // 6)]:
+        chain = search.chain(each)
+        model = build_model(chain, (5,), "whole")
+        assert numbers_of(chain) == each.numbers
+        assert judge.divergence(model) == pytest.approx(each.divergence, rel=1e-3, abs=1e-6)
+        assert judge.cost(model)[1] == pytest.approx(each.drop, rel=1e-3, abs=1e-3)
+    if outputs_ == 60:
+        assert "head" in found[-1].ranks  # a map of its own for many outputs
+
+
+def test_constant_outputs_keep_one_map():
+    made = net(task="regression")
+    made.get_layer("head").set_weights([np.zeros((10, 3)), np.arange(3.0)])
+    x = samples(100)
+    _, search = search_of(made, x, np.zeros((100, 3)))
+    for each in search.candidates(1e9):
+        found = outputs(search.chain(each), x)
+        np.testing.assert_allclose(found, np.tile(np.arange(3.0), (100, 1)), atol=1e-5)
+
+
+def test_a_shipped_preset_has_choices_within_its_budget():
+    preset = Preset.open("leaky_mlp_breast_cancer_l7_irregular")
+    data = split_for(preset.network, load_data("breast_cancer"))
+    plan = plan_compression(preset.network, data, max_drop=1.0, distill=False)
+    assert plan.choices[-1].candidate.drop <= 1.0 and plan.choices[-1].candidate.numbers <= 62
 
 
 def test_a_step_keeps_its_config_and_refuses_no_size():
@@ -156,9 +208,20 @@ def test_a_file_watches_the_first_step_of_few_directions(tmp_path):
     links, x = read_chain(made), samples(600)
     seen, ranks, units = whole(links, x)
     assert len(seen.directions["block_2"].outward) > 21
-    chain = slice_chain(links, seen, {**ranks, "block_2": 21, "block_3": 20, "block_4": 6}, units)
+    chain = in_subspaces(links, seen, {**ranks, "block_2": 21, "block_3": 20, "block_4": 6}, units)
     record = {"source": {"weights_sha256": "0" * 64, "parameters": 1}, "parameters": 1}
     small = Compressed(build_model(chain, (5,), "small"), chain, "float32", None, record)
     export_compressed(small, made, tmp_path / "small.onnx", check_inputs=x[:8], monitor_data=x)
     reference = inspect_onnx(tmp_path / "small.onnx")["leaky_zoo.reference"]
     assert reference["tensor"] == "block_2/step" and reference["directions"] < 20
+
+
+def test_a_path_of_one_direction_is_not_watched(tmp_path):
+    made = net(width=10)
+    links, x = read_chain(made), samples(600)
+    seen, ranks, units = whole(links, x)
+    chain = in_subspaces(links, seen, dict.fromkeys(ranks, 1), units)
+    record = {"source": {"weights_sha256": "0" * 64, "parameters": 1}, "parameters": 1}
+    small = Compressed(build_model(chain, (5,), "small"), chain, "float32", None, record)
+    export_compressed(small, made, tmp_path / "small.onnx", check_inputs=x[:8], monitor_data=x)
+    assert "leaky_zoo.reference" not in inspect_onnx(tmp_path / "small.onnx")

@@ -27,7 +27,7 @@ BASE = {**figure2.BASE, "converge": True, "lbfgs": {"criticality": 0.05}}
 def cases(seeds: range, depths: tuple[int, ...]) -> Iterator[dict]:
     """Those of figure 2."""
     for case in figure2.cases(seeds, depths):
-        yield {**case, "lbfgs.iterations": ITERATIONS[case["network.depth"]]}
+        yield {**case, "lbfgs.iterations": ITERATIONS.get(case["network.depth"], 12000)}
 
 
 def measure() -> None:
