@@ -152,7 +152,7 @@ def measure() -> None:
 
 def measure_compressed() -> None:
     """Of the net compressed to the smallest choice of a budget of 0.1 points, ten epochs of distillation, int8."""
-    net, data, moved = load_model(PLACE / "run" / "model.keras"), load_data(str(PLACE / "data.npz")), Augmentation(0, 2)
+    net, data, moved = load_model(PLACE / "run" / "model.keras"), load_data(str(PLACE / "data.npz")), Augmentation(0, translation=2)
     parts = split_for(net, data)
     plan = plan_compression(net, parts, max_drop=0.1, augmentation=moved)
     small = compress(net, plan, parts, choice=0, epochs=10, storage="int8", augmentation=moved)
