@@ -89,8 +89,8 @@ def drifted(found: dict[str, Any]) -> dict[str, np.ndarray]:
 class Watched:
     """A graph with a reference; p-values of batches drawn from a pool of images."""
 
-    def __init__(self, graph, held_out, seed: int, tensors) -> None:
-        self.value = add_reference(graph, held_out, seed=seed, tensors=tensors)
+    def __init__(self, graph, held_out, seed: int, tensors, directions: int | None) -> None:
+        self.value = add_reference(graph, held_out, seed=seed, tensors=tensors, directions=directions)
         self.reference = Reference.from_dict(self.value)
         self.session = open_session(graph.SerializeToString())
 
@@ -112,7 +112,7 @@ class Watched:
         return np.array(found)
 
 
-def rows_of(graph, tensors, draws: int, found, **about) -> list[dict[str, Any]]:
+def rows_of(graph, tensors, draws: int, found, *, directions: int | None = None, **about) -> list[dict[str, Any]]:
     """False alarms over draws of the reference, detection with the first."""
     held_out, test, strange = found["held_out"].astype(np.float32), found["test"][0].astype(np.float32), drifted(found)
     rows = []
@@ -120,7 +120,7 @@ def rows_of(graph, tensors, draws: int, found, **about) -> list[dict[str, Any]]:
         random = np.random.default_rng(draw)
         order = random.permutation(len(held_out))
         seen, unseen = held_out[order[: len(order) // 2]], held_out[order[len(order) // 2 :]]
-        watched = Watched(ModelProto.FromString(graph.SerializeToString()), seen, draw, tensors)
+        watched = Watched(ModelProto.FromString(graph.SerializeToString()), seen, draw, tensors, directions)
         about |= {"layer": watched.value["layer"], "directions": watched.value["directions"], "draw": draw}
         for name, pool in (("none: held-out", unseen), ("none: test split", test)):
             found_p = watched.p_values(watched.rows(pool), 100, FALSE_ALARM_BATCHES, random)
@@ -152,13 +152,19 @@ def measure() -> None:
 
 def measure_compressed() -> None:
     """Of the net compressed to the smallest choice of a budget of 0.1 points, ten epochs of distillation, int8."""
-    net, data, moved = load_model(PLACE / "run" / "model.keras"), load_data(str(PLACE / "data.npz")), Augmentation(0, translation=2)
+    net, data, moved = (
+        load_model(PLACE / "run" / "model.keras"),
+        load_data(str(PLACE / "data.npz")),
+        Augmentation(0, translation=2),
+    )
     parts = split_for(net, data)
     plan = plan_compression(net, parts, max_drop=0.1, augmentation=moved)
-    small = compress(net, plan, parts, choice=0, epochs=10, storage="int8", augmentation=moved)
+    how = {"epochs": 10, "storage": "int8", "augmentation": moved, "folder": PLACE / "compressed"}
+    small = compress(net, plan, parts, choice=0, **how)
     graph = build_compressed(small, "logits")
-    tensors = to_watch(small, graph)
-    rows = rows_of(graph, tensors, DRAWS, images(), numbers=small.record["parameters"], tensor=", ".join(tensors))
+    tensors, count = to_watch(small, graph)
+    about = {"numbers": small.record["parameters"], "tensor": ", ".join(tensors)}
+    rows = rows_of(graph, tensors, DRAWS, images(), directions=count, **about)
     drops = {split: cost["drop"] for split, cost in small.record["cost"].items()}
     write_table(COMPRESSED, rows, KEYS[:-1], clean_batches=FALSE_ALARM_BATCHES,
                 level=0.05, drops=drops)  # fmt: skip

@@ -73,8 +73,9 @@ def export_compressed(
     watch = None
     if monitor_data is not None:
         kept_in_16 = compressed.storage != "float32"
-        tensors = to_watch(compressed, graph)
-        watch = add_reference(graph, monitor_data, tensors=tensors, float16=kept_in_16) if tensors else None
+        tensors, count = to_watch(compressed, graph)
+        if tensors:
+            watch = add_reference(graph, monitor_data, tensors=tensors, directions=count, float16=kept_in_16)
     reference = Reference(compressed.model, network.task.output_name, [rows])
     inputs = {reference.inputs[0].name: rows}
     classifier = network.task.labels
@@ -114,17 +115,20 @@ def export_compressed(
     }
 
 
-def to_watch(compressed: Compressed, graph: onnx.ModelProto) -> list[str]:
-    """Names of the representations to watch for drift; none where all have one direction.
+def to_watch(compressed: Compressed, graph: onnx.ModelProto) -> tuple[list[str], int | None]:
+    """Names of the representations to watch for drift, none where all have one direction; and how many directions.
 
-    The first step of a path in few directions that makes at most 20 of them: the bottleneck itself has forgotten more
-    of what is strange, and what lay outside it was cut away (docs/deploy.md). Of other chains all but the last.
+    Of a path in few directions the first step that makes at most 20 of them, and all of these but the last: what lay
+    outside them was cut away, and the bottleneck itself has forgotten more of what is strange (docs/deploy.md). Of
+    other chains all but the last, and None: where the gap is.
     """
     *inside, _ = [link for link in compressed.links if isinstance(link, Map | Step)]
-    every = [f"{link.name}/step" for link in inside if link.bias.size > 1]
-    few = [f"{link.name}/step" for link in inside if isinstance(link, Step) and 1 < link.bias.size <= MOST_CHOSEN]
+    for link in inside:
+        if isinstance(link, Step) and 1 < link.bias.size <= MOST_CHOSEN:
+            return [f"{link.name}/step"], link.bias.size - 1
     made = {name for node in graph.graph.node for name in node.output}
-    return few[:1] or [name for name in every if name in made]
+    every = [f"{link.name}/step" for link in inside if link.bias.size > 1]
+    return [name for name in every if name in made], None
 
 
 def _as_dict(audit: Any) -> dict[str, Any]:
