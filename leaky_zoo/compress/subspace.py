@@ -71,7 +71,7 @@ def is_dense_path(links: Sequence[Link]) -> bool:
     >>> from leaky_zoo.networks import LeakyConvNet, LeakyMLP
     >>> is_dense_path(read_chain(LeakyMLP((4,), 2, width=8, depth=5)))
     True
-    >>> is_dense_path(read_chain(LeakyConvNet((8, 8, 1), 2, width=4, depth=2)))
+    >>> is_dense_path(read_chain(LeakyConvNet((8, 8, 1), 2, width=4, depth=5)))
     False
     """
     maps = list(maps_of(links).values())
