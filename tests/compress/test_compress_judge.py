@@ -102,6 +102,8 @@ def test_fewer_steps_are_a_plan_of_their_own(data):
     assert all(each in plan.trail for each in near.trail) and len(near.choices) == 1
     within = [each for each in near.trail if each.drop <= 10]
     assert near.choices[0].candidate == min(within, key=lambda each: each.numbers)
+    # A search that goes on past the budget can come back into it, with fewer numbers.
+    assert near.choices[0].candidate.numbers >= plan.choices[-1].candidate.numbers
     assert plan.choices[0].candidate.numbers < near.choices[0].candidate.numbers
     made = compress(net, plan, own)
     assert [layer["name"] for layer in made.record["layers"]] == ["stem", *(f"block_{n}" for n in range(1, 5)), "head"]
