@@ -21,6 +21,9 @@ def publish(
     refresh: Annotated[
         bool, typer.Option("--refresh", help="Everything but training: the weights must be there.")
     ] = False,
+    card: Annotated[
+        bool, typer.Option("--card", help="Only the card again, with the compressed files in the export folder.")
+    ] = False,
     export: Annotated[
         Path | None, typer.Option(help="Folder of the ONNX files. [default: export/ beside the zoo's folder]")
     ] = None,
@@ -37,10 +40,14 @@ def publish(
     [dim]Examples:[/]  leaky-zoo publish models/leaky_mlp_teacher_k3_l7_equidistant   |
     leaky-zoo publish ./my_zoo --refresh
     """
+    if card and refresh:
+        fail("--card measures nothing and --refresh everything: give one of them.", 2)
     start_tensorflow()
     from leaky_zoo.publishing import Publication, find_recipes
 
     folders = [folder for preset in presets for folder in find_recipes(preset)]
+    if card:
+        return _renew_cards(folders, export, as_json)
     # Everything is read and checked before anything is trained.
     jobs = [Publication(folder, refresh=refresh, export=export, runs=runs, data_dir=data_dir) for folder in folders]
     answers = []
@@ -52,6 +59,20 @@ def publish(
                 _show(done)
     except KeyboardInterrupt as error:
         fail(f"Interrupted. {error}".strip(), 130)  # here: typer would drop the message
+    if as_json:
+        print_json(answers)
+
+
+def _renew_cards(folders: list[Path], export: Path | None, as_json: bool) -> None:
+    from leaky_zoo.publishing import renew_card
+
+    answers = []
+    for folder in track("writing cards")(folders):
+        found = renew_card(folder, export)
+        answers.append({"folder": str(folder), "compressed": found})
+        if not as_json:
+            files = ", ".join(each["file"] for each in found) or "no compressed file"
+            err.print(f"written: {folder}/README.md ({files})", soft_wrap=True)
     if as_json:
         print_json(answers)
 

@@ -22,6 +22,7 @@ from leaky_zoo.flow.kinks import why_not
 from leaky_zoo.io.files import making_folder, replacing
 from leaky_zoo.io.reading import MAX_YAML_BYTES, decoded, parse_yaml, read_bytes, shown
 from leaky_zoo.networks import LeakyNetwork, evaluate_network
+from leaky_zoo.publishing.compressed import KEY, compressed_files, export_folder
 from leaky_zoo.publishing.seeds import other_seeds
 from leaky_zoo.training import train
 from leaky_zoo.training.building import data_of
@@ -34,7 +35,7 @@ RUNS = Path("build") / "publish"
 # What belongs to the weights: written when they are, and kept byte for byte as long as they are.
 KEPT = ("config.json", "model.weights.h5", "golden.npz")
 # What is measured or looked up again; all else that the metadata of these weights say stays said.
-RENEWED = ("metrics", "sha256", "selection", "trained_with", "input", "output", "class_names", "data", "licence")
+RENEWED = ("metrics", "sha256", "selection", "trained_with", "input", "output", "class_names", "data", "licence", KEY)
 GOLDEN_TOLERANCE = 1e-5
 RELU_SAMPLES = 2000  # on which ReLUs are left out
 
@@ -129,7 +130,7 @@ class Publication:
         self.recipe = Recipe.from_dict(parse_yaml(decoded(self._yaml, source), source), source)
         self._trained_with = hashlib.sha256(self.recipe.training.to_yaml().encode()).hexdigest()
         name = self.folder.resolve().name
-        self._export = Path(export) if export is not None else self.folder.resolve().parent.parent / "export"
+        self._export = export_folder(self.folder, export)
         self._run_folder = Path(runs) / f"{name}-{self._trained_with[:8]}"
         if self.recipe.name != name:
             raise InvalidInputError(f"{source}: name must be the folder's, {name}. Received: {self.recipe.name}")
@@ -139,11 +140,9 @@ class Publication:
                 f"{shlex.quote(str(self._run_folder))}`; leave "
                 "`strategy` out of the recipe, and publish takes that run."
             )
-        others = sorted(path.name for path in self.folder.iterdir() if path.name not in FILES)
+        others = ", ".join(sorted(path.name for path in self.folder.iterdir() if path.name not in FILES))
         if others:
-            raise InvalidInputError(
-                f"{self.folder} holds what is no file of a preset, move it away: {', '.join(others)}"
-            )
+            raise InvalidInputError(f"{self.folder} holds what does not belong to a preset, move it away: {others}")
         self._network: LeakyNetwork | None = None
         self._about: dict[str, Any] = {}  # what is known of how it was trained
         self.preset = self._opened()
@@ -212,7 +211,8 @@ class Publication:
         audit = analyze(network, x, y, data=named, track=track, relu_samples=RELU_SAMPLES, clarke=clarke)
         if self.recipe.publish.seeds > 1 and not self._refresh and "seeds" not in self._about:
             self._about["seeds"] = other_seeds(self.recipe, self._run_folder, metrics["test"], self.data_dir)
-        about = self._about | (extra or {}) | self._facts(data)
+        compressed = compressed_files(self._export, network)
+        about = self._about | (extra or {}) | self._facts(data) | ({KEY: compressed} if compressed else {})
         onnx = self._write(network, data, metrics, audit, about)
         return Published(self.recipe.name, self.folder, self.preset is None, metrics, audit, onnx)
 
@@ -256,7 +256,7 @@ class Publication:
         about: dict[str, Any],
     ) -> Path | None:
         kept = {file: self.preset.content(file) for file in KEPT if self.preset.has(file)} if self.preset else {}
-        onnx = self._export / self.recipe.name / "model.onnx" if self.recipe.publish.onnx else None
+        onnx = self._export / "model.onnx" if self.recipe.publish.onnx else None
         with contextlib.ExitStack() as stack:
             new_onnx = stack.enter_context(replacing(onnx)) if onnx else None
             folder = stack.enter_context(making_folder(self.folder, replace=True))

@@ -36,6 +36,7 @@ def write_card(metadata: dict[str, Any], audit: Audit | None, recipe: Recipe | N
         "Input and output": _ends(metadata),
         "Figures": _figures(metadata),
         "Bottleneck": _bottleneck(audit) if audit is not None else [],
+        "Compressed": _compressed(metadata.get("compressed")),
         "Limits": _limits(audit, publish.limits if publish else None),
         "Choice of the recipe": [publish.choice if publish and publish.choice else metadata.get("selection", "")],
         "Training": _training(metadata, recipe),
@@ -196,6 +197,18 @@ def _bottleneck(audit: Audit) -> list[str]:
         lines.append(f"- {linearity_sentence(audit)}")
     interval = f" (between {verdict.low} and {verdict.high})" if verdict and verdict.estimate is not None else ""
     return [measured, f"**Verdict: {verdict.verdict}{interval}.**" if verdict else "", "\n".join(lines)]
+
+
+def _compressed(files: list[dict[str, Any]] | None) -> list[str]:
+    """A line for each file that `leaky-zoo compress` made of these weights."""
+    if not files:
+        return []
+    lines = ["| file | kept as | numbers | bytes | measured on | before | after |", "|---" * 7 + "|"]
+    for each in files:
+        values = (f"{each['metric']} {_number(each['metric'], each['before'])}", _number(each["metric"], each["after"]))
+        sizes = f"{each['numbers']:,} | {each['bytes']:,}"
+        lines.append(f"| `{each['file']}` | {each['storage']} | {sizes} | {each['split']} | {' | '.join(values)} |")
+    return ["Made by `leaky-zoo compress`, beside the ONNX export. Bytes are of whole files.", "\n".join(lines)]
 
 
 def _limits(audit: Audit | None, words: str | None) -> list[str]:
