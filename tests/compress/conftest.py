@@ -40,7 +40,7 @@ def mlp():
 @pytest.fixture(scope="session")
 def conv():
     keras.utils.set_random_seed(0)
-    net = LeakyConvNet((8, 8, 1), 3, width=8, depth=4, effective_depth=3.0, weight_decay=3e-3)
+    net = LeakyConvNet((8, 8, 1), 3, width=8, depth=4, effective_depth=3.0, weight_decay=1e-2)
     return trained(net, (8, 8, 1), noise=2.5)
 
 
