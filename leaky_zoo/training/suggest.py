@@ -11,7 +11,7 @@ from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.layers import get_schedule
 from leaky_zoo.networks.families import get_family
 from leaky_zoo.networks.tasks import TASKS
-from leaky_zoo.zoo.recipe import Recipe
+from leaky_zoo.zoo.recipe import MOST_ITERATIONS, Recipe
 
 SMALL = 5_000  # the most samples for which full batches and L-BFGS are suggested
 # rho L~ = 0.58 for equal steps, and 0.875 for steps of 1.5 / L at the ends: within the cap of 0.9.
@@ -85,6 +85,8 @@ def suggest(data: Dataset, effective_depth: float = 7.0, family: str = "mlp") ->
         chosen["objective.ramp"] = 0.2, "the full weight from the start collapses the rank"
         chosen["optimizer.steps"], rate = (3000, "full batches"), 1e-2
         chosen["converge"] = True, "small enough for L-BFGS: energies mean something at a critical point only"
+        chosen["lbfgs.iterations"] = MOST_ITERATIONS, "at most; it ends at a residual of 0.05"
+        chosen["lbfgs.average"] = 50, "the mean of so many iterates is nearer to a critical point than any of them"
     else:
         if task.labels:
             decay = float(f"{1e-3 / max(effective_depth, 1.0):.2g}")
