@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.flow import weights_sha256
 from leaky_zoo.io.files import making_folder, write_json, write_text
 from leaky_zoo.networks import LeakyNetwork
@@ -35,7 +36,7 @@ def compressed_files(folder: str | os.PathLike[str], network: LeakyNetwork) -> l
         ("test", or "validation" where the data have none), `metric`, `before` and `after` on that split. This project.
 
     Raises:
-        InvalidInputError: a file that is no whole ONNX model, or has damaged metadata.
+        InvalidInputError: a file that is not a whole ONNX model, or has damaged metadata.
 
     Example:
     >>> preset = Preset.open("leaky_conv_mnist_l3_equidistant")
@@ -45,16 +46,22 @@ def compressed_files(folder: str | os.PathLike[str], network: LeakyNetwork) -> l
     found, weights = [], weights_sha256(network)
     for path in sorted(Path(folder).glob("*.onnx")):
         record = inspect_onnx(path).get("leaky_zoo.compression")
-        if record is None or record["source"]["weights_sha256"] != weights:
+        if record is None:
             continue
-        split = "test" if "test" in record["cost"] else "validation"
-        cost = record["cost"][split]
-        found.append({
-            "file": path.name, "bytes": path.stat().st_size, "numbers": record["parameters"],
-            "storage": record["settings"]["storage"], "split": split,
-            **{key: cost[key] for key in ("metric", "before", "after")},
-        })  # fmt: skip
+        try:
+            if record["source"]["weights_sha256"] == weights:
+                found.append({"file": path.name, "bytes": path.stat().st_size} | _facts(record))
+        except (KeyError, TypeError) as error:
+            raise InvalidInputError(
+                f"{path}: its leaky_zoo.compression is not what `leaky-zoo compress` writes: {error!r}"
+            ) from error
     return found
+
+
+def _facts(record: dict[str, Any]) -> dict[str, Any]:
+    split = "test" if "test" in record["cost"] else "validation"
+    cost = {key: record["cost"][split][key] for key in ("metric", "before", "after")}
+    return {"numbers": record["parameters"], "storage": record["settings"]["storage"], "split": split} | cost
 
 
 def renew_card(folder: str | os.PathLike[str], export: str | os.PathLike[str] | None = None) -> list[dict[str, Any]]:

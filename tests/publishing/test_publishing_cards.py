@@ -4,9 +4,11 @@ import json
 import shutil
 from pathlib import Path
 
+import onnx
 import pytest
 
 from leaky_zoo import cli
+from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.publishing import compressed_files, renew_card
 from leaky_zoo.publishing.compressed import export_folder
 from leaky_zoo.zoo import Preset, list_presets, models_dir
@@ -52,12 +54,24 @@ def test_a_file_of_other_weights_is_left_out(copy, tmp_path):
     assert renew_card(copy, tmp_path / "elsewhere") == []
 
 
-def test_a_damaged_file_is_refused_and_the_folder_is_as_it_was(copy, tmp_path):
+def cut_off(file):
+    return file.read_bytes()[:1000]
+
+
+def without_its_source(file):
+    model = onnx.load(file)
+    (record,) = [each for each in model.metadata_props if each.key == "leaky_zoo.compression"]
+    record.value = json.dumps({**json.loads(record.value), "source": "unknown"})
+    return model.SerializeToString()
+
+
+@pytest.mark.parametrize("damaged", [cut_off, without_its_source])
+def test_a_damaged_file_is_refused_and_the_folder_is_as_it_was(copy, tmp_path, damaged):
     folder = tmp_path / "export" / NAME
     folder.mkdir(parents=True)
-    (folder / "compressed_int8.onnx").write_bytes((EXPORT / NAME / "compressed_int8.onnx").read_bytes()[:1000])
+    (folder / "compressed_int8.onnx").write_bytes(damaged(EXPORT / NAME / "compressed_int8.onnx"))
     before = {path.name: path.read_bytes() for path in copy.iterdir()}
-    with pytest.raises(ValueError, match=r"compressed_int8\.onnx"):
+    with pytest.raises(InvalidInputError, match=r"compressed_int8\.onnx"):
         renew_card(copy, tmp_path / "export")
     assert {path.name: path.read_bytes() for path in copy.iterdir()} == before
 
