@@ -2,8 +2,8 @@
 
     python -m benchmarks.speed.suggested_recipe [--data diabetes,...] [--old PATH]    writes suggested_recipe.csv
 
-`leaky-zoo train` in a process of its own, on one thread. With --old, another checkout of this project trains the same
-recipe by its own rule for when to stop. Processor seconds (user and system) and seconds on the clock, which count on a
+`leaky-zoo train` in a process of its own, on one thread. With --old, another checkout of this project trains what it
+suggests itself, by its own rule for when to stop. Processor seconds (user and system) and seconds on the clock, which count on a
 quiet machine alone.
 """
 
@@ -35,10 +35,10 @@ def processor_seconds() -> float:
 
 
 def train(data: str, checkout: Path) -> dict[str, object]:
-    """One training of our suggestion by the code of a checkout."""
+    """One training of the suggestion of a checkout, by its code."""
     with tempfile.TemporaryDirectory() as place:
         recipe = Path(place) / "recipe.yaml"
-        leaky_zoo(ROOT, "suggest", "--data", data, "--out", str(recipe))
+        leaky_zoo(checkout, "suggest", "--data", data, "--out", str(recipe))
         before, words = processor_seconds(), ("train", str(recipe), "--out", f"{place}/run")
         clock = seconds_of(lambda: leaky_zoo(checkout, *words))
         phase = json.loads((Path(place) / "run" / "result.json").read_text())["lbfgs"]
