@@ -11,8 +11,8 @@ from leaky_zoo.deploy.ports import Port, Reference
 from leaky_zoo.networks import TASKS, LeakyNetwork, Task
 from leaky_zoo.networks.ends import known_of_input
 
-# What has a key of its own is not repeated under `leaky_zoo.preset`.
-_OWN_KEYS = ("citation", "class_names", "metrics", "temperature", "weights_sha256")
+# What has a key of its own is not repeated under `leaky_zoo.preset`; other files made of the preset are not about this.
+_LEFT_OUT = ("citation", "class_names", "compressed", "metrics", "temperature", "weights_sha256")
 
 UNKNOWN = Task()  # what is said of a foreign model whose task nobody has told
 
@@ -50,7 +50,7 @@ def describe_model(
         "preset": {
             "name": model.name,
             "class": type(model).__name__,
-            **{key: value for key, value in metadata.items() if key not in _OWN_KEYS},
+            **{key: value for key, value in metadata.items() if key not in _LEFT_OUT},
         },
         "task": task.name or None,
         "temperature": metadata.get("temperature"),
