@@ -40,8 +40,8 @@ def publish(
     [dim]Examples:[/]  leaky-zoo publish models/leaky_mlp_teacher_k3_l7_equidistant   |
     leaky-zoo publish ./my_zoo --refresh
     """
-    if card and refresh:
-        fail("--card measures nothing and --refresh everything: give one of them.", 2)
+    if card and (refresh or data_dir is not None):
+        fail("--card measures nothing: leave --refresh and --data-dir out.", 2)
     start_tensorflow()
     from leaky_zoo.publishing import Publication, find_recipes
 

@@ -87,5 +87,6 @@ def test_the_command_writes_the_card_alone(copy, monkeypatch, capsys):
     assert call(monkeypatch, "publish", copy, "--card", "--export", EXPORT, "--json") == 0
     answer = json.loads(capsys.readouterr().out)
     assert [each["file"] for each in answer[0]["compressed"]] == ["compressed_int8.onnx"]
-    assert call(monkeypatch, "publish", copy, "--card", "--refresh") == 2
-    assert "--refresh" in capsys.readouterr().err
+    for other in (["--refresh"], ["--data-dir", copy]):
+        assert call(monkeypatch, "publish", copy, "--card", *other) == 2
+        assert other[0] in capsys.readouterr().err
