@@ -3,8 +3,8 @@
     python -m benchmarks.speed.suggested_recipe [--data diabetes,...] [--old PATH]    writes suggested_recipe.csv
 
 `leaky-zoo train` in a process of its own, on one thread. With --old, another checkout of this project trains what it
-suggests itself, by its own rule for when to stop. Processor seconds (user and system) and seconds on the clock, which count on a
-quiet machine alone.
+suggests itself, by its own rule for when to stop. Processor seconds (user and system) and seconds on the clock, which
+count on a quiet machine alone.
 """
 
 import json

@@ -86,7 +86,7 @@ def suggest(data: Dataset, effective_depth: float = 7.0, family: str = "mlp") ->
         chosen["optimizer.steps"], rate = (3000, "full batches"), 1e-2
         chosen["converge"] = True, "small enough for L-BFGS: energies mean something at a critical point only"
         chosen["lbfgs.iterations"] = MOST_ITERATIONS, "at most; it ends at a residual of 0.05"
-        chosen["lbfgs.average"] = 50, "the mean of so many iterates is nearer to a critical point than any of them"
+        chosen["lbfgs.average"] = 50, "L-BFGS is also judged at the mean of its last 50 iterates"
     else:
         if task.labels:
             decay = float(f"{1e-3 / max(effective_depth, 1.0):.2g}")
