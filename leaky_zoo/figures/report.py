@@ -217,7 +217,13 @@ def _number(value: Any) -> str:
 
 
 def _pictures(draw: Any) -> dict[str, str]:
-    return {"light": _svg(draw(LIGHT)), "dark": _svg(draw(DARK))}
+    """A figure in both themes; the dark one takes its layout from the light one, which has the same words."""
+    light, dark = draw(LIGHT), draw(DARK)
+    pages = {"light": _svg(light)}
+    dark.set_layout_engine(None)
+    for ours, theirs in zip(dark.axes, light.axes, strict=True):
+        ours.set_position(theirs.get_position())
+    return pages | {"dark": _svg(dark)}
 
 
 def _svg(figure: Figure) -> str:

@@ -1,5 +1,6 @@
-"""Colours of figures, light and dark."""
+"""Colours of figures, light and dark, and their labels of powers of ten."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,6 +8,25 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatterSciNotation
+
+MINUS, TIMES = "\N{MINUS SIGN}", "\N{MULTIPLICATION SIGN}"
+SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+class PowerFormatter(LogFormatterSciNotation):
+    """Labels of logarithmic axes as matplotlib has them, in plain characters: parsing its formulas takes seconds.
+
+    >>> formatter = PowerFormatter()
+    >>> formatter.create_dummy_axis(minpos=1e-5)
+    >>> formatter.set_locs([1e-4, 1e4])
+    >>> formatter(1e-3), formatter(1e2)
+    ('10⁻³', '10²')
+    """
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        plain = super().__call__(x, pos).removeprefix(r"$\mathdefault{").removesuffix("}$").replace(r"\times", TIMES)
+        return re.sub(r"\^\{(.*?)\}", lambda power: power[1].translate(SUPERSCRIPTS), plain).replace("-", MINUS)
 
 
 @dataclass(frozen=True)
@@ -44,6 +64,11 @@ class Theme:
     def label(self, axes: Axes, **settings: Any) -> None:
         """`axes.set(**settings)`, then this theme's colours on everything that the axes have."""
         axes.set(**settings)
+        for axis in (axes.xaxis, axes.yaxis):
+            if axis.get_scale() in ("log", "symlog"):
+                axis.set_major_formatter(PowerFormatter())
+            if axis.get_scale() == "log":
+                axis.set_minor_formatter(PowerFormatter())
         axes.patch.set_alpha(0.0)
         axes.grid(True, which="major", color=self.muted, lw=0.4, alpha=0.35)
         axes.set_axisbelow(True)
