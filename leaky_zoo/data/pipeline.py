@@ -126,11 +126,13 @@ def training_pipeline(
         raise InvalidInputError(f"`mixup` is for `train`. Received: mixup={augmentation.mixup}")
     samples, targets = tf.constant(x), tf.constant(y)
 
+    @tf.autograph.experimental.do_not_convert  # nothing depends on tensors; rewriting the functions takes seconds
     def rows(which: tf.Tensor) -> tf.data.Dataset:
         seeds = tf.stack([tf.constant(seed, tf.int64), which])
         shuffled = tf.random.experimental.stateless_shuffle(tf.range(order.count), seed=seeds)
         return tf.data.Dataset.from_tensor_slices(shuffled).batch(batch_size)
 
+    @tf.autograph.experimental.do_not_convert
     def batch(step: tf.Tensor, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         inputs = tf.cast(tf.gather(samples, rows), dtype)
         draws = augmentation.draw(step, batch_size, x.shape[1:])
@@ -191,6 +193,7 @@ def read_ahead(x: Any, y: Any, order: BatchOrder, first_step: int = 0, ahead: in
         rows = order.rows(int(step))
         return x[rows], np.ascontiguousarray(y[rows])
 
+    @tf.autograph.experimental.do_not_convert
     def batch(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         inputs, targets = tf.numpy_function(read, [step], [x.dtype, y.dtype], stateful=False)
         return tf.ensure_shape(inputs, (None, *x.shape[1:])), tf.ensure_shape(targets, (None, *y.shape[1:]))

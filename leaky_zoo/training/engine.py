@@ -21,6 +21,8 @@ from leaky_zoo.training.streamed_samples import samples_of
 
 SUM = tf.distribute.ReduceOp.SUM
 HEAD = 100  # the stream of the head's dropout, beside those of the augmentation
+# Only `_run` has loops and conditions on tensors: rewriting all that it calls would take three seconds of each start.
+as_it_is = tf.autograph.experimental.do_not_convert
 
 
 @dataclass(frozen=True)
@@ -132,6 +134,7 @@ class TrainingGraph:
         draws = {name: values[: len(rows)] for name, values in self._draws(tf.constant(step)).items()}
         return self._augmentation.apply(inputs, draws).numpy(), targets.numpy(), rows
 
+    @as_it_is
     def _draws(self, number: tf.Tensor) -> dict[str, tf.Tensor]:
         draws = self._augmentation.draw(number, self.order.batch_size, self._sample_shape)
         if self._dropout is not None:
@@ -169,6 +172,7 @@ class TrainingGraph:
             row += 1
         return values.stack(), taken, skipped, failed, scale, good
 
+    @as_it_is
     def _gradients(
         self, rows: tf.Tensor, count: tf.Tensor, number: tf.Tensor, stop: tf.Tensor, scale: tf.Tensor
     ) -> tuple[list[tf.Tensor], tf.Tensor]:
@@ -185,11 +189,14 @@ class TrainingGraph:
         if self._micro == 1:
             parts, sums = self._part(places[0], rows, count, draws, scale)
         else:
-            for micro in tf.range(self._micro):  # a loop of the graph: one after the other, or nothing is saved
-                tf.autograph.experimental.set_loop_options(parallel_iterations=1)
+
+            def add(micro: tf.Tensor, parts: list[tf.Tensor], sums: tf.Tensor) -> tuple[tf.Tensor, ...]:
                 more, added = self._part(places[micro], rows, count, draws, scale)
-                parts = [part + each for part, each in zip(parts, more, strict=True)]
-                sums += added
+                return micro + 1, [part + each for part, each in zip(parts, more, strict=True)], sums + added
+
+            # A loop of the graph, one after the other: or no memory is saved.
+            start = (tf.constant(0), parts, sums)
+            _, parts, sums = tf.while_loop(lambda micro, *_: micro < self._micro, add, start, parallel_iterations=1)
         # Once over all replicas, and nothing after that: Keras would clip before it sums.
         parts = context.all_reduce(SUM, parts)
         sums = context.all_reduce(SUM, tf.concat([sums, [stop]], axis=0))
@@ -245,5 +252,6 @@ class TrainingGraph:
         finally:
             self._dropout.kept = None
 
+    @as_it_is
     def _apply(self, gradients: list[tf.Tensor]) -> None:
         self.network.optimizer.apply(gradients, self._variables)

@@ -55,6 +55,7 @@ class EvaluationGraph:
             penalty = summed[-1]
         return totals, penalty
 
+    @tf.autograph.experimental.do_not_convert
     def _sums(self, rows: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
         context = tf.distribute.get_replica_context()
         places = self._samples.positions(self._rows.shape[1], 1, context.replica_id_in_sync_group)[0]

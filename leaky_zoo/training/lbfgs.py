@@ -42,7 +42,7 @@ class Objective:
         self.sizes = [int(np.prod(shape, dtype=int)) for shape in self.shapes]
         self.x, self.y = tf.constant(x.astype(np.float64)), tf.constant(y)
         self._loss = network.loss_function()
-        self._graph = tf.function(self._value_and_gradient, jit_compile=False)
+        self._graph = tf.function(self._value_and_gradient, autograph=False, jit_compile=False)
 
     def get(self) -> np.ndarray:
         """The current weights as one vector."""
