@@ -83,12 +83,20 @@ lock: $(READY)
 	  --unsafe-package leaky-zoo --unsafe-package pip \
 	  --no-header --annotation-style line --upgrade -o requirements.lock pyproject.toml
 
+# By uv, in a third of pip's processor time; by pip where uv does not get through. Modules are not compiled in advance:
+# what is used is compiled when it is first imported, a quarter of them.
+INDEX = $(or $(PIP_INDEX_URL),$(shell $(BIN)/pip config get global.index-url 2>/dev/null))
+define INSTALL
+$(BIN)/uv pip install --quiet --python $(BIN)/python $(if $(INDEX),--default-index $(INDEX)) $(1) || \
+	  $(BIN)/pip install --quiet --disable-pip-version-check --no-compile $(1)
+endef
+
 $(READY): pyproject.toml requirements.lock
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "leaky-zoo needs Python 3.11 or newer: make PYTHON=/path/to/python3.11")'
 	$(PYTHON) -m venv $(VENV)
-	# Without compiling all modules: what is used is compiled when it is first imported, a quarter of them.
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile -r requirements.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile "$$(grep -o '^uv==[^ ]*' requirements.lock)"
+	$(call INSTALL,-r requirements.lock)
+	$(call INSTALL,--no-deps -e .)
 	touch $(READY)
 
 clean:
