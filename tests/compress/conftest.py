@@ -24,7 +24,7 @@ def trained(net, shape, epochs=12, noise=1.3):
     return net
 
 
-def parts(shape, count=1200, noise=1.3):
+def parts(shape, count=500, noise=1.3):
     """Three parts that share no sample."""
     return CompressionData(*(samples(shape, count, seed, noise) for seed in (1, 2, 3)))
 

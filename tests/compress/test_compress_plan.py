@@ -159,7 +159,7 @@ def test_bad_input_is_refused(planned):
 @pytest.fixture
 def files(mlp, tmp_path):
     """A saved net with a bottleneck, and its data."""
-    (x, y), (x_test, y_test) = samples((6, 6, 1), 1200, 4), samples((6, 6, 1), 400, 5)
+    (x, y), (x_test, y_test) = samples((6, 6, 1), 600, 4), samples((6, 6, 1), 400, 5)
     np.savez(tmp_path / "mine.npz", x=x, y=y, x_test=x_test, y_test=y_test)
     mlp.save(tmp_path / "net.keras")
     return tmp_path

@@ -134,7 +134,7 @@ def test_a_regression_and_an_autoencoder_compile_too():
 @pytest.mark.parametrize("y", [np.eye(3)[LABELS], LABELS + 1, LABELS / 2, LABELS.astype(str), LABELS[:, None] + 1])
 def test_labels_the_own_loss_cannot_take_are_refused(y):
     net = small()
-    net.compile()
+    net.compile(run_eagerly=True)
     with pytest.raises(InvalidInputError, match="labels"):
         net.fit(X, y, verbose=0)
 
@@ -142,14 +142,14 @@ def test_labels_the_own_loss_cannot_take_are_refused(y):
 @pytest.mark.parametrize("y", [LABELS[:, None], LABELS.astype(float), LABELS.astype("uint8"), list(LABELS)])
 def test_labels_as_people_have_them(y):
     net = small()
-    net.compile()
+    net.compile(run_eagerly=True)
     net.fit(X, np.asarray(y) if isinstance(y, list) else y, verbose=0)
 
 
 def test_a_schedule_that_nobody_moves_is_said_once():
     for name, expected in (("hamiltonian", 1), ("adaptive", 1), ("equidistant", 0), ("learnable", 0)):
         net = small(schedule=name)
-        net.compile()
+        net.compile(run_eagerly=True)
         said = said_by(lambda net=net: [net.fit(X, LABELS, verbose=0) for _ in range(2)])
         assert len(said) == expected, name
         assert all("StepSizeUpdate" in str(each.message) and name in str(each.message) for each in said)
@@ -157,11 +157,11 @@ def test_a_schedule_that_nobody_moves_is_said_once():
 
 def test_a_schedule_with_its_callback_or_its_training_behind_it_is_fine():
     net = small(schedule="hamiltonian")
-    net.compile()
+    net.compile(run_eagerly=True)
     assert not said_by(lambda: net.fit(X, LABELS, verbose=0, callbacks=[StepSizeUpdate(X, 10)]))
     trained = small(schedule="hamiltonian")
     trained.step_size_trace = [
         {"step": 200, "step_sizes": trained.paths[0].step_sizes.tolist(), "output_change": None, "accepted": True}
     ]
-    trained.compile()
+    trained.compile(run_eagerly=True)
     assert not said_by(lambda: trained.fit(X, LABELS, verbose=0))

@@ -28,7 +28,7 @@ def test_save_and_load_is_bit_identical(kind, task, tmp_path):
     net.save(tmp_path / "net.keras")
     loaded = keras.models.load_model(tmp_path / "net.keras", safe_mode=True)
     assert type(loaded) is EXAMPLES[kind].cls and loaded.config == net.config
-    np.testing.assert_array_equal(loaded.predict(x, verbose=0), net.predict(x, verbose=0))
+    np.testing.assert_array_equal(ops.convert_to_numpy(loaded(x)), ops.convert_to_numpy(net(x)))
     json.dumps(net.get_config())
 
 
@@ -63,7 +63,7 @@ def test_the_objective_is_loss_plus_penalty(kind, task):
     ends = sum(np.sum(np.square(w)) for layer in ends_of(net) for w in layer.get_weights())
     expected = 1e-2 / 2 * norms + 0.03 / 2 * ends
     assert float(net.penalty()) == pytest.approx(expected, rel=1e-5)
-    net.compile("sgd", net.loss_function(), jit_compile=False)
+    net.compile("sgd", net.loss_function(), run_eagerly=True)
     assert net.evaluate(x, y, verbose=0) == pytest.approx(loss + expected, rel=1e-5)
 
 
@@ -81,9 +81,9 @@ def test_training_lowers_the_objective(kind):
     x, y = samples(net, 32)
     compiled = keras.backend.backend() == "jax"  # as by default; op by op its compiler is called three times as long
     net.compile(keras.optimizers.Adam(0.01), net.loss_function(), jit_compile=compiled)
-    before, rho = net.evaluate(x, y, verbose=0), net.paths[0].step_sizes
-    net.fit(x, y, epochs=5, verbose=0)
-    assert net.evaluate(x, y, verbose=0) < before
+    rho = net.paths[0].step_sizes
+    losses = net.fit(x, y, epochs=6, verbose=0).history["loss"]  # a batch each: of the weights before its step
+    assert losses[-1] < losses[0]
     moved = net.paths[0].step_sizes
     assert not np.allclose(moved, rho) and moved.sum() == pytest.approx(1.0, abs=1e-6)
 

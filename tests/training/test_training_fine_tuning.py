@@ -37,9 +37,8 @@ def path_weights(network):
     return [weight.numpy() for layer in network.representations.layers for weight in layer.weights]
 
 
-def test_the_path_goes_on_and_the_head_is_new(tmp_path):
-    source = from_preset(SOURCE)
-    network, _ = train(tuning(), tmp_path / "run")
+def test_the_path_goes_on_and_the_head_is_new(trained):
+    source, network = from_preset(SOURCE), load_model(trained(tuning()) / "model.keras")
     assert network.config.weight_decay == network.config.io_weight_decay == 2e-3
     assert network.config.dataset["name"] == "optical_digits/fold_1"
     assert network.config.input_mean == source.config.input_mean
@@ -53,24 +52,22 @@ def test_the_path_goes_on_and_the_head_is_new(tmp_path):
     assert np.abs(network.get_layer("head").kernel.numpy() - source.get_layer("head").kernel.numpy()).max() > 0.01
 
 
-def test_a_frozen_path_stays_to_the_bit_and_is_frozen_when_loaded_again(tmp_path):
-    network, _ = train(tuning(freeze=True), tmp_path / "run")
+def test_a_frozen_path_stays_to_the_bit_and_is_frozen_when_loaded_again(trained):
+    network = load_model(trained(tuning(freeze=True)) / "model.keras")
     for kept, given in zip(path_weights(network), path_weights(from_preset(SOURCE)), strict=True):
         np.testing.assert_array_equal(kept, given)
-    again = load_model(tmp_path / "run" / "model.keras")
-    assert [weight.name for weight in again.trainable_weights] == [
-        weight.name for weight in again.get_layer("head").weights
+    assert [weight.name for weight in network.trainable_weights] == [
+        weight.name for weight in network.get_layer("head").weights
     ]
 
 
 @pytest.mark.parametrize("freeze", [False, True])
-def test_a_resumed_run_is_the_uninterrupted_one(tmp_path, freeze, assert_same_run):
+def test_a_resumed_run_is_the_uninterrupted_one(tmp_path, freeze, trained, assert_same_run):
     plan = tuning(freeze=freeze).model_copy(update={"checkpoint_every": 1})
-    train(plan, tmp_path / "whole")
     with pytest.raises(SystemExit):
         train(plan, tmp_path / "cut", callbacks=[Cut()])
     train(plan, tmp_path / "cut", resume=True)
-    assert_same_run(tmp_path / "cut", tmp_path / "whole")
+    assert_same_run(tmp_path / "cut", trained(plan))
 
 
 def test_another_task_takes_the_same_path(tmp_path):

@@ -127,7 +127,7 @@ def fitted(schedule, total=40, **changes):
     random = np.random.default_rng(0)
     x = random.normal(size=(64, 5)).astype("float32")
     y = np.stack([np.abs(x[:, 0]), x[:, 1] * x[:, 2]], axis=1)
-    network.compile(keras.optimizers.Adam(0.01), network.loss_function(), jit_compile=False)
+    network.compile(keras.optimizers.Adam(0.01), network.loss_function(), run_eagerly=True)  # no graph for 40 steps
     updates = StepSizeUpdate(x, total)
     network.fit(training_pipeline(x, y, 32, 0), epochs=1, steps_per_epoch=total, shuffle=False, verbose=0,
                 callbacks=[updates])  # fmt: skip
