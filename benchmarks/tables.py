@@ -14,6 +14,7 @@ from benchmarks.science import (
     bottleneck_rank,
     codes,
     convergence_time,
+    effective_depth,
     linear_bottleneck,
     logit_drift,
     mnist_classes,
@@ -62,6 +63,8 @@ def tables() -> Iterator[tuple[str, str, str]]:
     yield "docs/questions.md", "logit_drift_presets", logit_drift.presets_table()
     yield "docs/questions.md", "mnist_classes", mnist_classes.table()
     yield "docs/choosing.md", "mnist_rank", mnist_rank.table()
+    yield "docs/effective_depth.md", "effective_depth", effective_depth.table()
+    yield "docs/effective_depth.md", "corruptions", effective_depth.corruptions_table()
     yield "docs/reproduction.md", "figure1", figure1.table()
     yield "docs/reproduction.md", "figure2", figure2.table()
     yield "docs/reproduction.md", "figure2_critical", figure2_critical.table()

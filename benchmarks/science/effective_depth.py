@@ -1,4 +1,4 @@
-"""What the effective depth does, everything else the same: accuracy, directions, corruptions, calibration, size.
+"""What the effective depth does, everything else the same: accuracy, directions, corruptions, calibration.
 
     python -m benchmarks.science.effective_depth train --here    18 nets in this process, a minute of one core each
     python -m benchmarks.science.effective_depth measure         writes effective_depth.csv, _corruptions.csv
@@ -7,11 +7,11 @@
 MNIST, the first 50,000 images moved by up to two pixels, 15 epochs; width 128, 24 equal steps at L~ = 0, 1, 3, 7, 12
 and 20, lambda = 3e-3 (mu = lambda / max(L~, 1)), mu_io = 3e-4, three seeds. Nothing is chosen. Accuracies, losses and
 calibration are of the test split, the temperature is fitted on the 5,000 images that follow the training images, the
-audit is of 10,000 training images, and the budget of the compression is measured on what `split_for` gives.
-`calibration_error`: 15 bins of equal width (Guo et al. 2017). `directions`: singular values before the largest gap of
-the weights, at the layer where there are fewest. `numbers_kept`: weights and biases that are left of 100 when ReLUs are
-folded and maps factored within a budget of 0.5 points, without distillation (`plan_compression`; 100 where it leaves a
-net alone). Corruptions: `benchmarks/science/corruptions.py`.
+audit is of 10,000 training images.
+`calibration_error`: 15 bins of equal width (Guo et al. 2017). `participation_ratio`: of the representations, at the
+layer where it is least. `strong_directions`: singular values of the weights above a tenth of the largest, at the layer
+that has fewest; `largest_gap`: between neighbours among them, of all layers. `nonlinear_layers`: those whose ReLU does
+something, as the audit's effective nonlinear depth counts them. Corruptions: `benchmarks/science/corruptions.py`.
 """
 
 from collections.abc import Iterator
@@ -25,16 +25,14 @@ from benchmarks.common import draw_band, markdown, read_table, save, shown, writ
 from benchmarks.science.corruptions import KINDS, LEVELS, corrupted
 from benchmarks.science.studies import finished, main
 from leaky_zoo.analysis import analyze
-from leaky_zoo.compress import plan_compression, split_for
 from leaky_zoo.data import load_data
-from leaky_zoo.errors import CheckFailedError
 from leaky_zoo.runtime import fit_temperature
 from leaky_zoo.zoo import load_model
 
 TABLE = Path(__file__).with_suffix(".csv")
 CORRUPTIONS = TABLE.with_name("effective_depth_corruptions.csv")
 EFFECTIVE_DEPTHS = (0.0, 1.0, 3.0, 7.0, 12.0, 20.0)
-STRENGTH, BUDGET, BINS, SAMPLES = 3e-3, 0.5, 15, 10_000
+STRENGTH, BINS, SAMPLES = 3e-3, 15, 10_000
 BASE: dict[str, Any] = {
     "data": {"name": "mnist", "train": "train[:50000]", "validation": "train[50000:55000]", "translation": 2},
     "network": {"family": "mlp", "width": 128, "depth": 24},
@@ -67,7 +65,7 @@ def measure() -> None:
         for name, scaled in (("", logits), ("_with_temperature", logits / temperature)):
             loss, error = calibration(scaled, y_test)
             row |= {f"cross_entropy{name}": loss, f"calibration_error{name}": 100 * error}
-        rows.append(about | row | {"temperature": float(temperature)} | structure(network, data, (x, y)))
+        rows.append(about | row | {"temperature": float(temperature)} | structure(network, (x, y)))
         for (kind, level), images in moved.items():
             right = network.predict(images, batch_size=1000, verbose=0).argmax(1) == y_test
             worse.append(about | {"kind": kind, "level": level + 1, "accuracy": 100 * float(np.mean(right))})
@@ -75,20 +73,16 @@ def measure() -> None:
     write_table(CORRUPTIONS, worse, ("effective_depth", "seed", "kind", "level"), samples=len(x_test))
 
 
-def structure(network: Any, data: Any, samples: tuple[np.ndarray, np.ndarray]) -> dict[str, Any]:
-    """Directions, layers whose ReLUs do something, and what is left of the numbers after compression."""
+def structure(network: Any, samples: tuple[np.ndarray, np.ndarray]) -> dict[str, Any]:
+    """How few dimensions representations and weights have, and layers whose ReLUs do something."""
     audit = analyze(network, *samples, relu_samples=2000)
-    narrowest = min(audit.layers, key=lambda layer: layer.weight_directions or np.inf)
-    try:
-        plan = plan_compression(network, split_for(network, data), max_drop=BUDGET, distill=False)
-        kept = 100 * min(each.numbers for each in plan.trail if each.drop <= BUDGET) / plan.numbers
-    except CheckFailedError:  # no bottleneck to compress along: it is left alone
-        kept = 100.0
+    spectra = [np.linalg.svd(block.weight_matrix, compute_uv=False) for block in network.blocks]
     return {
-        "directions": narrowest.weight_directions, "gap": narrowest.weight_gap,
+        "participation_ratio": min(layer.participation_ratio for layer in audit.layers),
+        "strong_directions": min(int(np.sum(spectrum > spectrum[0] / 10)) for spectrum in spectra),
+        "largest_gap": max(layer.weight_gap for layer in audit.layers),
         "nonlinear_layers": audit.summary["effective_nonlinear_depth"]["layers"],
-        "numbers_kept": kept,
-    }  # fmt: skip
+    }
 
 
 def calibration(logits: np.ndarray, y: np.ndarray) -> tuple[float, float]:
@@ -111,8 +105,9 @@ def table() -> str:
     columns = {
         "accuracy": ("test accuracy, %", 2), "cross_entropy": ("cross-entropy", 4),
         "calibration_error": ("calibration error, %", 2), "temperature": ("temperature", 2),
-        "calibration_error_with_temperature": ("calibration error with it, %", 2), "directions": ("directions", 1),
-        "nonlinear_layers": ("layers that need their ReLU", 1), "numbers_kept": ("numbers kept, %", 1),
+        "calibration_error_with_temperature": ("calibration error with it, %", 2),
+        "participation_ratio": ("participation ratio", 1),
+        "strong_directions": ("directions above a tenth", 1), "nonlinear_layers": ("layers that need their ReLU", 1),
     }  # fmt: skip
     rows, lines = read_table(TABLE), []
     for depth in EFFECTIVE_DEPTHS:
@@ -167,9 +162,9 @@ def draw() -> None:
     band(axes[0, 2], rows, "calibration_error_with_temperature", "with a fitted temperature")
     axes[0, 2].set_ylabel("calibration error, %")
     for panel, field, words in (
-        (axes[1, 0], "directions", "directions of the weights\nat the narrowest layer"),
-        (axes[1, 1], "nonlinear_layers", "layers that need their ReLU\n(of 24)"),
-        (axes[1, 2], "numbers_kept", f"weights left, %\n(budget {BUDGET} points, no training)"),
+        (axes[1, 0], "participation_ratio", "least participation ratio\nof the representations"),
+        (axes[1, 1], "strong_directions", "singular values of the weights\nabove a tenth, where fewest"),
+        (axes[1, 2], "nonlinear_layers", "layers that need their ReLU\n(of 24)"),
     ):
         band(panel, rows, field, "mean of three seeds, 95% interval")
         panel.set(ylabel=words, xlabel="effective depth L~", ylim=(0, None))
