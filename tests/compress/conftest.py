@@ -24,7 +24,7 @@ def trained(net, shape, epochs=12, noise=1.3):
     return net
 
 
-def parts(shape, count=500, noise=1.3):
+def parts(shape, count=1200, noise=1.3):
     """Three parts that share no sample."""
     return CompressionData(*(samples(shape, count, seed, noise) for seed in (1, 2, 3)))
 
@@ -48,4 +48,4 @@ def conv():
 def case(request):
     """A net and its data."""
     net = request.getfixturevalue(request.param)
-    return net, parts(net.config.input_shape, noise=1.3 if request.param == "mlp" else 2.5)
+    return net, parts(net.config.input_shape, 500, noise=1.3 if request.param == "mlp" else 2.5)
