@@ -15,13 +15,10 @@ SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 class PowerFormatter(LogFormatterSciNotation):
-    """Labels of logarithmic axes as matplotlib has them, in plain characters: parsing its formulas takes seconds.
+    """Labels of logarithmic axes as matplotlib has them, in plain characters: its formulas are slow to parse.
 
-    >>> formatter = PowerFormatter()
-    >>> formatter.create_dummy_axis(minpos=1e-5)
-    >>> formatter.set_locs([1e-4, 1e4])
-    >>> formatter(1e-3), formatter(1e2)
-    ('10⁻³', '10²')
+    >>> [PowerFormatter()(value) for value in (0.001, 100, -10, 0, 0.002)]
+    ['10⁻³', '10²', '−10¹', '0', '2×10⁻³']
     """
 
     def __call__(self, x: float, pos: int | None = None) -> str:

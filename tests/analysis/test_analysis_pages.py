@@ -1,5 +1,6 @@
 """Figures and pages: labelled, self-contained, quiet in a real browser."""
 
+import base64
 import re
 import shutil
 
@@ -87,6 +88,18 @@ def test_pages_need_nothing_else_and_escape_what_they_show(pages):
 def test_the_same_audit_gives_the_same_page(audits, pages, tmp_path):
     write_report(audits[3], tmp_path / "again.html")
     assert (tmp_path / "again.html").read_bytes() == pages["report_3.html"].read_bytes()
+
+
+def test_dark_pictures_are_the_light_ones_in_other_colours(pages):
+    """Laid out once: everything stands where it does in the light one, which was laid out for what it shows."""
+    for page in pages.values():
+        found = [base64.b64decode(each).decode() for each in re.findall(r'svg\+xml;base64,([^"\s]+)', page.read_text())]
+        assert len(found) >= 6 and len(found) % 2 == 0
+        for one, other in zip(found[::2], found[1::2], strict=True):
+            assert one != other
+            places = [re.findall(r'<text [^>]*?(?:transform|x)="[^"]*"|<rect [^>]*>', each) for each in (one, other)]
+            colourless = [[re.sub(r"#[0-9a-f]{6}", "", place) for place in each] for each in places]
+            assert colourless[0] == colourless[1] and colourless[0]
 
 
 @pytest.mark.parametrize(("name", "width"), [("compared.html", 1200), ("report_1.html", 800), ("report_1.html", 500)])
