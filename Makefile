@@ -24,7 +24,7 @@ demo: $(READY)
 # with one worker, so that what its tests share is made once.
 PYTEST = TF_NUM_INTRAOP_THREADS=1 OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 ON_JAX := tests/geometry/test_geometry_euler.py tests/layers tests/networks tests/analysis tests/test_random_models.py
-# Most of the time on JAX is compiling what runs once: as little of it as can be, two fifths of the time less.
+# Most of the time on JAX is compiling what runs once: as little of it as can be.
 COMPILED_FAST := --xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true --xla_cpu_use_fusion_emitters=false
 test: $(READY)
 	KERAS_BACKEND=tensorflow $(PYTEST) tests leaky_zoo
@@ -83,7 +83,7 @@ lock: $(READY)
 	  --unsafe-package leaky-zoo --unsafe-package pip \
 	  --no-header --annotation-style line --upgrade -o requirements.lock pyproject.toml
 
-# By uv, in a third of pip's processor time; by pip where uv does not get through. Modules are not compiled in advance:
+# By uv, which is quicker than pip; by pip where uv does not get through. Modules are not compiled in advance:
 # what is used is compiled when it is first imported, a quarter of them.
 INDEX = $(or $(PIP_INDEX_URL),$(shell $(BIN)/pip config get global.index-url 2>/dev/null))
 define INSTALL

@@ -10,7 +10,7 @@ calibration are of the test split, the temperature is fitted on the 5,000 images
 audit is of 10,000 training images.
 `calibration_error`: 15 bins of equal width (Guo et al. 2017). `participation_ratio`: of the representations, at the
 layer where it is least. `strong_directions`: singular values of the weights above a tenth of the largest, at the layer
-that has fewest; `largest_gap`: between neighbours among them, of all layers. `nonlinear_layers`: those whose ReLU does
+that has fewest; `largest_gap`: the audit's `weight_gap`, of all layers. `nonlinear_layers`: those whose ReLU does
 something, as the audit's effective nonlinear depth counts them. Corruptions: `benchmarks/science/corruptions.py`.
 """
 

@@ -126,7 +126,7 @@ def training_pipeline(
         raise InvalidInputError(f"`mixup` is for `train`. Received: mixup={augmentation.mixup}")
     samples, targets = tf.constant(x), tf.constant(y)
 
-    @tf.autograph.experimental.do_not_convert  # nothing depends on tensors; rewriting the functions takes a second
+    @tf.autograph.experimental.do_not_convert  # nothing depends on tensors; rewriting them would slow the start
     def rows(which: tf.Tensor) -> tf.data.Dataset:
         seeds = tf.stack([tf.constant(seed, tf.int64), which])
         shuffled = tf.random.experimental.stateless_shuffle(tf.range(order.count), seed=seeds)

@@ -21,7 +21,7 @@ from leaky_zoo.training.streamed_samples import samples_of
 
 SUM = tf.distribute.ReduceOp.SUM
 HEAD = 100  # the stream of the head's dropout, beside those of the augmentation
-# Only `_run` has loops and conditions on tensors: rewriting all that it calls would take a second or two of each start.
+# Only `_run` has loops and conditions on tensors: rewriting all that it calls would slow each start.
 as_it_is = tf.autograph.experimental.do_not_convert
 
 
