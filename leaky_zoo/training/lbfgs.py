@@ -55,9 +55,8 @@ class Objective:
 
     def __call__(self, vector: np.ndarray) -> tuple[float, np.ndarray]:
         """Objective and gradient at a vector."""
-        self.set(vector)
-        value, gradients = self._graph()
-        return float(value), np.concatenate([gradient.numpy().ravel() for gradient in gradients])
+        value, gradient = self._graph(tf.constant(vector))
+        return float(value), gradient.numpy()
 
     def criticality_residuals(self, gradient: np.ndarray) -> list[float]:
         """`||W_l - P_l s^T|| / ||W_l||` for `l = 1..L` at the present weights; 0 at a critical point.
@@ -76,10 +75,15 @@ class Objective:
             found.append(float(slope / max(scale, 1e-300)))
         return found
 
-    def _value_and_gradient(self) -> tuple[tf.Tensor, list[tf.Tensor]]:
+    def _value_and_gradient(self, vector: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        # One tensor in and one out: on a small net a call for each variable takes time that counts.
+        parts = tf.split(vector, self.sizes)
+        for variable, part, shape in zip(self.variables, parts, self.shapes, strict=True):
+            variable.assign(tf.reshape(part, shape))
         with tf.GradientTape() as tape:
             value = self._loss(self.y, self.network(self.x, training=False)) + self.network.penalty()
-        return value, tape.gradient(value, self.variables, unconnected_gradients="zero")
+        gradients = tape.gradient(value, self.variables, unconnected_gradients="zero")
+        return value, tf.concat([tf.reshape(gradient, [-1]) for gradient in gradients], 0)
 
     def _split(self, vector: np.ndarray) -> list[np.ndarray]:
         return np.split(vector, np.cumsum(self.sizes)[:-1])

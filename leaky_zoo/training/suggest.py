@@ -87,6 +87,7 @@ def suggest(data: Dataset, effective_depth: float = 7.0, family: str = "mlp") ->
         chosen["converge"] = True, "small enough for L-BFGS: energies mean something at a critical point only"
         chosen["lbfgs.iterations"] = MOST_ITERATIONS, "at most; it ends at a residual of 0.05"
         chosen["lbfgs.average"] = 50, "L-BFGS is also judged at the mean of its last 50 iterates"
+        chosen["lbfgs.round"] = 100, "iterations until its coordinates are renewed"
     else:
         if task.labels:
             decay = float(f"{1e-3 / max(effective_depth, 1.0):.2g}")

@@ -97,7 +97,7 @@ class Schedule(ABC):
         if enough is not None:
             advice = f"Use depth >= {enough} at this effective depth."
         raise InvalidInputError(
-            f"A {self.name} schedule of {depth} steps takes rho * effective_depth = "
+            f"{depth} {self.name} steps have a largest rho * effective_depth = "
             f"{steps.max() * effective_depth:.3g}; it must stay within its cap of {self.cap}. {advice} "
             f"Received: depth={depth}, effective_depth={effective_depth}"
         )
