@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from leaky_zoo.data import load_data
     from leaky_zoo.deploy import export_onnx
     from leaky_zoo.figures import plot_audit
+    from leaky_zoo.flow import evaluate_network
     from leaky_zoo.layers import LeakyConv1D, LeakyConv2D, LeakyDense, StepSizes
-    from leaky_zoo.networks import LeakyConvNet, LeakyMLP, LeakyResNet, evaluate_network
+    from leaky_zoo.networks import LeakyConvNet, LeakyMLP, LeakyResNet
     from leaky_zoo.runtime import OnnxModel, inspect_onnx, verify_onnx
     from leaky_zoo.training import train
     from leaky_zoo.zoo import Preset, Recipe, from_preset, list_presets, load_model, save_to_preset
@@ -29,8 +30,9 @@ _HOMES = {
     "data": ("load_data",),
     "deploy": ("export_onnx",),
     "figures": ("plot_audit",),
+    "flow": ("evaluate_network",),
     "layers": ("LeakyConv1D", "LeakyConv2D", "LeakyDense", "StepSizes"),
-    "networks": ("LeakyConvNet", "LeakyMLP", "LeakyResNet", "evaluate_network"),
+    "networks": ("LeakyConvNet", "LeakyMLP", "LeakyResNet"),
     "runtime": ("OnnxModel", "inspect_onnx", "verify_onnx"),
     "training": ("train",),
     "zoo": ("Preset", "Recipe", "from_preset", "list_presets", "load_model", "save_to_preset"),

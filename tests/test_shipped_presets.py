@@ -15,8 +15,9 @@ from leaky_zoo.analysis import analyze
 from leaky_zoo.data import DATASETS, load_data
 from leaky_zoo.deploy import export_model
 from leaky_zoo.figures import write_report
+from leaky_zoo.flow import evaluate_network
 from leaky_zoo.io.files import sha256
-from leaky_zoo.networks import LeakyNetwork, evaluate_network
+from leaky_zoo.networks import LeakyNetwork
 from leaky_zoo.runtime import OnnxModel, verify_onnx
 from leaky_zoo.training import Recipe, train
 from leaky_zoo.zoo import Preset, list_presets, models_dir, preset_folder

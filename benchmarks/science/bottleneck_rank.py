@@ -66,7 +66,7 @@ def measure() -> None:
 def row_of(run: Net) -> dict:
     """One row: what the weights have, what the verdict says of the representations and energies."""
     from leaky_zoo.analysis import analyze
-    from leaky_zoo.networks import evaluate_network
+    from leaky_zoo.flow import evaluate_network
 
     net, data = run.load()
     x, y = data.select("train")

@@ -100,7 +100,7 @@ def cut(net, main_directions: list[np.ndarray], ranks: list[int]) -> int:
 
 def measure() -> None:
     """Spectra, accuracies and the cut of every net that is there; the directions of one."""
-    from leaky_zoo.networks import evaluate_network
+    from leaky_zoo.flow import evaluate_network
 
     rows, names = [], {}
     for seed, name in product(range(20), RECIPES):

@@ -15,7 +15,8 @@ import leaky_zoo
 from benchmarks.common import options, write_table
 from leaky_zoo.data import load_data
 from leaky_zoo.errors import InvalidInputError
-from leaky_zoo.networks import evaluate_network, resample
+from leaky_zoo.flow import evaluate_network
+from leaky_zoo.networks import resample
 
 TABLE = Path(__file__).with_suffix(".csv")
 PRESETS = {

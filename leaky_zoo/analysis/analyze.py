@@ -16,6 +16,7 @@ from leaky_zoo.analysis.records import BottleneckRank
 from leaky_zoo.analysis.samples import as_array, from_dataset
 from leaky_zoo.analysis.settings import AnalysisSettings, SettingsByName
 from leaky_zoo.data import content_sha256
+from leaky_zoo.data.for_network import samples_for
 from leaky_zoo.data.python_objects import arrays
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.flow.description import describe_network
@@ -83,9 +84,7 @@ def analyze(
             )
         x, y = _foreign_samples(model, x, y)
         return analyze_any(model, x, y, chosen, data=data, layers=layers, track=track)
-    if hasattr(x, "element_spec"):
-        x, y = from_dataset(x, y, len(model.inputs[0].shape))
-    x, y = arrays(x, y)
+    x, y = samples_for(model, x, y)
     model.check_inputs(x)
     features = max(path.blocks[0].weight_matrix.shape[1] for path in model.paths)
     if features > MAX_PATH_FEATURES:

@@ -95,7 +95,7 @@ def _explain(audit: "Audit", shape: tuple[int, ...]) -> None:
 
 def _evaluate(preset: "Preset", digits: "Dataset") -> float:
     """Its accuracy on the test split, beside the one on record."""
-    from leaky_zoo.networks import evaluate_network
+    from leaky_zoo.flow import evaluate_network
 
     metrics = evaluate_network(preset.network, *digits.select("test"))
     count = len(digits.select("test")[0])

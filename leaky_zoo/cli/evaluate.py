@@ -61,7 +61,7 @@ def evaluate(
     if model is None or check or every is not None:
         raise InvalidInputError("Give a model, or --all for every preset; --check and --only go with --all.")
     start_tensorflow()
-    from leaky_zoo.networks import evaluate_network
+    from leaky_zoo.flow import evaluate_network
     from leaky_zoo.zoo import load_network
     from leaky_zoo.zoo.training_data import training_data
 

@@ -58,16 +58,22 @@ def find_objects(data: Any, target: str | Sequence[str] | None = None) -> Found:
     return Found("arrays", {"train": (x, y)}, None, names)
 
 
-def arrays(x: Any, y: Any = None) -> tuple[Any, Any]:
+def arrays(x: Any, y: Any = None, rank: int | None = None) -> tuple[Any, Any]:
     """`x` and `y` as numpy arrays, whatever of `find_objects` they come as; streamed samples stay as they are.
+
+    Args:
+        x: samples, or samples and targets in one.
+        y: targets, if they come apart; they count before those of `x`. Default None.
+        rank: axes of a batch of samples, which tell whether a `tf.data.Dataset` is batched. Default None: unknown.
 
     Raises:
         InvalidInputError: they are nothing of that.
     """
     if isinstance(x, np.ndarray | Chunked) or hasattr(x, "view_rows"):
         return x, None if y is None else (y if hasattr(y, "view_rows") else plain_array(y, "y"))
-    if y is None and not _is_frame(x):
-        return _pair(x)
+    if _is_batches(x) or (y is None and not _is_frame(x)):
+        x, own = _pair(x, rank)
+        return x, own if y is None else plain_array(y, "y")
     return plain_array(x, "x"), None if y is None else plain_array(y, "y")
 
 
@@ -96,11 +102,18 @@ def plain_array(value: Any, name: str) -> np.ndarray:
     return array
 
 
-def _pair(data: Any) -> tuple[np.ndarray, np.ndarray | None]:
+def _is_batches(data: Any) -> bool:
+    """Whether it is a `tf.data.Dataset` or a Keras `PyDataset`; neither is imported for that."""
     keras, tensorflow = sys.modules.get("keras"), sys.modules.get("tensorflow")
     if tensorflow is not None and isinstance(data, tensorflow.data.Dataset):
-        return _tf_data(data)
-    if keras is not None and isinstance(data, keras.utils.PyDataset):
+        return True
+    return keras is not None and isinstance(data, keras.utils.PyDataset)
+
+
+def _pair(data: Any, rank: int | None = None) -> tuple[np.ndarray, np.ndarray | None]:
+    if hasattr(data, "element_spec") and _is_batches(data):
+        return _tf_data(data, rank)
+    if _is_batches(data):
         if data.num_batches is None:
             raise InvalidInputError("An endless PyDataset cannot be read: give it `__len__`.")
         return _batches(data[row] for row in range(data.num_batches))
@@ -111,7 +124,7 @@ def _pair(data: Any) -> tuple[np.ndarray, np.ndarray | None]:
     return plain_array(data, "x"), None
 
 
-def _tf_data(data: Any) -> tuple[np.ndarray, np.ndarray | None]:
+def _tf_data(data: Any, rank: int | None) -> tuple[np.ndarray, np.ndarray | None]:
     if data.cardinality() == -1:
         raise InvalidInputError("An endless tf.data.Dataset cannot be read: leave out `repeat`, or `take` a number.")
     spec = data.element_spec
@@ -120,9 +133,7 @@ def _tf_data(data: Any) -> tuple[np.ndarray, np.ndarray | None]:
         names = [name for name in (roles.get(("train", "x")), roles.get(("train", "y"))) if name]
         data = data.map(lambda element: tuple(element[name] for name in names))
         spec = data.element_spec
-    specs = spec if isinstance(spec, tuple) else (spec,)
-    sides = [each.shape[0] if each.shape.rank else "scalar" for each in specs[:2]]
-    batched = "scalar" not in sides and (sides[0] is None or (len(sides) == 2 and sides[0] == sides[1]))
+    batched = _is_batched([each.shape for each in (spec if isinstance(spec, tuple) else (spec,))[:2]], rank)
     elements = (element if isinstance(element, tuple) else (element,) for element in data.as_numpy_iterator())
     if batched:
         return _batches(elements)
@@ -131,6 +142,25 @@ def _tf_data(data: Any) -> tuple[np.ndarray, np.ndarray | None]:
         raise InvalidInputError("The tf.data.Dataset has no element.")
     columns = [np.stack(column) for column in zip(*rows, strict=True)]
     return columns[0], columns[1] if len(columns) > 1 else None
+
+
+def _is_batched(shapes: Sequence[Any], rank: int | None) -> bool:
+    """Whether elements of these shapes, of samples and maybe targets, are batches; a question where both could be."""
+    first = shapes[0].rank
+    if rank is not None:
+        return bool(first == rank)
+    if first is None or first < 2 or any(shape.rank == 0 for shape in shapes):
+        return bool(first) and shapes[0][0] is None  # a batch without features is none; nor are scalars
+    if shapes[0][0] is None or first > 3:  # samples have at most three axes
+        return True
+    if len(shapes) == 1 or shapes[0][0] != shapes[1][0]:
+        return False
+    if shapes[1].rank > 1:
+        raise InvalidInputError(
+            f"Elements of the shapes {shapes[0]} and {shapes[1]} may be batches of {shapes[0][0]} or single samples: "
+            "give batches made without `drop_remainder`, or arrays."
+        )
+    return True
 
 
 def _batches(batches: Iterable[Any]) -> tuple[np.ndarray, np.ndarray | None]:

@@ -13,7 +13,6 @@ from leaky_zoo.lazy import lazy_names
 
 if TYPE_CHECKING:
     from leaky_zoo.networks.config import NetworkConfig
-    from leaky_zoo.networks.evaluation import evaluate_network
     from leaky_zoo.networks.families.conv import LeakyConvNet
     from leaky_zoo.networks.families.mlp import LeakyMLP
     from leaky_zoo.networks.families.resnet import LeakyResNet
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "config": ("NetworkConfig",),
-    "evaluation": ("evaluate_network",),
     "families.conv": ("LeakyConvNet",),
     "families.mlp": ("LeakyMLP",),
     "families.resnet": ("LeakyResNet",),
@@ -48,7 +46,6 @@ __all__ = [
     "PathPlan",
     "StandardizedMeanSquaredError",
     "Task",
-    "evaluate_network",
     "overlaps",
     "resample",
 ]

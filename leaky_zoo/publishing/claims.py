@@ -9,8 +9,8 @@ import keras
 
 from leaky_zoo.data import Dataset, load_data
 from leaky_zoo.errors import InvalidInputError
+from leaky_zoo.flow import evaluate_network
 from leaky_zoo.io.reading import shown
-from leaky_zoo.networks import evaluate_network
 from leaky_zoo.zoo import Preset
 from leaky_zoo.zoo.training_data import trained_on
 

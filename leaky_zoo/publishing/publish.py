@@ -18,10 +18,11 @@ from leaky_zoo.data import DATASETS, Dataset
 from leaky_zoo.deploy import export_model
 from leaky_zoo.deploy.zoo_models import can_watch
 from leaky_zoo.errors import CheckFailedError, InvalidInputError
+from leaky_zoo.flow import evaluate_network
 from leaky_zoo.flow.kinks import why_not
 from leaky_zoo.io.files import making_folder, replacing
 from leaky_zoo.io.reading import MAX_YAML_BYTES, decoded, parse_yaml, read_bytes, shown
-from leaky_zoo.networks import LeakyNetwork, evaluate_network
+from leaky_zoo.networks import LeakyNetwork
 from leaky_zoo.publishing.compressed import KEY, compressed_files, export_folder
 from leaky_zoo.publishing.seeds import other_seeds
 from leaky_zoo.training import train

@@ -15,9 +15,9 @@ from leaky_zoo.data import Dataset
 from leaky_zoo.data.augmentation import Augmentation
 from leaky_zoo.data.pipeline import BatchOrder, check_finite
 from leaky_zoo.errors import CheckFailedError, InvalidInputError
+from leaky_zoo.flow import evaluate_network
 from leaky_zoo.io.files import replacing, write_json
 from leaky_zoo.networks import LeakyNetwork
-from leaky_zoo.networks.evaluation import evaluate_network
 from leaky_zoo.networks.families import all_families
 from leaky_zoo.processes.signals import StopRequest
 from leaky_zoo.training.averaging import WeightAverage

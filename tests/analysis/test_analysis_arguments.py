@@ -79,11 +79,13 @@ def test_several_inputs(two):
         (X[:0], Y[:0], "no sample"),
         (X, Y[:10], "equally many"),
         (X[:, :3], Y, r"shape \(8,\)"),
-        (3.0, Y, "array of numbers"),
-        ([[1.0, 2.0], [3.0]], Y, "array of numbers"),
+        (3.0, Y, r"shape \(8,\)"),
+        ([[1.0, 2.0], [3.0]], Y, "`x` is no array"),
         (X.astype(str), Y, "array of numbers"),
-        (X, Y.astype(str), "array of numbers"),
-        (X, Y + 7, "labels must be integers"),
+        (X, None, "evaluated on targets too"),
+        (X, Y.astype(float) + 0.5, "holds fractions"),
+        (X, np.where(Y == 2, "owl", "cat"), "none of the classes|not one of|owl"),
+        (X, Y + 7, "7|8|9"),
     ],
 )
 def test_evaluate_refuses(x, y, words, net):

@@ -10,8 +10,9 @@ import pytest
 from leaky_zoo import cli
 from leaky_zoo.analysis import analyze
 from leaky_zoo.data import load_data
+from leaky_zoo.flow import evaluate_network
 from leaky_zoo.io.files import sha256
-from leaky_zoo.networks import LeakyMLP, evaluate_network
+from leaky_zoo.networks import LeakyMLP
 from leaky_zoo.zoo import save_to_preset
 
 NAME = "leaky_mlp_optical_digits_l2_equidistant"

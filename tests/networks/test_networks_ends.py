@@ -8,7 +8,8 @@ import pytest
 
 from leaky_zoo.analysis import analyze
 from leaky_zoo.errors import InvalidInputError
-from leaky_zoo.networks import LeakyMLP, evaluate_network
+from leaky_zoo.flow import evaluate_network
+from leaky_zoo.networks import LeakyMLP
 from leaky_zoo.runtime.input_range import InputRangeWarning, RangeWatch, far_from
 from leaky_zoo.training import StepSizeUpdate
 

@@ -7,9 +7,10 @@ from families import samples
 from keras import ops
 
 from leaky_zoo.errors import InvalidInputError
+from leaky_zoo.flow import evaluate_network
 from leaky_zoo.layers import HeadDropout, LeakyConv1D, LeakyConv2D, get_schedule
 from leaky_zoo.layers.conv import inside_share
-from leaky_zoo.networks import LeakyConvNet, LeakyMLP, LeakyResNet, evaluate_network
+from leaky_zoo.networks import LeakyConvNet, LeakyMLP, LeakyResNet
 
 LAST = {"data_format": "channels_last"}
 

@@ -8,8 +8,9 @@ import pytest
 
 from leaky_zoo import cli
 from leaky_zoo.errors import InvalidInputError
+from leaky_zoo.flow import evaluate_network
 from leaky_zoo.io.files import write_json
-from leaky_zoo.networks import LeakyMLP, evaluate_network
+from leaky_zoo.networks import LeakyMLP
 from leaky_zoo.publishing.claims import DIFFERS, EXACT, ROUNDED, UNCHECKED, check_presets
 from leaky_zoo.zoo import from_preset, models_dir, save_to_preset
 

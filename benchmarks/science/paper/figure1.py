@@ -75,7 +75,7 @@ def measure() -> None:
 
 def summary_of(run: Net, net, data, audit) -> dict:
     """The row of one net."""
-    from leaky_zoo.networks import evaluate_network
+    from leaky_zoo.flow import evaluate_network
 
     ranks = np.array([layer.rank_from_hamiltonian for layer in audit.layers])
     # A layer is inside the bottleneck when its COI is on a plateau; a net may have none.

@@ -5,10 +5,9 @@
 
 The nets of figure 2, each followed by L-BFGS in float64 with its step sizes as they are, until the Clarke residual of
 every layer is 0.05, or 12,000 iterations (18 layers: 8,000). Three of the twelve were not there by then; they are
-trained again from the start with means of 50 iterates in place of 10 and rounds of 100 in place of 200, at most 20,000
-iterations. Expected before any was trained: the differences of the
-objective keep their sign and shrink, since some of them are how fast Adam gets on; those of the test error stay within
-their spread.
+trained again from the start with means of 50 iterates in place of 10, at most 20,000 iterations. Expected before any
+was trained: the differences of the objective keep their sign and shrink, since some of them are how fast Adam gets on;
+those of the test error stay within their spread.
 """
 
 from collections.abc import Iterator
@@ -33,8 +32,8 @@ def cases(seeds: range, depths: tuple[int, ...]) -> Iterator[dict]:
     for case in figure2.cases(seeds, depths):
         depth = case["network.depth"]
         again = (depth, case["network.schedule"], case["seed"]) in AGAIN
-        phase = (20000, 50, 100) if again else (ITERATIONS.get(depth, 12000), 10, 200)
-        yield {**case, **dict(zip(("lbfgs.iterations", "lbfgs.average", "lbfgs.round"), phase, strict=True))}
+        iterations, average = (20000, 50) if again else (ITERATIONS.get(depth, 12000), 10)
+        yield {**case, "lbfgs.iterations": iterations, "lbfgs.average": average}
 
 
 def measure() -> None:

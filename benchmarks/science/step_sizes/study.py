@@ -44,7 +44,7 @@ def folder_of(task: str, schedule: str, seed: int, mu: float) -> Path:
 
 def state_of(network, x, y, test) -> dict:
     """Objective and errors of a network at full mu, in float64."""
-    from leaky_zoo.networks.evaluation import evaluate_network
+    from leaky_zoo.flow import evaluate_network
     from leaky_zoo.training.lbfgs import Objective
 
     twin = network.astype("float64")
