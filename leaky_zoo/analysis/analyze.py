@@ -15,6 +15,7 @@ from leaky_zoo.analysis.network_sums import collect_shard
 from leaky_zoo.analysis.records import BottleneckRank
 from leaky_zoo.analysis.samples import as_array, from_dataset
 from leaky_zoo.analysis.settings import AnalysisSettings, SettingsByName
+from leaky_zoo.arguments import check_names
 from leaky_zoo.data import content_sha256
 from leaky_zoo.data.for_network import samples_for
 from leaky_zoo.data.python_objects import arrays
@@ -22,7 +23,6 @@ from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.flow.description import describe_network
 from leaky_zoo.flow.kinks import KinkFinder
 from leaky_zoo.networks import LeakyNetwork
-from leaky_zoo.networks.config import check_names
 
 # Rows of s(A): a patch matrix of 3 x 3 x 455 channels and the ones; its second moment takes 134 MB a layer.
 MAX_PATH_FEATURES = 4096

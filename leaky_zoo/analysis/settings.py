@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import TypedDict
 
+from leaky_zoo.arguments import number, switch, whole
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.flow.sums import SUBSAMPLE
 from leaky_zoo.geometry.sums import PRODUCTS
@@ -53,6 +54,12 @@ class AnalysisSettings:
             raise InvalidInputError(f"`clarke` is not there for {where}. Received: clarke=True")
 
     def __post_init__(self) -> None:
+        number("gamma_0", self.gamma_0)
+        for name in ("batch_size", "subsample", "relu_samples"):
+            if getattr(self, name) is not None:
+                whole(name, getattr(self, name))
+        for name in ("with_momenta", "clarke"):
+            switch(name, getattr(self, name))
         if not 1e-12 <= self.gamma_0 <= 1:
             raise InvalidInputError(f"`gamma_0` must be in [1e-12, 1]. Received: gamma_0={self.gamma_0}")
         if self.batch_size is not None and self.batch_size < 1:

@@ -133,7 +133,7 @@ def analyze_command(
 
         replicas = make_strategy(strategy or "auto", devices)  # before TensorFlow runs anything
     network = load_model(model)
-    samples = training_data(network, data, split, data_dir, task=task, stream=stream)
+    samples = training_data(network, data, split, data_dir, task=task, stream=stream, need_targets=False)
     say_about(samples.dataset)
     x, y = samples.arrays
     progress = None if as_json else track("analyzing")

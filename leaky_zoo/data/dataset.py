@@ -103,6 +103,8 @@ class Dataset:
                 f"[:90%] or [5000:]. Received: split={split!r}"
             )
         x, y = self.splits[match["name"]]
+        if any(int(part[:-1]) > 100 for part in (match["start"], match["stop"]) if part and part.endswith("%")):
+            raise InvalidInputError(f"A slice in percent is within 0% to 100%. Received: split={split!r}")
         chosen = slice(_position(match["start"], 0, len(x)), _position(match["stop"], len(x), len(x)))
         if not len(range(len(x))[chosen]):
             raise InvalidInputError(f"No sample of {self.identifier} is in the split. Received: split={split!r}")

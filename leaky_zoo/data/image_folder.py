@@ -42,6 +42,7 @@ def read_image_folder(folder: Path, stream: bool = False) -> Found:
     if roots and len(roots) == len(inner) and "train" in roots:
         roots = {split: roots[split] for split in ("train", "validation", "test") if split in roots}
     else:
+        _refuse_other_layouts(folder, inner)
         roots = {"train": folder}
     files = {split: _by_class(root) for split, root in roots.items()}
     classes = _ordered({name for each in files.values() for name in each if name is not None})
@@ -132,6 +133,24 @@ def _by_class(root: Path) -> dict[str | None, list[Path]]:
     if found and loose:
         raise InvalidInputError(f"{root} holds images beside folders of images: {loose[0].name} belongs to no class.")
     return found or ({None: loose} if loose else {})
+
+
+def _refuse_other_layouts(folder: Path, inner: dict[str, Path]) -> None:
+    """Refuse folders that are no classes: some of them splits, or all of them folders of folders of images."""
+    splits = [path.name for name, path in inner.items() if name in SPLITS and _folders(path)]
+    others = [path.name for name, path in inner.items() if name not in SPLITS]
+    if splits and others:
+        raise InvalidInputError(
+            f"{folder} holds {shown_text(', '.join(splits))} beside {shown_text(', '.join(others[:5]))}: either one "
+            "folder for each class, or only train, test and validation with classes in each."
+        )
+    deep = [path for path in inner.values() if _images(path, True)]
+    if deep and not any(_images(path, False) for path in deep):
+        raise InvalidInputError(
+            f"{folder} has its images two folders down ({shown_text(str(_images(deep[0], True)[0].parent))}): folders "
+            "above those of classes are called train, test and validation. Or name the folder that holds the classes. "
+            f"Received: {shown_text(', '.join(path.name for path in deep[:5]))}"
+        )
 
 
 def _ordered(names: set[str]) -> list[str]:

@@ -182,10 +182,15 @@ def _known_classes(
     """Names of the classes in the order of their labels, and the label of each value that may occur, as text."""
     own = None if classes is None else [str(row) for row in range(classes)] if isinstance(classes, int) else [*classes]
     if class_names is not None:  # the values are places among these names
-        names = [*class_names] if own is None or isinstance(classes, int) else own
-        if own is not None and set(class_names) <= set(own):
-            return names, {str(row): own.index(name) for row, name in enumerate(class_names)}
-        return names, {str(row): row for row in range(len(names))}
+        if own is None or isinstance(classes, int):
+            return [*class_names], {str(row): row for row in range(len(class_names))}
+        foreign = [name for name in class_names if name not in own]
+        if foreign:
+            raise InvalidInputError(
+                f"`{what}` has classes that are none of the network's {len(own)} ({_some(own)}). "
+                f"Received: {_some(foreign)}"
+            )
+        return own, {str(row): own.index(name) for row, name in enumerate(class_names)}
     if own is not None:
         numbers = values.dtype.kind in "iufb" and not all(name.lstrip("-").isdigit() for name in own)
         if values.dtype.kind == "b" and set(own) != {"False", "True"}:

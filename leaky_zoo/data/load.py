@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from leaky_zoo.arguments import switch
 from leaky_zoo.data.checks import changed
 from leaky_zoo.data.dataset import Dataset
 from leaky_zoo.data.found import Chunked, Found, Samples
@@ -36,6 +37,7 @@ def load_data(
     classes: Sequence[str] | int | None = None,
     target: str | Sequence[str] | None = None,
     stream: bool = False,
+    need_targets: bool = True,
 ) -> Dataset:
     """Load a data set: by name, from a file or a folder, or from what Python holds. This project.
 
@@ -54,6 +56,7 @@ def load_data(
         target: columns of a frame of pandas to predict. Default None.
         stream: keep the inputs on the disk, converted once into the cache, and read rows as they are needed.
             Default False.
+        need_targets: refuse inputs alone where `task` is one with targets. Default True.
 
     Returns:
         The `Dataset`.
@@ -70,6 +73,7 @@ def load_data(
     >>> load_data(([[0.1], [0.2], [0.3], [0.4], [0.5]], ["a", "b", "a", "b", "a"])).notes
     ('2 classes from texts: a, b',)
     """
+    stream = switch("stream", stream)
     if isinstance(data, Dataset):
         return data
     if isinstance(data, str | os.PathLike):
@@ -78,8 +82,8 @@ def load_data(
         name = os.fspath(data)
         if name.partition("/")[0] in DATASETS and not name.endswith("/"):
             return _registered(name, data_dir, task, classes, stream)
-        return _understood(find(name, data_dir, stream), task, classes, stream)
-    return _understood(find_objects(data, target), task, classes, stream)
+        return _understood(find(name, data_dir, stream), task, classes, stream, need_targets)
+    return _understood(find_objects(data, target), task, classes, stream, need_targets)
 
 
 def _registered(
@@ -160,7 +164,12 @@ def _tables(folder: Path) -> dict[str, Path]:
 
 
 def _understood(
-    found: Found, task: str | None, classes: Sequence[str] | int | None, stream: bool, checked: bool = True
+    found: Found,
+    task: str | None,
+    classes: Sequence[str] | int | None,
+    stream: bool,
+    need_targets: bool = True,
+    checked: bool = True,
 ) -> Dataset:
     """Samples and targets as networks take them, with notes and warnings."""
     splits = {split: (native(found.name, x, _named(split, "x")), y) for split, (x, y) in found.splits.items()}
@@ -177,7 +186,7 @@ def _understood(
         names, meant = targets.class_names, targets.task
         asked = task is not None and found.class_names is None and targets.task != evident_task(raw)
         notes += [targets.note] if targets.note else []
-    elif task not in (None, "autoencoding"):
+    elif need_targets and task not in (None, "autoencoding"):
         raise InvalidInputError(f"{found.name} has no targets for a {task}. Received: inputs alone")
     if "test" not in splits and (labelled or task == "autoencoding"):
         splits = _with_test(found.name, splits)

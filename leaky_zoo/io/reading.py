@@ -4,9 +4,11 @@ import json
 import math
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
+from leaky_zoo.arguments import nearest
 from leaky_zoo.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -182,24 +184,45 @@ def read_fields(model: type[Model], value: Any, source: str, kind: str) -> Model
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        raise InvalidInputError(f"{source}: {validation_words(error, kind)}") from error
+        raise InvalidInputError(f"{source}: {validation_words(error, kind, model, value)}") from error
 
 
-def validation_words(error: "ValidationError", whole: str, most: int = 5) -> str:
+def validation_words(
+    error: "ValidationError", whole: str, model: "type[BaseModel]", value: dict[str, Any], most: int = 5
+) -> str:
     """What pydantic found wrong, by field, in one sentence of bounded length.
 
     Args:
         error: the error.
         whole: name of the whole object, for what is wrong with no field in particular.
+        model: class of the whole object, for the nearest name of a field that does not exist. A part of it may know
+            more names than its fields: as `every_name(plain data of the part)`.
+        value: the plain data.
         most: problems named; the rest are counted. Default 5.
     """
     problems = error.errors(include_url=False)
-    words = [
-        f"{shown_text('.'.join(map(str, problem['loc']))) or whole}: {shown_text(problem['msg'], 200)} "
-        f"(received {shown(problem['input'])})"
-        for problem in problems[:most]
-    ]
+    words = []
+    for problem in problems[:most]:
+        message = shown_text(problem["msg"], 200)
+        if problem["type"] == "extra_forbidden":
+            known = _names_at(model, value, problem["loc"])
+            message = f"there is no such field{nearest(problem['loc'][-1], known) if known else ''}"
+        place = shown_text(".".join(map(str, problem["loc"]))) or whole
+        words.append(f"{place}: {message} (received {shown(problem['input'])})")
     return "; ".join(words) + (f"; and {len(problems) - most} more" if len(problems) > most else "")
+
+
+def _names_at(model: "type[BaseModel]", value: Any, place: Sequence[Any]) -> list[str]:
+    """Names of the fields beside the one at `place`; none where that part is no model."""
+    part: Any = model
+    for key in place[:-1]:
+        field, value = part.model_fields.get(str(key)), value.get(key) if isinstance(value, dict) else None
+        kinds = [] if field is None else [field.annotation, *get_args(field.annotation)]
+        part = next((kind for kind in kinds if hasattr(kind, "model_fields")), None)
+        if part is None:
+            return []
+    own = getattr(part, "every_name", None)
+    return own(value) if own else [field.alias or name for name, field in part.model_fields.items()]
 
 
 def shown(value: Any, limit: int = 80) -> str:

@@ -1,13 +1,18 @@
 """What every leaky residual block shares: the Euler step, the penalty, the weights in the paper's units."""
 
+import inspect
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
+from leaky_zoo.arguments import check_names, number, switch
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.layers.initializers import LeakyVariance
+
+# Of every Keras layer, by name.
+KERAS_ARGUMENTS = ("name", "dtype", "trainable", "activity_regularizer", "input_shape", "input_dim", "batch_size")
 
 
 class LeakyBlock(keras.layers.Layer):
@@ -28,7 +33,8 @@ class LeakyBlock(keras.layers.Layer):
         kernel_initializer: Keras initialiser of `V`. Default None: `LeakyVariance` for this block's step.
 
     Raises:
-        InvalidInputError: an argument is out of its range, or a fixed step overshoots (`rho L~ >= 1`).
+        TypeError: an argument that does not exist; the message names the nearest one.
+        InvalidInputError: an argument of another kind or out of its range, or a fixed step overshoots (`rho L~ >= 1`).
     """
 
     def __init__(
@@ -40,12 +46,15 @@ class LeakyBlock(keras.layers.Layer):
         kernel_initializer: Any = None,
         **kwargs: Any,
     ) -> None:
+        check_names(kwargs, [*KERAS_ARGUMENTS, *self.own_arguments()], type(self).__name__)
         super().__init__(autocast=False, **kwargs)
+        effective_depth, step_size = number("effective_depth", effective_depth), number("step_size", step_size)
+        weight_decay = number("weight_decay", weight_decay)
         if not effective_depth >= 0:
             raise InvalidInputError(f"`effective_depth` must be >= 0. Received: effective_depth={effective_depth}")
         if not 0 < step_size <= 1:
             raise InvalidInputError(f"`step_size` must be in (0, 1]. Received: step_size={step_size}")
-        if weight_decay < 0:
+        if not weight_decay >= 0:
             raise InvalidInputError(f"`weight_decay` must be >= 0. Received: weight_decay={weight_decay}")
         if kernel_initializer is None:
             kernel_initializer = LeakyVariance(effective_depth, step_size)
@@ -54,12 +63,16 @@ class LeakyBlock(keras.layers.Layer):
                 f"step_size * effective_depth must be below 1, or the step overshoots the leak. "
                 f"Received: step_size={step_size}, effective_depth={effective_depth}"
             )
-        self.effective_depth = float(effective_depth)
-        self.step_size = float(step_size)
-        self.weight_decay = float(weight_decay)
-        self.use_bias = bool(use_bias)
+        self.effective_depth, self.step_size, self.weight_decay = effective_depth, step_size, weight_decay
+        self.use_bias = switch("use_bias", use_bias)
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.scale = max(self.effective_depth, 1.0)
+
+    @classmethod
+    def own_arguments(cls) -> list[str]:
+        """Names of the arguments that this kind of block takes beside those of every Keras layer."""
+        kinds = [kind for kind in cls.__mro__ if issubclass(kind, LeakyBlock)]
+        return [name for kind in kinds for name in inspect.signature(kind.__init__).parameters if name != "kwargs"][1:]
 
     def _add_kernel(self, shape: tuple[int, ...]) -> None:
         self.kernel = self.add_weight(name="kernel", shape=shape, initializer=self.kernel_initializer, autocast=False)

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from leaky_zoo.arguments import switch, whole
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.layers.block import LeakyBlock
 from leaky_zoo.layers.initializers import LeakyVariance
@@ -35,6 +36,7 @@ class LeakyConv(LeakyBlock):
         **kwargs: Any,
     ) -> None:
         super().__init__(effective_depth, **kwargs)
+        kernel_size = whole("kernel_size", kernel_size)
         if kernel_size < 1 or kernel_size % 2 == 0:
             raise InvalidInputError(f"`kernel_size` must be odd and positive. Received: kernel_size={kernel_size}")
         data_format = data_format or keras.config.image_data_format()
@@ -42,9 +44,9 @@ class LeakyConv(LeakyBlock):
             raise InvalidInputError(
                 f"`data_format` is 'channels_last' or 'channels_first'. Received: data_format={data_format!r}"
             )
-        self.kernel_size = int(kernel_size)
+        self.kernel_size = kernel_size
         self.data_format = data_format
-        self.count_padding = bool(count_padding)
+        self.count_padding = switch("count_padding", count_padding)
 
     def build(self, inputs_shape: Any, step_size_shape: Any = None) -> None:
         *sides, channels = inputs_shape[1:]

@@ -6,7 +6,9 @@ import keras
 import numpy as np
 from keras import ops
 
+from leaky_zoo.arguments import check_names, number, whole
 from leaky_zoo.errors import InvalidInputError
+from leaky_zoo.layers.block import KERAS_ARGUMENTS
 from leaky_zoo.layers.schedules import Schedule, get_schedule
 
 
@@ -26,7 +28,9 @@ class StepSizes(keras.layers.Layer):
         schedule: a name, `{"name": ..., **arguments}` or a `Schedule`. Default `"equidistant"`.
 
     Raises:
-        InvalidInputError: the schedule cannot satisfy its cap at this depth; the message says which depth can.
+        TypeError: an argument that does not exist; the message names the nearest one.
+        InvalidInputError: an argument of another kind, or the schedule cannot satisfy its cap at this depth; the
+            message says which depth can.
 
     Example:
     >>> import numpy as np
@@ -43,9 +47,11 @@ class StepSizes(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         kwargs.setdefault("name", "step_sizes")
+        own = ["depth", "effective_depth", "schedule"]
+        check_names(kwargs, [*KERAS_ARGUMENTS, *own], type(self).__name__)
         super().__init__(autocast=False, **kwargs)
-        self.depth = int(depth)
-        self.effective_depth = float(effective_depth)
+        self.depth = whole("depth", depth, least=1)
+        self.effective_depth = number("effective_depth", effective_depth)
         self.schedule = get_schedule(schedule)
         self._initial_values = self.schedule.initial_values(self.depth, self.effective_depth)
 

@@ -1,8 +1,7 @@
 """What builds a network and travels in its configuration: typed fields with their ranges. No Keras."""
 
-import difflib
 import inspect
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
 from typing import Annotated, Any, Self
 
@@ -18,6 +17,7 @@ from pydantic import (
     create_model,
 )
 
+from leaky_zoo.arguments import check_names
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.io.keras_config import largest
 from leaky_zoo.io.reading import shown
@@ -229,20 +229,6 @@ class NetworkConfig(BaseModel):
         A file that holds fewer is refused before memory is asked for.
         """
         return largest(plain.get("depth", 1)) * largest(plain.get("width", 1)) ** 2
-
-
-def check_names(given: Iterable[str], accepted: Iterable[str], owner: str) -> None:
-    """Refuse arguments by a name that nobody knows.
-
-    Raises:
-        TypeError: the message names the nearest accepted name.
-    """
-    accepted = list(accepted)
-    for name in given:
-        if name not in accepted:
-            near = difflib.get_close_matches(str(name), accepted, n=1)
-            advice = f"; did you mean {near[0]!r}?" if near else f". It takes: {', '.join(accepted)}"
-            raise TypeError(f"{owner} takes no argument {shown(name)}{advice}")
 
 
 def is_trace(value: Any, depth: int) -> bool:

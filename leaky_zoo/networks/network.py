@@ -7,10 +7,11 @@ import keras
 import numpy as np
 from keras import ops
 
+from leaky_zoo.arguments import check_names, switch
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.io.keras_config import LEAST_WEIGHTS
 from leaky_zoo.layers import HeadDropout, LeakyBlock, Schedule, get_schedule
-from leaky_zoo.networks.config import NetworkConfig, check_names
+from leaky_zoo.networks.config import NetworkConfig
 from leaky_zoo.networks.ends import describe_input, describe_output
 from leaky_zoo.networks.families import register_family
 from leaky_zoo.networks.keras_calls import KerasCalls
@@ -258,6 +259,7 @@ class LeakyNetwork(KerasCalls):
         >>> tuned.output_shape, len(tuned.trainable_weights)
         ((None, 3), 2)
         """
+        freeze_path = switch("freeze_path", freeze_path)
         check_names(changes, ["freeze_path", "dtype", "name", *self.config_class.model_fields], "with_new_head")
         config = self.get_config()
         config["layers"] = changes_of(self, self.representations.layers)

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
+from leaky_zoo.arguments import whole
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.layers import Fixed, LeakyBlock, Schedule, get_schedule
 from leaky_zoo.layers.schedules.base import bounded_simplex
@@ -65,13 +66,13 @@ def resample(
             raise InvalidInputError(f"`x` is at least one sample of shape {shape}. Received: x of shape {np.shape(x)}")
         if not np.isfinite(x).all():
             raise InvalidInputError("`x` must be finite. Received: NaN or infinity in x")
-    depths = [depth] * len(network.paths) if isinstance(depth, int | np.integer) else list(depth)
+    depths = list(depth) if isinstance(depth, Sequence) and not isinstance(depth, str) else [depth] * len(network.paths)
+    depths = [whole("depth", each) for each in depths]
     if len(depths) != len(network.paths) or not all(each >= 1 for each in depths):
         raise InvalidInputError(
             f"`depth` must be at least 1; a number, or one for each of {len(network.paths)} paths. "
             f"Received: depth={depth}"
         )
-    depths = [int(each) for each in depths]
     pairs = zip(network.paths, depths, strict=True)
     schedules = [_stretched(path, each) if schedule is None else get_schedule(schedule) for path, each in pairs]
     config = {**network.get_config(), **network.config.rediscretized(depths, schedules)}

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from leaky_zoo.arguments import naming_the_nearest, whole
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.io.reading import shown
 from leaky_zoo.runtime.input_range import RangeWatch
@@ -75,6 +76,7 @@ class OnnxModel:
     ['7', '2', '1']
     """
 
+    @naming_the_nearest
     def __init__(
         self,
         path: str | os.PathLike[str],
@@ -83,8 +85,7 @@ class OnnxModel:
         providers: Sequence[Any] = ("CPUExecutionProvider",),
     ) -> None:
         path = self._path = existing_file(path)
-        if threads is not None and threads < 1:
-            raise InvalidInputError(f"`threads` must be at least 1, or None. Received: threads={threads}")
+        threads = None if threads is None else whole("threads", threads, least=1)
         try:
             self._session = open_session(str(path), threads, providers)
             self._inputs = [Input.of(value) for value in self._session.get_inputs()]

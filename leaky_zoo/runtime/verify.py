@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from leaky_zoo.arguments import number
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.runtime.metadata import PREFIX, REQUIRED_KEYS, SCHEMA_VERSIONS, parse_properties
 from leaky_zoo.runtime.onnx_file import external_locations, first_line, properties, read_model
@@ -80,6 +81,7 @@ def verify_onnx(path: str | os.PathLike[str], *, tolerance: float | None = None)
     >>> verify_onnx("digits.onnx").passed  # doctest: +SKIP
     True
     """
+    tolerance = None if tolerance is None else number("tolerance", tolerance)
     if tolerance is not None and not 0 < tolerance < 1:
         raise InvalidInputError(f"`tolerance` must be in (0, 1), or None. Received: tolerance={tolerance}")
     model = read_model(path)

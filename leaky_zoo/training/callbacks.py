@@ -5,6 +5,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from leaky_zoo.arguments import naming_the_nearest, number, whole
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.layers import LeakyBlock
 
@@ -70,6 +71,7 @@ class PenaltyRamp(StepCallback):
     [0.01, 10.0, 10.0, 1.0]
     """
 
+    @naming_the_nearest
     def __init__(
         self,
         total_steps: int,
@@ -81,6 +83,11 @@ class PenaltyRamp(StepCallback):
         first_step: int = 0,
     ) -> None:
         super().__init__(first_step)
+        total_steps = whole("total_steps", total_steps, least=1)
+        fraction, start, peak, release_at = (
+            number(name, value)
+            for name, value in (("fraction", fraction), ("start", start), ("peak", peak), ("release_at", release_at))
+        )
         if not 0 <= fraction <= 1 or not 0 < start <= 1:
             raise InvalidInputError(
                 f"`fraction` must be in [0, 1] and `start` in (0, 1]. Received: fraction={fraction}, start={start}"

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from leaky_zoo.arguments import naming_the_nearest, whole
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.geometry import ProbePath, euler_step, leak
 from leaky_zoo.layers import Schedule
@@ -43,6 +44,7 @@ class StepSizeUpdate(StepCallback):
 
     moves_step_sizes = True
 
+    @naming_the_nearest
     def __init__(
         self,
         probe: np.ndarray,
@@ -51,7 +53,7 @@ class StepSizeUpdate(StepCallback):
         share: Callable[[np.ndarray], np.ndarray] | None = None,
     ) -> None:
         super().__init__(first_step)
-        self.probe, self.total_steps = np.asarray(probe), int(total_steps)
+        self.probe, self.total_steps = np.asarray(probe), whole("total_steps", total_steps, least=1)
         self._share = share or (lambda array: array)
         self.trace: list[dict[str, Any]] = []
         self.seconds = 0.0

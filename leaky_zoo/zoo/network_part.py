@@ -81,6 +81,13 @@ class NetworkPart(BaseModel):
             raise ValidationError.from_exception_data(cls.__name__, wrong)
         return part
 
+    @classmethod
+    def every_name(cls, value: Any) -> list[str]:
+        """Names of the common fields and of the family's own, for plain data of this part."""
+        family = value.get("family", "mlp") if isinstance(value, dict) else "mlp"
+        common = [field.alias or name for name, field in cls.model_fields.items()]
+        return [*common, *get_family(family).config_class.family_fields().model_fields]
+
     @model_validator(mode="after")
     def _of_its_source(self) -> "NetworkPart":
         if self.source is None:

@@ -55,6 +55,7 @@ def training_data(
     *,
     task: str | None = None,
     stream: bool = False,
+    need_targets: bool = True,
 ) -> TrainingData:
     """Load what a network was trained on, or another data set for it.
 
@@ -68,6 +69,7 @@ def training_data(
         data_dir: TFDS folder. Default None: as `load_data`.
         task: as `load_data`, for a model that does not say its own. Default None.
         stream: as `load_data`. Default False.
+        need_targets: as `load_data`. Default True.
 
     Raises:
         InvalidInputError: no `data` is given and the network does not say what it was trained on; or as `load_data` and
@@ -88,7 +90,7 @@ def training_data(
         task = network.task.name
         if network.task.labels:
             classes = network.config.class_names or network.config.output_size
-    dataset = load_data(name, data_dir, task=task, classes=classes, stream=stream)
+    dataset = load_data(name, data_dir, task=task, classes=classes, stream=stream, need_targets=need_targets)
     if split is None:
         same = trained.get("name") == dataset.identifier or _holds(dataset, trained)
         split = trained["split"] if same else "train"

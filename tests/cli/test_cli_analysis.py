@@ -122,3 +122,10 @@ def test_bad_input_is_one_clear_sentence(run, folder, monkeypatch, arguments, wo
     code, out, err = run(*arguments)
     assert code == 2 and words in err and not out and err.startswith("leaky-zoo:")
     assert sorted(path.name for path in folder.iterdir()) == before
+
+
+def test_inputs_alone_of_a_classifier_are_analysed_without_momenta(tmp_path, line):
+    x = np.random.default_rng(0).integers(0, 17, (40, 8, 8, 1)).astype("uint8")
+    np.savez(tmp_path / "x.npz", x=x)
+    code, said, _ = line("analyze", "digits", "--data", tmp_path / "x.npz", "--relu-samples", 0)
+    assert code == 0 and "the momentum needs targets" in said

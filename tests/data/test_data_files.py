@@ -160,6 +160,36 @@ def test_what_is_no_image_and_what_belongs_to_no_class(tmp_path):
         load_data(str(tmp_path))
 
 
+@pytest.mark.parametrize(
+    ("folders", "words"),
+    [
+        (["train/cat", "train/dog", "test/cat", "extra/cat"], "test, train beside extra"),
+        (["train_set/cat", "test_set/cat"], "two folders down"),
+        (["data/cat", "data/dog"], "two folders down"),
+    ],
+)
+def test_folders_of_folders_that_are_no_splits_are_a_question(tmp_path, folders, words):
+    for folder in folders:
+        picture(tmp_path / folder / "a.png")
+    with pytest.raises(InvalidInputError, match=words):
+        load_data(tmp_path)
+
+
+def test_classes_of_images_are_the_networks_by_name(tmp_path):
+    """A net that knows none of them is not scored, whatever their number; one that knows some is, by their names."""
+    for name in ("cat", "dog"):
+        picture(tmp_path / name / "a.png")
+    with pytest.raises(InvalidInputError, match=r"none of the network's 3 .*Received: dog"):
+        load_data(tmp_path, classes=["ant", "bee", "cat"])
+    with pytest.raises(InvalidInputError, match="Received: cat, dog"):
+        load_data(tmp_path, classes=["0", "1"])
+    (tmp_path / "cat" / "b.png").write_bytes((tmp_path / "cat" / "a.png").read_bytes())
+    for row in range(4):
+        (tmp_path / "dog" / f"{row}.png").write_bytes((tmp_path / "cat" / "a.png").read_bytes())
+    found = load_data(tmp_path, classes=["ant", "dog", "cat"])
+    assert {int(label) for _, y in found.splits.values() for label in y} == {1, 2}
+
+
 def test_folders_and_files_of_no_kind(tmp_path):
     with pytest.raises(InvalidInputError, match="holds no images"):
         load_data(str(tmp_path))

@@ -3,6 +3,7 @@
 import difflib
 from typing import Any
 
+from leaky_zoo.arguments import argument_names, nearest
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.io.reading import one_line, shown
 from leaky_zoo.layers.schedules.base import SCHEDULES, Schedule
@@ -41,6 +42,10 @@ def get_schedule(schedule: "str | Schedule | dict[str, Any]") -> Schedule:
             f"Unknown schedule {shown(name)}{f', did you mean {near[0]!r}?' if near else '.'} "
             f"Known: {', '.join(SCHEDULES)}. Your own is known once its class is defined."
         )
+    known = argument_names(SCHEDULES[name])
+    for key in arguments:
+        if known is not None and key not in known:
+            raise InvalidInputError(f"The {name} schedule takes no argument {shown(key)}{nearest(key, known)}")
     try:
         return SCHEDULES[name].from_config(arguments)
     except InvalidInputError:
