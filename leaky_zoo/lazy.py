@@ -1,12 +1,10 @@
 """Names of a package that are loaded when first used."""
 
-import inspect
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
-from leaky_zoo.arguments import naming_the_nearest
 from leaky_zoo.errors import naming_extras
 
 
@@ -15,8 +13,7 @@ def lazy_names(
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """`__getattr__` and `__dir__` of a package whose names are imported when they are first asked for (PEP 562).
 
-    Beyond what PyPI's lazy_loader does, the error of a library that is not installed names the extra that brings it,
-    and a function called by an argument that does not exist names the nearest one.
+    Beyond what PyPI's lazy_loader does, the error of a library that is not installed names the extra that brings it.
 
     Args:
         package: `__name__` of the package.
@@ -38,9 +35,6 @@ def lazy_names(
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         with naming_extras():
             value = getattr(import_module(home[name], package), name)
-        if inspect.isfunction(value):
-            value = naming_the_nearest(value)
-            value.__module__ = package  # where pickle finds it
         setattr(sys.modules[package], name, value)
         return value
 

@@ -8,6 +8,7 @@ import numpy as np
 from leaky_zoo.analysis.audit import Audit
 from leaky_zoo.flow.without_relus import WithoutRelus
 from leaky_zoo.geometry.subsample import even_rows
+from leaky_zoo.io.reading import counted
 from leaky_zoo.networks import LeakyNetwork
 
 # Share of a classifier's samples whose class may change, or relative change of other outputs.
@@ -128,7 +129,7 @@ def linearity_sentence(audit: Audit) -> str:
     depth, stretch = audit.summary["effective_nonlinear_depth"], audit.summary["linear_stretch"]
     what = "of the classes" if depth["measure"] == "classes" else "of the outputs"
     words = f"{depth['layers']} of {len(audit.layers)} ReLUs do something: without the others at most "
-    words += f"{100 * depth['tolerance']:g}% {what} change ({depth['samples']} samples)"
+    words += f"{100 * depth['tolerance']:g}% {what} change ({counted(depth['samples'], 'sample')})"
     if stretch is None:
         return f"{words}."
     return f"{words}; layer{'s' if stretch[0] != stretch[1] else ''} {'-'.join(map(str, dict.fromkeys(stretch)))} " + (

@@ -10,6 +10,7 @@ import typer
 from leaky_zoo.cli.console import AsJson, DataDir, Stream, err, fail, out, print_json, say_about, table
 from leaky_zoo.cli.startup import start_tensorflow
 from leaky_zoo.errors import InvalidInputError
+from leaky_zoo.io.reading import counted
 from leaky_zoo.processes.progress import bar
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def evaluate(
         print_json({**about, "metrics": metrics})
         return
     rows = [(name, f"{value:.6f}") for name, value in metrics.items()]
-    what = f"{len(x)} samples{', flipped too' if flips else ''}"
+    what = f"{counted(len(x), 'sample')}{', flipped too' if flips else ''}"
     out.print(table(f"{network.name} on {name} {split}, {what}", ("metric", "value"), rows))
 
 
@@ -108,7 +109,8 @@ def _evaluate_all(only: str | None, split: str, data_dir: Path | None, check: bo
         print_json({"split": split, "seconds": seconds, "counts": counts, "presets": [_plain(each) for each in found]})
     else:
         rows = [_row(each) for each in found]
-        out.print(table(f"{len(found)} presets, {split}", ("preset", "published", "measured", "", "s"), rows))
+        title = f"{counted(len(found), 'preset')}, {split}"
+        out.print(table(title, ("preset", "published", "measured", "", "s"), rows))
         for each in found:
             if each.words:
                 err.print(f"{each.name}: {each.status}: {each.words}", highlight=False, markup=False, soft_wrap=True)

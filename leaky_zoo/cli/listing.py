@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from leaky_zoo.cli.console import AsJson, cell, err, out, print_json, table
-from leaky_zoo.io.reading import shown
+from leaky_zoo.io.reading import counted, shown
 from leaky_zoo.zoo import Preset, list_presets
 from leaky_zoo.zoo.ends import feature_names, input_words, output_words, some_of
 
@@ -31,19 +31,20 @@ def list_command(
     if not presets:
         err.print(f"No preset's name matches {shown(filter)}." if filter else "There are no presets.", markup=False)
         return
-    columns = ("name", "alias", "L~", "depth", "parameters", "test")
+    columns = ("name", "L~", "parameters", "test")  # within 80 columns; the rest is in `info` and --json
     rows = (
         (
             preset["address"],
-            preset["alias"] or "",
             f"{preset['effective_depth']:g}",
-            preset["depth"],
             f"{preset['parameters']:,}",
             headline(preset["metrics"]),
         )
         for preset in presets
     )
-    out.print(table(f"{len(presets)} presets", columns, rows))
+    out.print(table(counted(len(presets), "preset"), columns, rows))
+    for preset in presets:
+        if preset["alias"]:
+            out.print(f"{preset['alias']}: {preset['address']}", soft_wrap=True)
 
 
 def info(

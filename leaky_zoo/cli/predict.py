@@ -10,6 +10,7 @@ import typer
 
 from leaky_zoo.cli.console import AsJson, err, out, print_json, table
 from leaky_zoo.errors import InvalidInputError
+from leaky_zoo.io.reading import counted
 from leaky_zoo.runtime.probabilities import softmax
 
 SHOWN = 20  # rows of the table on a terminal
@@ -54,7 +55,7 @@ def predict_command(
     columns = [key for key in ("sample", "label", "probability", "outputs") if key in rows[0]]
     columns = columns[:3] if task == "classification" else columns
     cells = ([_shown(row[column]) for column in columns] for row in rows[:SHOWN])
-    out.print(table(f"{model}: {len(rows)} samples", columns, cells))
+    out.print(table(f"{model}: {counted(len(rows), 'sample')}", columns, cells))
     if len(rows) > SHOWN:
         err.print(f"{len(rows) - SHOWN} more: --out FILE.csv or --json has all.")
     if path is not None:

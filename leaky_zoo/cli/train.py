@@ -21,7 +21,7 @@ from leaky_zoo.cli.console import (
     table,
 )
 from leaky_zoo.cli.startup import start_tensorflow
-from leaky_zoo.errors import InvalidInputError
+from leaky_zoo.errors import InvalidInputError, Terminated
 from leaky_zoo.processes.progress import bar
 
 if TYPE_CHECKING:
@@ -79,8 +79,17 @@ def train_command(
         plan = _changed(recipe, {key: value for key, value in given.items() if value is not None})
         result = _train(plan, folder, data_dir, resume, audit_every, live)
     except KeyboardInterrupt as error:
-        fail(f"Interrupted. {error}".strip(), 130)  # here: typer would drop the message
+        fail(f"Interrupted. {error} {_go_on()}".strip(), 130)  # here: typer would drop the message
+    except Terminated as error:
+        error.message = f"{error.message} {_go_on()}".strip()
+        raise
     _show(plan, folder, result, as_json, data_dir)
+
+
+def _go_on() -> str:
+    """How to go on after a checkpoint: the command as it was given."""
+    again = [*sys.argv[1:], *([] if "--resume" in sys.argv else ["--resume"])]
+    return f"Go on: {command('leaky-zoo', *again)}"
 
 
 def _launch(workers: int, restarts: int, folder: Path, resume: bool, strategy: str | None, devices: int | None) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from leaky_zoo.data.found import Chunked, Found, Samples, rows_at_once, stamps
 from leaky_zoo.errors import InvalidInputError
-from leaky_zoo.io.reading import one_line, shown_text
+from leaky_zoo.io.reading import counted, one_line, shown_text
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
 SPLITS = {"train": "train", "training": "train", "test": "test", "testing": "test", "validation": "validation"}
@@ -49,10 +49,10 @@ def read_image_folder(folder: Path, stream: bool = False) -> Found:
     every = [path for each in files.values() for paths in each.values() for path in paths]
     if not every:
         raise InvalidInputError(f"{folder} holds no images: neither in it, nor in one folder for each class.")
-    notes = [f"{len(classes)} classes from folders"] if classes else []
+    notes = [f"{counted(len(classes), 'class')} from folders"] if classes else []
     left = sum(1 for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")) - len(every)
     if left:
-        notes.append(f"{left} other files left out")
+        notes.append(f"{counted(left, 'other file')} left out")
     shape, dtype = _common(every)
     splits: dict[str, tuple[Samples, np.ndarray | None]] = {}
     for split, each in files.items():

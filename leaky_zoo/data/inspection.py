@@ -88,7 +88,7 @@ def warnings_of_columns(columns: Columns, names: Sequence[str] | None, shape: tu
     Example:
     >>> table = np.column_stack([np.arange(9.0), np.full(9, 3.0)])
     >>> warnings_of_columns(look("t.csv", "x", table), ("age", "const"), (2,))
-    ['column const (3) is constant: it tells nothing']
+    ['column const (3) is constant: nothing can be learnt from it']
     """
     if len(shape) == 3 and shape[0] in (1, 3) and shape[2] not in (1, 3) and shape[1] == shape[2]:
         return [f"samples of shape {shape} look channels-first; images are (height, width, channels) here"]
@@ -101,10 +101,10 @@ def warnings_of_columns(columns: Columns, names: Sequence[str] | None, shape: tu
     constant = [f"{label[row]} ({columns.most[row]:g})" for row in np.flatnonzero(spread == 0)]
     found = []
     if len(constant) == 1:
-        found = [f"column {constant[0]} is constant: it tells nothing"]
+        found = [f"column {constant[0]} is constant: nothing can be learnt from it"]
     elif constant:
         rest = f" and {len(constant) - 5} more" if len(constant) > 5 else ""
-        found = [f"columns {', '.join(constant[:5])}{rest} are constant: they tell nothing"]
+        found = [f"columns {', '.join(constant[:5])}{rest} are constant: nothing can be learnt from them"]
     for row in np.flatnonzero(columns.whole & (spread > 0)):
         kind = _date(columns.least[row], columns.most[row], label[row])
         if kind:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from leaky_zoo.errors import InvalidInputError
-from leaky_zoo.io.reading import shown, shown_text
+from leaky_zoo.io.reading import counted, shown, shown_text
 
 TASKS = ("classification", "regression")
-# More different whole numbers than this, seen less than SELDOM times each, may well be quantities.
-MANY, SELDOM = 100, 10
+# More different whole numbers than this, seen less than so many times each, may well be quantities.
+SELDOM = {100: 10, 20: 2}
 MAX_CLASSES = 100_000
 DECIDE = "say which with `--task classification` or `--task regression` (in a recipe: `data.task`)"
 
@@ -67,7 +67,10 @@ def understand(
     everything = np.concatenate([_rows(values) for values in columns.values()])
     labels = task == "classification" or (task is None and _evidently_labels(everything, what, classes))
     if not labels:
-        return Targets("regression", {split: _numbers(values, what) for split, values in columns.items()}, None, None)
+        numbers = {split: _numbers(values, what) for split, values in columns.items()}
+        wide = everything.ndim == 2 and everything.dtype.kind in "bui"
+        said = f"{everything.shape[1]} numbers to predict from rows of {_kind(everything)}" if wide else None
+        return Targets("regression", numbers, None, said if task is None else None)
     if everything.ndim == 2:
         if not _is_one_hot(everything):
             raise InvalidInputError(
@@ -142,7 +145,8 @@ def _evidently_labels(values: np.ndarray, what: str, classes: Sequence[str] | in
             f"to predict; {DECIDE}."
         )
     count = len(np.unique(values))
-    if count > MANY and len(values) < SELDOM * count and values.dtype.kind != "b" and classes is None:
+    seldom = any(count > many and len(values) < times * count for many, times in SELDOM.items())
+    if seldom and values.dtype.kind != "b" and classes is None:
         raise InvalidInputError(
             f"`{what}` holds {count:,} different whole numbers in {len(values):,} samples: labels of classes, or "
             f"numbers to predict; {DECIDE}."
@@ -234,8 +238,9 @@ def _note(kind: str, known: list[str], plain: bool) -> str | None:
         numbers = [int(name) for name in known]
         gaps = numbers[-1] - numbers[0] + 1 != len(numbers)
         words = "" if kind == "integers" else ", written as floats"
-        return f"{len(known)} classes from labels {numbers[0]} to {numbers[-1]}{' with gaps' if gaps else ''}{words}"
-    return f"{len(known)} classes from {kind}: {_some(known)}"
+        words = f"{' with gaps' if gaps else ''}{words}"
+        return f"{counted(len(known), 'class')} from labels {numbers[0]} to {numbers[-1]}{words}"
+    return f"{counted(len(known), 'class')} from {kind}: {_some(known)}"
 
 
 def _some(names: Sequence[str], most: int = 8) -> str:

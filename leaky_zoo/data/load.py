@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from leaky_zoo.arguments import switch
+from leaky_zoo.arguments import naming_the_nearest, switch
 from leaky_zoo.data.checks import changed
 from leaky_zoo.data.dataset import Dataset
 from leaky_zoo.data.found import Chunked, Found, Samples
@@ -29,6 +29,7 @@ _TABLE_TARGET = re.compile(r"^(?P<path>.+?\.(csv|tsv|csv\.gz|tsv\.gz|parquet|pq)
 ACCEPTED = ".npz, .csv:TARGET, .tsv:TARGET, .parquet:TARGET, a folder of images or of train and test tables"
 
 
+@naming_the_nearest
 def load_data(
     data: Any,
     data_dir: str | os.PathLike[str] | None = None,

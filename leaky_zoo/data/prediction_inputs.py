@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from leaky_zoo.data.image_folder import SUFFIXES, read_image
 from leaky_zoo.data.inspection import look, native
 from leaky_zoo.data.load import find
 from leaky_zoo.errors import InvalidInputError
+
+_TARGET = re.compile(r"\.\w+:[^/]+$")  # a table with its target named
 
 
 def read_inputs(
@@ -87,10 +90,11 @@ def _fitting(found: Found, x: np.ndarray, sides: tuple[int | None, ...]) -> np.n
     known = [side for side in sides if side is not None]
     if x.ndim == 2 and len(known) == len(sides) and x.shape[1] == math.prod(known):
         return x.reshape(len(x), *known)
+    aside = "" if _TARGET.search(found.name) else "; a table's target is left aside as FILE.csv:TARGET"
     names = f" (columns {', '.join(found.feature_names[:8])}, ...)" if found.feature_names else ""
     raise InvalidInputError(
         f"The network takes samples of shape {_words(sides)}. Received: {found.name} with samples of shape "
-        f"{x.shape[1:]}{names}; a table's target is left aside as FILE.csv:TARGET."
+        f"{x.shape[1:]}{names}{aside}."
     )
 
 

@@ -1,6 +1,7 @@
 """Tables: CSV and Parquet files, and the frames of pandas, with named columns of which some are targets."""
 
 import csv
+import difflib
 import gzip
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -188,9 +189,12 @@ def _targets(path: Any, columns: Sequence[str], target: str | None) -> tuple[str
     if target is None:
         return ()
     chosen = (target,) if target in columns else tuple(name.strip() for name in target.split(","))
-    missing = [name for name in chosen if name not in columns]
-    if missing:
-        raise InvalidInputError(f"{path} has no column {shown(missing[0])}. It has {_list(columns)}.")
+    for name in chosen:
+        if name not in columns:
+            lower = {each.lower(): each for each in columns}
+            near = difflib.get_close_matches(name.lower(), lower, n=1)
+            meant = f"; did you mean {shown(lower[near[0]])}?" if near else "."
+            raise InvalidInputError(f"{path} has no column {shown(name)}{meant} It has {_list(columns)}.")
     return chosen
 
 
@@ -217,7 +221,7 @@ def _cells(path: Any, name: str, cells: np.ndarray) -> np.ndarray:
 
 
 def _feature(path: Any, name: str, cells: np.ndarray, start: int) -> np.ndarray:
-    """A column of features as float64."""
+    """A column of features as float64; a column of texts is likely to be the target that nobody named."""
     cells = _native(cells)
     if cells.dtype.kind in "mM":
         raise InvalidInputError(
@@ -230,8 +234,9 @@ def _feature(path: Any, name: str, cells: np.ndarray, start: int) -> np.ndarray:
         cell = str(cells[row]).strip()
         what = f"holds {shown(cell)}, which is no number" if cell else "is empty"
         raise InvalidInputError(
-            f"{path}: column {shown(name)} {what}, in row {start + row + 1}: nets take numbers; write classes as "
-            "columns of 0 and 1, and fill what is missing."
+            f"{path}: column {shown(name)} {what}, in row {start + row + 1}: nets take numbers. If it is the target, "
+            f"name it: {shown_text(f'{path}:{name}', 120)} (of a frame: `target`). Else write classes as columns of 0 "
+            "and 1, and fill what is missing."
         ) from None
     if np.isnan(values).any():
         raise InvalidInputError(

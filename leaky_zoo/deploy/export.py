@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import onnx
 
+from leaky_zoo.arguments import naming_the_nearest
 from leaky_zoo.deploy.arguments import (
     check_class_names,
     checked_audit,
@@ -68,6 +69,7 @@ class ExportReport:
         return {**asdict(self), "relative_errors": {str(key): value for key, value in self.relative_errors.items()}}
 
 
+@naming_the_nearest
 def export_onnx(
     model: keras.Model,
     path: str | os.PathLike[str],

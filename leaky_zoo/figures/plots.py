@@ -5,6 +5,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from leaky_zoo.analysis.audit import Audit
+from leaky_zoo.arguments import naming_the_nearest
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.figures.panels import (
     draw_criticality,
@@ -24,6 +25,7 @@ from leaky_zoo.figures.panels import (
 from leaky_zoo.figures.theme import LIGHT, Theme
 
 
+@naming_the_nearest
 def plot_audit(audit: Audit, theme: Theme = LIGHT) -> Figure:
     """The bottleneck at a glance.
 

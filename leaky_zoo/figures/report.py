@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from leaky_zoo.analysis.audit import Audit
 from leaky_zoo.analysis.linearity import linearity_sentence
 from leaky_zoo.analysis.records import LayerAudit
+from leaky_zoo.arguments import naming_the_nearest
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.figures.comparison import COMPARISONS, comparisons_of, plot_comparison
 from leaky_zoo.figures.plots import panels_of, plot_panel
@@ -54,6 +55,7 @@ COLUMNS = {
 PICTURE = (4.4, 3.3)  # inches: small, so that its words stay readable on a phone
 
 
+@naming_the_nearest
 def write_report(audit: Audit, path: str | os.PathLike[str]) -> None:
     """Write one audit as a page that needs nothing else.
 

@@ -6,11 +6,13 @@ from typing import Any
 import keras
 import numpy as np
 
+from leaky_zoo.arguments import naming_the_nearest
 from leaky_zoo.data.for_network import samples_for
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.networks import LeakyNetwork
 
 
+@naming_the_nearest
 def evaluate_network(
     network: LeakyNetwork, x: Any, y: Any = None, batch_size: int = 1000, *, flips: bool = False
 ) -> dict[str, float]:

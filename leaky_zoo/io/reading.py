@@ -225,6 +225,16 @@ def _names_at(model: "type[BaseModel]", value: Any, place: Sequence[Any]) -> lis
     return own(value) if own else [field.alias or name for name, field in part.model_fields.items()]
 
 
+def counted(count: int, noun: str) -> str:
+    """A number of things, in the singular where it is one.
+
+    >>> counted(1, "class"), counted(1200, "class"), counted(3, "sample")
+    ('1 class', '1,200 classes', '3 samples')
+    """
+    plural = "" if count == 1 else "es" if noun.endswith("s") else "s"
+    return f"{count:,} {noun}{plural}"
+
+
 def shown(value: Any, limit: int = 80) -> str:
     """`repr` of a value for a message, cut to a bounded length.
 

@@ -93,13 +93,16 @@ class KerasCalls(keras.Model):
         """Warn, once for each network, where raw inputs are far outside `config.input_range`.
 
         Args:
-            x: raw samples; what is no array or tensor of numbers is passed over.
+            x: raw samples; of batches (a `tf.data.Dataset`, a `PyDataset`) the first one is looked at. What is no
+                array or tensor of numbers is passed over.
             stacklevel: of the warning. Default 3: the caller of whoever calls this.
         """
         span = self.config.input_range
+        if span is None:
+            return
         if self._watch is None or self._watch[0] != span:
             self._watch = span, RangeWatch(span, self.config.feature_names)
-        self._watch[1](x, stacklevel + 1)
+        self._watch[1](x if self._watch[1].said else _first_batch(x), stacklevel + 1)
 
     def fit(self, x: Any = None, y: Any = None, *args: Any, **arguments: Any) -> Any:
         """As Keras's `fit`; an autoencoder needs no `y`.
@@ -169,3 +172,14 @@ class KerasCalls(keras.Model):
 def _listed(callbacks: Any) -> Iterable[Any]:
     inner = getattr(callbacks, "callbacks", callbacks)
     return inner if isinstance(inner, list | tuple) else [] if inner is None else [inner]
+
+
+def _first_batch(x: Any) -> Any:
+    """The inputs of the first batch; what is no source of batches as it is."""
+    if isinstance(x, keras.utils.PyDataset):
+        batch = x[0] if x.num_batches != 0 else None
+    elif hasattr(x, "element_spec") and hasattr(x, "take"):
+        batch = next(iter(x.take(1)), None)
+    else:
+        return x
+    return batch[0] if isinstance(batch, tuple | list) else batch

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
-from leaky_zoo.arguments import whole
+from leaky_zoo.arguments import naming_the_nearest, whole
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.layers import Fixed, LeakyBlock, Schedule, get_schedule
 from leaky_zoo.layers.schedules.base import bounded_simplex
@@ -19,6 +19,7 @@ from leaky_zoo.networks.paths import LeakyPath
 BATCH = 1000
 
 
+@naming_the_nearest
 def resample(
     network: LeakyNetwork,
     depth: int | Sequence[int],

@@ -175,9 +175,10 @@ class Classification(Task):
         size = size or 0
         integers = targets.ndim == 1 and np.issubdtype(targets.dtype, np.integer)
         if not integers or (len(targets) and (targets.min() < 0 or targets.max() >= size)):
+            found = f"{targets.min()} to {targets.max()}, " if integers else ""
             raise InvalidInputError(
                 f"The network has {size} classes; labels must be integers in 0..{size - 1}. "
-                f"Received: shape={targets.shape}, dtype={targets.dtype}"
+                f"Received: {found}shape={targets.shape}, dtype={targets.dtype}"
             )
 
     def size_of(self, targets: np.ndarray) -> int:

@@ -234,11 +234,12 @@ class Publication:
         """What follows from recipe and data."""
         x, _ = data.select(self.recipe.data.train)
         record = DATASETS.get(data.name)
-        edges = [float(f"{edge:.6g}") for edge in (x.min(), x.max())]
+        edges = np.vectorize(lambda edge: float(f"{edge:.6g}"))(data.input_range(self.recipe.data.train)).tolist()
+        names = {"feature_names": list(data.feature_names)} if data.feature_names else {}
         facts: dict[str, Any] = {
             "licence": self.recipe.publish.licence,
             "trained_with": self._trained_with,
-            "input": {"shape": list(x.shape[1:]), "dtype": x.dtype.name, "range": edges},
+            "input": {"shape": list(x.shape[1:]), "dtype": x.dtype.name, "range": edges, **names},
         }
         if record and record.about:
             facts["data"] = {"about": record.about, "licence": record.licence}

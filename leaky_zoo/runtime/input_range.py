@@ -40,7 +40,7 @@ class RangeWatch:
 
     def __init__(self, span: Any = None, names: Sequence[str] | None = None) -> None:
         self.span, self.names = checked_span(span), names if isinstance(names, list | tuple) else None
-        self._said = span is None
+        self.said = span is None
 
     @classmethod
     def of(cls, described: dict[str, Any]) -> "RangeWatch":
@@ -61,12 +61,12 @@ class RangeWatch:
             x: raw samples; what is no array of numbers is passed over.
             stacklevel: of the warning. Default 3: the caller of whoever calls this.
         """
-        if self._said or not hasattr(x, "ndim") or not hasattr(x, "__array__") or not x.ndim:
+        if self.said or not hasattr(x, "ndim") or not hasattr(x, "__array__") or not x.ndim:
             return
         rows = max(FEWEST, MOST_NUMBERS // max(math.prod(x.shape[1:]), 1))
         words = far_from(np.asarray(x[:rows]), self.span, self.names)
         if words:
-            self._said = True
+            self.said = True
             warnings.warn(words, InputRangeWarning, stacklevel=stacklevel)
 
 

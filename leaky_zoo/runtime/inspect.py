@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from leaky_zoo.arguments import naming_the_nearest
 from leaky_zoo.runtime.metadata import PREFIX, parse_properties
 from leaky_zoo.runtime.onnx_file import existing_file, properties, read_model
 
@@ -19,6 +20,7 @@ _OUR_NAMES = re.compile(r"^(block_\d+/(step|relu|conv|leak|weight|bias)|(stem|he
 _OUR_WORDS = re.compile(r"^Leaky\w+ of \d+ blocks, width \d+, effective depth ")
 
 
+@naming_the_nearest
 def inspect_onnx(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Read the metadata of an ONNX file.
 

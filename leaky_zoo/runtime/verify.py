@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from leaky_zoo.arguments import number
+from leaky_zoo.arguments import naming_the_nearest, number
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.runtime.metadata import PREFIX, REQUIRED_KEYS, SCHEMA_VERSIONS, parse_properties
 from leaky_zoo.runtime.onnx_file import external_locations, first_line, properties, read_model
@@ -59,6 +59,7 @@ class _FailedError(Exception):
     """A check's answer is no; the message is its detail."""
 
 
+@naming_the_nearest
 def verify_onnx(path: str | os.PathLike[str], *, tolerance: float | None = None) -> VerifyReport:
     """Check an exported file with nothing but what it carries.
 

@@ -153,6 +153,8 @@ def batch_size(recipe: Recipe, samples: int) -> int:
         InvalidInputError: more than there are samples, or fewer than micro-batches.
     """
     size = samples if recipe.data.batch_size == "full" else recipe.data.batch_size
+    if "batch_size" not in recipe.data.model_fields_set:
+        size = min(size, samples)
     if size > samples:
         raise InvalidInputError(f"data.batch_size must be at most {samples}, the training samples. Received: {size}")
     if recipe.optimizer.micro_batches > size:

@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from leaky_zoo.arguments import naming_the_nearest
 from leaky_zoo.data import Dataset
 from leaky_zoo.data.augmentation import Augmentation
 from leaky_zoo.data.pipeline import BatchOrder, check_finite
@@ -63,6 +64,7 @@ class TrainingResult:
     step_size_trace: list[dict[str, Any]]
 
 
+@naming_the_nearest
 def train(
     recipe: Recipe | Mapping[str, Any] | str | os.PathLike[str],
     out: str | os.PathLike[str],
@@ -274,9 +276,8 @@ def _run_lbfgs(
 ) -> dict[str, Any]:
     """L-BFGS in float64, with a checkpoint after every round; the network gets its weights."""
     twin, checkpoints = network.astype("float64"), run.folder.checkpoints
-    progress = LBFGSProgress()
+    progress = LBFGSProgress(**trained.state.get("lbfgs", {}))
     if "lbfgs" in trained.state:
-        progress = LBFGSProgress(**trained.state["lbfgs"])
         load_variables("twin", twin.variables, trained.arrays)
 
     def save(now: LBFGSProgress) -> None:

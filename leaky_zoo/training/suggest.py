@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from leaky_zoo.arguments import naming_the_nearest
 from leaky_zoo.data import Dataset
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.layers import get_schedule
@@ -31,6 +32,7 @@ class Suggestion:
     reasons: tuple[tuple[str, str, str], ...]
 
 
+@naming_the_nearest
 def suggest(data: Dataset, effective_depth: float = 7.0, family: str = "mlp") -> Suggestion:
     """Propose a recipe for a data set: somewhere to start from, not an optimum (this project).
 

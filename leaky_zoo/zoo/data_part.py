@@ -21,7 +21,8 @@ class DataPart(BaseModel):
         validation: split watched during training, or None. Default None.
         test: split of the published metrics. Default "test".
         batch_size: samples of one optimiser step, over all replicas and micro-batches together, or "full". The last
-            batch of a pass is shorter where it does not divide the samples. Default 256.
+            batch of a pass is shorter where it does not divide the samples. Default 256, or all samples where they are
+            fewer.
         input_dropout: fraction of the inputs dropped at each training step, in [0, 1). Default 0.
         noise: standard deviation of Gaussian noise on the inputs at each training step, in their units, at least 0;
             an autoencoder with noise, dropout or cutout is a denoiser. Default 0.

@@ -108,7 +108,7 @@ def _client() -> Iterator[Any]:
         raise InvalidInputError(
             "The hub has no such repository, or a token is needed for it: set HF_TOKEN, or `hf auth login`."
         ) from error
-    except PermissionError as error:
+    except (PermissionError, NotADirectoryError, FileExistsError) as error:
         raise WriteFailedError(
             f"The hub's cache cannot be written ({error.strerror}: {error.filename}): set HF_HOME to a folder that can."
         ) from error

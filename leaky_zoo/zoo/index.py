@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from leaky_zoo.arguments import naming_the_nearest
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.io.reading import existing_file, read_fields, read_json, shown, shown_text
 from leaky_zoo.zoo.addresses import FILES, INDEX_FILE, NAME, HubAddress, IndexAddress, address_of
@@ -88,6 +89,7 @@ def read_aliases() -> dict[str, str]:
     return value
 
 
+@naming_the_nearest
 def list_presets(filter: str | None = None, *, source: str | os.PathLike[str] | None = None) -> list[dict[str, Any]]:
     """The presets at hand, or those of another place, sorted by name.
 
@@ -202,7 +204,9 @@ def _is_preset(folder: Path, text: str) -> Path:
     try:
         existing_file(folder / "metadata.json")
     except InvalidInputError as error:
-        raise MissingFileError(f"{shown_text(text)} is no preset: it has no metadata.json.") from error
+        if not folder.exists():
+            raise MissingFileError(f"No such file or folder: {shown_text(text)}") from error
+        raise MissingFileError(f"{shown_text(text)} is not a preset: it has no metadata.json.") from error
     return folder
 
 

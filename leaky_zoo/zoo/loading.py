@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from leaky_zoo.arguments import naming_the_nearest
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.zoo.index import is_path
 from leaky_zoo.zoo.preset import Preset, WrongClassError
@@ -44,6 +45,7 @@ def keras_file_of(name: str | os.PathLike[str] | Preset) -> Path | None:
     return None
 
 
+@naming_the_nearest
 def from_preset(name: str | os.PathLike[str] | Preset, expected: "type[LeakyNetwork] | None" = None) -> "LeakyNetwork":
     """Load a pretrained network.
 
@@ -72,6 +74,7 @@ def from_preset(name: str | os.PathLike[str] | Preset, expected: "type[LeakyNetw
     return preset.network
 
 
+@naming_the_nearest
 def load_model(
     name: str | os.PathLike[str] | Preset,
     *,

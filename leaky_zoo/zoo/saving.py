@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from leaky_zoo.analysis import Audit
+from leaky_zoo.arguments import naming_the_nearest
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.io.files import making_folder, sha256, write_json, write_text
 from leaky_zoo.networks import LeakyNetwork
@@ -29,6 +30,7 @@ CITATION = (
 PACKAGES = ("leaky-zoo", "keras", "tensorflow", "numpy")
 
 
+@naming_the_nearest
 def save_to_preset(
     network: LeakyNetwork,
     folder: str | os.PathLike[str],

@@ -59,11 +59,18 @@ def test_words_wrap_within_the_terminal():
     assert " ".join(shown.split()).count("many words") >= 3
 
 
+def test_the_list_of_presets_fits_a_terminal_of_80_columns(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = command("list")[1].splitlines()
+    assert len(shown) > len(NAMES) and max(map(len, shown)) <= 80
+    assert any(line.startswith("mnist: leaky_mlp_mnist_l7") for line in shown)
+
+
 def test_a_pipe_gets_plain_unbroken_lines():
     code, out, err = command("list")
     assert code == 0 and err == "" and "\x1b" not in out and "─" not in out
     lines = {line.split()[0]: line.split() for line in out.splitlines() if line.strip()}
-    assert set(NAMES) <= set(lines) and all(len(lines[name]) >= 5 for name in NAMES)
+    assert set(NAMES) <= set(lines) and all(len(lines[name]) >= 4 for name in NAMES)
     assert all(line == line.rstrip() for line in out.splitlines())
 
 

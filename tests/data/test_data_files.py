@@ -216,3 +216,11 @@ def test_inputs_to_predict(tmp_path):
         read_inputs(tmp_path / "d.csv", (2,))
     save(tmp_path / "flat.npz", x=np.zeros((3, 64)))
     assert read_inputs(tmp_path / "flat.npz", (8, 8, 1))[1].shape == (3, 8, 8, 1)
+
+
+def test_a_misspelt_target_and_one_that_nobody_named(tmp_path):
+    (tmp_path / "t.csv").write_text("a,Kind\n" + "".join(f"{row},{'xy'[row % 2]}\n" for row in range(10)))
+    with pytest.raises(InvalidInputError, match=r"no column 'kind'; did you mean 'Kind'\?"):
+        load_data(f"{tmp_path / 't.csv'}:kind")
+    with pytest.raises(InvalidInputError, match=r"If it is the target, name it: .*t\.csv:Kind"):
+        load_data(str(tmp_path / "t.csv"))

@@ -5,7 +5,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from leaky_zoo.data import load_data
-from leaky_zoo.data.labels import MANY, evident_task, understand
+from leaky_zoo.data.labels import evident_task, understand
 from leaky_zoo.errors import InvalidInputError
 
 pytestmark = pytest.mark.tensorflow_only
@@ -83,7 +83,7 @@ def test_names_of_a_source_find_the_networks_classes():
 
 
 def test_very_many_whole_numbers_are_a_question():
-    prices = np.arange(3 * MANY)
+    prices = np.arange(300)
     assert evident_task({"train": prices}) is None
     assert evident_task({"train": np.tile(prices, 10)}) == "classification"
     assert understand({"train": prices}, task="regression").values["train"].shape == (300, 1)
@@ -101,3 +101,20 @@ def test_very_many_whole_numbers_are_a_question():
 def test_tasks_that_the_targets_cannot_serve(labels, task, message):
     with pytest.raises(InvalidInputError, match=message):
         understand({"train": labels}, task=task)
+
+
+@pytest.mark.parametrize(("different", "samples", "asked"), [(84, 90, True), (40, 90, False), (15, 16, False)])
+def test_whole_numbers_that_hardly_come_twice_are_a_question(different, samples, asked):
+    ages = np.resize(np.arange(different), samples)
+    if asked:
+        with pytest.raises(InvalidInputError, match="84 different whole numbers in 90 samples"):
+            understand({"train": ages})
+    else:
+        assert understand({"train": ages}).task == "classification"
+
+
+def test_rows_of_whole_numbers_are_said_to_be_numbers():
+    rows = np.array([[0, 1, 1], [1, 0, 1], [0, 0, 0]])
+    assert understand({"train": rows}).note == "3 numbers to predict from rows of integers"
+    assert understand({"train": rows.astype(bool)}).note == "3 numbers to predict from rows of bools"
+    assert understand({"train": rows + 0.5}).note is None
