@@ -119,7 +119,7 @@ def to_watch(compressed: Compressed, graph: onnx.ModelProto) -> tuple[list[str],
     """Names of the representations to watch for drift, none where all have one direction; and how many directions.
 
     Of a path in few directions the first step that makes at most 20 of them, and all of these but the last: what lay
-    outside them was cut away, and the bottleneck itself has forgotten more of what is strange (docs/deploy.md). Of
+    outside them was cut away, and the bottleneck itself has forgotten more of what is strange (docs/monitoring.md). Of
     other chains all but the last, and None: where the gap is.
     """
     *inside, _ = [link for link in compressed.links if isinstance(link, Map | Step)]

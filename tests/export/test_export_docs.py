@@ -1,4 +1,4 @@
-"""Every command and every line of Python in docs/deploy.md, but for those that install or run for ever."""
+"""Every command and every line of Python of deploying, monitoring and ONNX files, but for what installs or runs on."""
 
 import os
 import re
@@ -12,7 +12,8 @@ import pytest
 from processes import run_python
 
 ROOT = Path(__file__).parents[2]
-TEXT = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
+PAGES = [ROOT / "docs" / f"{name}.md" for name in ("deploy", "monitoring", "onnx_files")]  # in this order
+TEXT = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
 # Tested elsewhere in this folder (the service, Node, the page), or needing a container engine.
 ELSEWHERE = ("pip install", "uvicorn", "LEAKY_ZOO_MODEL", "curl", "docker", "cd export/node", "node ", "make web")
 COMMANDS = [line for block in re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL) for line in block.splitlines()]
@@ -53,7 +54,7 @@ def test_python_runs(tmp_path, digits_file, monkeypatch):
     (tmp_path / "watched.onnx").write_bytes(digits_file.read_bytes())
     names: dict = {}
     for block in re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL):
-        exec(compile(block, "docs/deploy.md", "exec"), names)
+        exec(compile(block, "docs", "exec"), names)
     assert len(names["labels"]) == 3 and names["chances"].shape == (3, 10)
 
 
