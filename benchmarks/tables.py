@@ -37,6 +37,7 @@ COPIED = {
     "performance": ("speed/onnx_latency", "speed/step_size_overhead", "speed/step_size_memory", "speed/image_training"),
     "training": ("speed/replicas", "robustness/soak", "speed/loop_speed", "speed/suggested_recipe"),
     "analysis": ("speed/audit_cost", "science/verdict_pool/kinks", "science/verdict_pool/stopping"),
+    "data": ("speed/streaming",),
     "monitoring": ("speed/monitor_overhead",),
     "keras_models": ("speed/applications",),
     "compression": ("science/folding", "science/compression_baselines", "speed/compressed_latency"),

@@ -39,7 +39,9 @@ def test_other_readers_give_what_onnx_runtime_gives(path, reader):
     model = OnnxModel(path)
     record = model.metadata.get("leaky_zoo.compression") or {"settings": {}}
     if reader is by_openvino and record["settings"].get("storage") == "int8":
-        pytest.skip("OpenVINO 2026.4 computes files of int8 kernels wrongly for batches of 2 and 4 (docs/onnx_files.md)")
+        pytest.skip(
+            "OpenVINO 2026.4 computes files of int8 kernels wrongly for batches of 2 and 4 (docs/onnx_files.md)"
+        )
     x, _ = unpack_golden(model.metadata["leaky_zoo.golden"])
     expected = model.predict(x)
     found = np.asarray(reader(path, x)).reshape(expected.shape)

@@ -1,7 +1,10 @@
 """Presets from elsewhere: a hub that speaks the API of Hugging Face's client, and indexes with hashes."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -150,6 +153,16 @@ def test_a_hub_that_says_no_is_a_sentence(hub, network, monkeypatch):
         save_to_preset(network, "hf://somebody/small_net")
     with pytest.raises(InvalidInputError, match="small letters"):
         save_to_preset(network, "hf://somebody/Small_Net")
+
+
+def test_a_home_that_cannot_be_written_names_the_variable_that_helps():
+    """In a process of its own: the hub's client reads HF_HOME when it is imported."""
+    environment = {name: value for name, value in os.environ.items() if name not in ("HF_HOME", "HF_HUB_CACHE")}
+    done = subprocess.run(
+        [sys.executable, "-m", "leaky_zoo", "info", "hf://a/b"], capture_output=True, text=True, check=False,
+        env=environment | {"HOME": "/dev/null", "HF_ENDPOINT": "http://127.0.0.1:9"},
+    )  # fmt: skip
+    assert done.returncode in (1, 2) and "set HF_HOME to a folder that can" in done.stderr
 
 
 def test_without_a_network_the_cache_answers_or_a_sentence(hub, network, monkeypatch):
