@@ -70,7 +70,7 @@ def frame_arrays(frame: Any, target: str | Sequence[str] | None) -> Found:
     targets = _targets("The frame", columns, asked)
     values = {column: frame.iloc[:, row].to_numpy() for row, column in enumerate(columns)}
     features = tuple(column for column in columns if column not in targets)
-    x = np.column_stack([_feature("The frame", column, values[column], 0) for column in features])
+    x = np.column_stack([_feature("The frame", column, values[column], 0, bool(targets)) for column in features])
     y = _joined([_native(values[column]) for column in targets]) if targets else None
     return Found("frame", {"train": (x, y)}, None, features, ",".join(targets) or "y")
 
@@ -84,7 +84,7 @@ def _read(
     def rows() -> Iterator[np.ndarray]:
         start = 0
         for part in parts(features):
-            yield np.column_stack([_feature(path, column, part[column], start) for column in features])
+            yield np.column_stack([_feature(path, column, part[column], start, bool(targets)) for column in features])
             start += len(part[features[0]])
 
     y = None
@@ -220,8 +220,8 @@ def _cells(path: Any, name: str, cells: np.ndarray) -> np.ndarray:
     return lower == "true" if np.isin(lower, ("true", "false")).all() else texts
 
 
-def _feature(path: Any, name: str, cells: np.ndarray, start: int) -> np.ndarray:
-    """A column of features as float64; a column of texts is likely to be the target that nobody named."""
+def _feature(path: Any, name: str, cells: np.ndarray, start: int, has_target: bool) -> np.ndarray:
+    """A column of features as float64; a column of texts may be the target, where nobody named one."""
     cells = _native(cells)
     if cells.dtype.kind in "mM":
         raise InvalidInputError(
@@ -233,10 +233,13 @@ def _feature(path: Any, name: str, cells: np.ndarray, start: int) -> np.ndarray:
         row = next(row for row, cell in enumerate(cells) if not _is_number(str(cell)))
         cell = str(cells[row]).strip()
         what = f"holds {shown(cell)}, which is no number" if cell else "is empty"
+        advice = "Turn columns of texts into columns of 0 and 1 (`pandas.get_dummies`), and fill empty cells."
+        if cell and not has_target:
+            advice = (
+                f"If it is the target, name it: {shown_text(f'{path}:{name}', 120)} (of a frame: `target`). {advice}"
+            )
         raise InvalidInputError(
-            f"{path}: column {shown(name)} {what}, in row {start + row + 1}: nets take numbers. If it is the target, "
-            f"name it: {shown_text(f'{path}:{name}', 120)} (of a frame: `target`). Else write classes as columns of 0 "
-            "and 1, and fill what is missing."
+            f"{path}: column {shown(name)} {what}, in row {start + row + 1}: nets take numbers. {advice}"
         ) from None
     if np.isnan(values).any():
         raise InvalidInputError(

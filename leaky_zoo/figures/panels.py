@@ -1,6 +1,7 @@
 """The panels of an audit: each draws one of its tables into given axes."""
 
 from collections.abc import Sequence
+from itertools import groupby
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -53,13 +54,15 @@ def draw_energies(axes: Axes, audit: Audit, theme: Theme) -> None:
 def draw_gamma_sweep(axes: Axes, audit: Audit, theme: Theme) -> None:
     """Cost of identity against `gamma_0`, a line for each layer, its flattest point marked where it is flat."""
     colours = theme.sequence(len(audit.layers))
+    flat = [layer for layer in audit.layers if layer.plateau]
     for layer, colour in zip(audit.layers, colours, strict=True):
         if layer.cost_of_identity_sweep:
             axes.plot(audit.gamma_sweep, layer.cost_of_identity_sweep, "-", color=colour, lw=1)
         if layer.plateau:
             axes.plot(layer.plateau["gamma_0"], layer.plateau["cost_of_identity"], "s", color=theme.green, ms=5)
-            axes.annotate(str(layer.layer), (layer.plateau["gamma_0"], layer.plateau["cost_of_identity"]),
-                          textcoords="offset points", xytext=(3, 4), fontsize=7, color=theme.text)  # fmt: skip
+            if layer in (flat[0], flat[-1]):  # those between lie where they lie, mostly on each other
+                axes.annotate(str(layer.layer), (layer.plateau["gamma_0"], layer.plateau["cost_of_identity"]),
+                              textcoords="offset points", xytext=(3, 4), fontsize=7, color=theme.text)  # fmt: skip
     axes.axvline(audit.gamma_0, color=theme.muted, lw=1, ls=":")
     axes.set_xscale("log")
     axes.set_yscale("log")
@@ -186,7 +189,9 @@ def draw_similarity(axes: Axes, audit: Audit, theme: Theme) -> None:
         "variance within classes": ("within_class_fraction", theme.warm, "-"),
     }
     _curves(axes, [layer.layer for layer in audit.layers], audit.layers, fractions)
-    theme.label(axes, xlabel="layer l", ylabel="fraction", title="Similarity and class variance", ylim=(-0.02, 1.05))
+    classes = any(layer.within_class_fraction is not None for layer in audit.layers)
+    title = "Similarity and class variance" if classes else "Similarity"
+    theme.label(axes, xlabel="layer l", ylabel="fraction", title=title, ylim=(-0.02, 1.05))
     theme.legend(axes)
 
 
@@ -248,9 +253,11 @@ def _along_the_path(axes: Axes, audit: Audit, theme: Theme, ylabel: str, title: 
 
 
 def _shade(axes: Axes, audit: Audit, numbers: Sequence[int], theme: Theme) -> None:
-    label = "bottleneck"
-    for layer, start in zip(audit.layers, starts_of(audit), strict=True):
-        if layer.layer in numbers:
-            half = (layer.step_size or 0.0) / 2
-            axes.axvspan(start - half, start + half, color=theme.green, alpha=0.15, lw=0, label=label)
+    label, places = "bottleneck", list(zip(audit.layers, starts_of(audit), strict=True))
+    inside = [layer.layer in numbers for layer in audit.layers]
+    for within, run in groupby(zip(inside, places, strict=True), key=lambda each: each[0]):
+        if within:  # one span for each run: spans of single layers would overlap or leave gaps where steps differ
+            layers, starts = zip(*(place for _, place in run), strict=True)
+            ends = starts[0] - (layers[0].step_size or 0.0) / 2, starts[-1] + (layers[-1].step_size or 0.0) / 2
+            axes.axvspan(*ends, color=theme.green, alpha=0.15, lw=0, label=label)
             label = "_shown already"

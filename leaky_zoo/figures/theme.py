@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogFormatterSciNotation
+from matplotlib.ticker import LogFormatterSciNotation, MaxNLocator
 
 MINUS, TIMES = "\N{MINUS SIGN}", "\N{MULTIPLICATION SIGN}"
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -66,6 +66,8 @@ class Theme:
                 axis.set_major_formatter(PowerFormatter())
             if axis.get_scale() == "log":
                 axis.set_minor_formatter(PowerFormatter())
+        if settings.get("xlabel") == "layer l":
+            axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
         axes.patch.set_alpha(0.0)
         axes.grid(True, which="major", color=self.muted, lw=0.4, alpha=0.35)
         axes.set_axisbelow(True)

@@ -44,7 +44,7 @@ def evaluate_network(
     """
     expected = network.config.input_shape
     x, y = samples_for(network, x, y)
-    network.check_inputs(x)
+    network.check_inputs(x, stacklevel=4)  # past the wrapper that names the nearest argument
     if not len(x):
         raise InvalidInputError("There is no sample to evaluate on. Received: x of length 0")
     if y is None and not network.task.from_inputs:

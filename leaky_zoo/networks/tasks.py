@@ -176,8 +176,10 @@ class Classification(Task):
         integers = targets.ndim == 1 and np.issubdtype(targets.dtype, np.integer)
         if not integers or (len(targets) and (targets.min() < 0 or targets.max() >= size)):
             found = f"{targets.min()} to {targets.max()}, " if integers else ""
+            texts = targets.dtype.kind in "USO"
+            advice = " Names are read by `load_data((x, y), classes=net.config.class_names)`." if texts else ""
             raise InvalidInputError(
-                f"The network has {size} classes; labels must be integers in 0..{size - 1}. "
+                f"The network has {size} classes; labels must be integers in 0..{size - 1}.{advice} "
                 f"Received: {found}shape={targets.shape}, dtype={targets.dtype}"
             )
 

@@ -43,7 +43,7 @@ class BatchVerdict:
 
     def line(self) -> str:
         """One line for a log."""
-        parts = " ".join(f"{name}={value:.3g}" for name, value in self.p_values.items())
+        parts = " ".join(f"p_{name}={value:.3g}" for name, value in self.p_values.items())
         return (
             f"{'DRIFT' if self.drift else 'ok'} batch={self.batch} samples={self.samples} p={self.p_value:.3g} "
             f"distance={self.distance:.3g} energy={self.energy:.3g} {parts}"
@@ -71,7 +71,7 @@ class DriftMonitor:
     >>> monitor = DriftMonitor(load("digits.onnx"), batch=32)  # doctest: +SKIP
     >>> outputs = monitor.predict(images)  # doctest: +SKIP
     >>> monitor.last.line()  # doctest: +SKIP
-    'ok batch=1 samples=32 p=0.61 distance=0.31 energy=1.02 shift=0.47 spread=0.33 energy=0.88'
+    'ok batch=1 samples=32 p=0.61 distance=0.31 energy=1.02 p_shift=0.47 p_spread=0.33 p_energy=0.88'
     """
 
     def __init__(self, model: OnnxModel, *, batch: int = 100, level: float = 0.05) -> None:

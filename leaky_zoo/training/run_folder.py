@@ -12,6 +12,7 @@ from filelock import FileLock, Timeout
 
 from leaky_zoo.errors import CheckFailedError, InvalidInputError
 from leaky_zoo.io.files import remove_asides, write_json, writing
+from leaky_zoo.io.reading import shown
 from leaky_zoo.training.callbacks import StepCallback
 from leaky_zoo.training.checkpoint import Checkpoints
 from leaky_zoo.zoo.recipe import Recipe
@@ -54,8 +55,13 @@ class RunFolder:
             raise InvalidInputError(
                 f"{self.path} holds a run already: add --resume to go on, or choose another folder."
             )
-        if same_training(Recipe.read(self.recipe_file)) != same_training(self.recipe):
-            raise InvalidInputError(f"{self.recipe_file} is not the recipe to resume: they differ.")
+        kept = Recipe.read(self.recipe_file)
+        there, here = (same_training(recipe).model_dump(mode="json") for recipe in (kept, self.recipe))
+        if there != here:
+            raise InvalidInputError(
+                f"{self.recipe_file} is not the recipe to resume: {_first_difference(there, here)}. A run goes on as "
+                "it began; for another recipe choose another folder."
+            )
 
     @property
     def finished(self) -> bool:
@@ -147,3 +153,12 @@ class EpochLog(StepCallback):
                 file.truncate(state["bytes"])
         except FileNotFoundError as error:
             raise CheckFailedError(f"{self.path} is missing: train into another folder.") from error
+
+
+def _first_difference(there: Any, here: Any, place: str = "") -> str:
+    """The first field in which two recipes, as plain data, differ."""
+    if isinstance(there, dict) and isinstance(here, dict):
+        for key in sorted({*there, *here}, key=str):
+            if there.get(key) != here.get(key):
+                return _first_difference(there.get(key), here.get(key), f"{place}.{key}" if place else str(key))
+    return f"{place} is {shown(there)} there and {shown(here)} here"

@@ -206,7 +206,9 @@ def _is_preset(folder: Path, text: str) -> Path:
     except InvalidInputError as error:
         if not folder.exists():
             raise MissingFileError(f"No such file or folder: {shown_text(text)}") from error
-        raise MissingFileError(f"{shown_text(text)} is not a preset: it has no metadata.json.") from error
+        raise MissingFileError(
+            f"{shown_text(text)} is no `.keras` file, no run and no preset: it has no metadata.json."
+        ) from error
     return folder
 
 

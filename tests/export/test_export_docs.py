@@ -41,7 +41,7 @@ def test_commands_run(room):
         if program == "leaky-zoo":
             done = run_python("-m", "leaky_zoo", *words, cwd=room)
         else:
-            start = {"python": sys.executable, "cp": "cp"}[program]
+            start = {"python": sys.executable, "cp": "cp", "mkdir": "mkdir"}[program]
             done = subprocess.run([start, *words], cwd=room, capture_output=True, text=True, check=False)
         assert done.returncode == 0, (command, done.stdout, done.stderr)
 
@@ -50,8 +50,9 @@ def test_commands_run(room):
 def test_python_runs(tmp_path, digits_file, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for source, target in re.findall(r"^cp (\S+) (\S+)", TEXT, re.MULTILINE):
+        (tmp_path / target).parent.mkdir(exist_ok=True)
         (tmp_path / target).write_bytes((ROOT / source).read_bytes())
-    (tmp_path / "watched.onnx").write_bytes(digits_file.read_bytes())
+    (tmp_path / "build" / "watched.onnx").write_bytes(digits_file.read_bytes())
     names: dict = {}
     for block in re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL):
         exec(compile(block, "docs", "exec"), names)

@@ -110,7 +110,9 @@ def test_prometheus_text_and_log_line(watching_file, samples):
     assert "leaky_zoo_monitor_batches_total 2\n" in text
     line = monitor.last.line()
     assert "\n" not in line
-    assert re.match(r"(ok|DRIFT) batch=2 samples=10 p=\S+ distance=\S+ energy=\S+ shift=\S+ spread=\S+ energy=", line)
+    assert re.match(
+        r"(ok|DRIFT) batch=2 samples=10 p=\S+ distance=\S+ energy=\S+ p_shift=\S+ p_spread=\S+ p_energy=", line
+    )
 
 
 def test_images_have_a_reference_too(tmp_path):
