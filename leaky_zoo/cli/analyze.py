@@ -186,7 +186,7 @@ def show_audit(audit: "Audit", *, report: Path | None, plot: Path | None, save: 
     out.print(audit_table(audit, title))
     if audit.bottleneck_rank:
         rank = audit.bottleneck_rank
-        interval = f" (between {rank.low} and {rank.high})" if rank.estimate else ""
+        interval = f" (between {rank.low} and {rank.high})" if rank.estimate and rank.low != rank.high else ""
         out.print(f"[bold]{rank.verdict}[/]{interval}", highlight=False)
     if audit.summary.get("effective_nonlinear_depth"):
         out.print(linearity_sentence(audit), highlight=False)

@@ -80,7 +80,7 @@ def interval_words(rank: BottleneckRank) -> str:
     """
     low, high = rank.low, rank.high
     ends = (
-        "the lower number counts the directions that stand still along these layers (or -2H/L~, which comes up to the "
+        "the lower one counts the directions that stay fixed through these layers (or -2H/L~, which approaches the "
         "rank from below), the upper one those that the layers around still write"
     )
     if low == high:

@@ -229,10 +229,10 @@ def counted(count: int, noun: str) -> str:
     """A number of things, in the singular where it is one.
 
     >>> counted(1, "class"), counted(1200, "class"), counted(3, "sample")
-    ('1 class', '1,200 classes', '3 samples')
+    ('1 class', '1200 classes', '3 samples')
     """
     plural = "" if count == 1 else "es" if noun.endswith("s") else "s"
-    return f"{count:,} {noun}{plural}"
+    return f"{count} {noun}{plural}"
 
 
 def shown(value: Any, limit: int = 80) -> str:

@@ -3,6 +3,7 @@
 import base64
 import re
 import shutil
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -177,3 +178,25 @@ def test_an_interval_is_explained(low, high):
     words = interval_words(BottleneckRank(low, high, 4, "", [3]))
     assert ("Both bounds say 4" in words) == (low == high)
     assert ("Between" in words) == (low != high) and "stand still" in words and "write" in words
+
+
+def test_a_bottleneck_is_shaded_once_for_each_run_of_layers(audits):
+    """Spans of single layers overlap where steps differ, and what overlaps is darker."""
+    rank = BottleneckRank(2, 2, 2, "bottleneck", [1, 2, 4])
+    axes = plot_panel(replace(audits[1], bottleneck_rank=rank), "dimension").axes[0]
+    spans = sorted((patch.get_x(), patch.get_x() + patch.get_width()) for patch in axes.patches)
+    steps = [layer.step_size for layer in audits[1].layers]
+    starts = np.cumsum([0.0, *steps])
+    wanted = [
+        (starts[0] - steps[0] / 2, starts[1] + steps[1] / 2),
+        (starts[3] - steps[3] / 2, starts[3] + steps[3] / 2),
+    ]
+    np.testing.assert_allclose(spans, wanted, atol=1e-6)
+
+
+def test_layers_are_whole_numbers_and_titles_name_what_is_drawn(audits):
+    without = [replace(layer, within_class_fraction=None) for layer in audits[1].layers]
+    axes = plot_panel(replace(audits[1], layers=without), "similarity").axes[0]
+    assert axes.get_title() == "Similarity"
+    assert plot_panel(audits[1], "similarity").axes[0].get_title() == "Similarity and class variance"
+    assert all(float(tick).is_integer() for tick in axes.get_xticks())

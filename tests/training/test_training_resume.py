@@ -107,6 +107,12 @@ STOPPED_EARLY = {
 }
 
 
+def test_another_recipe_is_refused_by_the_field_that_differs(recipe, trained):
+    folder = trained(recipe())
+    with pytest.raises(InvalidInputError, match=r"optimizer.epochs is \d+ there and 77 here. .* another folder"):
+        train(recipe(optimizer={"epochs": 77}), folder, resume=True)
+
+
 def test_a_finished_run_is_read_by_a_process_that_has_built_no_network(recipe, trained):
     """Keras knows a family only once its module is there, and such a process has imported none of them."""
     program = (
