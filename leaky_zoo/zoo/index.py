@@ -204,6 +204,8 @@ def _is_preset(folder: Path, text: str) -> Path:
     try:
         existing_file(folder / "metadata.json")
     except InvalidInputError as error:
+        if "://" in text or "#" in text:  # an address, and what it names has been fetched
+            raise MissingFileError(f"{shown_text(text)} is no preset: it has no metadata.json.") from error
         if not folder.exists():
             raise MissingFileError(f"No such file or folder: {shown_text(text)}") from error
         raise MissingFileError(

@@ -54,7 +54,7 @@ def test_a_folder_holds_one_run(tmp_path, recipe, trained):
     folder = trained(recipe(optimizer={"epochs": 1}))
     with pytest.raises(InvalidInputError, match="--resume"):
         train(recipe(optimizer={"epochs": 1}), folder)
-    with pytest.raises(InvalidInputError, match="differ"):
+    with pytest.raises(InvalidInputError, match="is not the recipe to resume"):
         train(recipe(seed=1), folder, resume=True)
     (tmp_path / "file").write_text("")
     with pytest.raises(InvalidInputError, match="is a file"):
