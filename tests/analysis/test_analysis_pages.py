@@ -177,7 +177,7 @@ def test_the_glossary_has_the_columns_of_the_page(audits, pages):
 def test_an_interval_is_explained(low, high):
     words = interval_words(BottleneckRank(low, high, 4, "", [3]))
     assert ("Both bounds say 4" in words) == (low == high)
-    assert ("Between" in words) == (low != high) and "stand still" in words and "write" in words
+    assert ("Between" in words) == (low != high) and "stay fixed" in words and "write" in words
 
 
 def test_a_bottleneck_is_shaded_once_for_each_run_of_layers(audits):

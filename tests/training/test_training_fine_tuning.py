@@ -104,7 +104,7 @@ def test_what_does_not_go_together_is_refused(changes, words):
     ("source", "data", "words"),
     [
         ("leaky_mlp_optical_digit_l1_irregular", "optical_digits/fold_0", SOURCE),
-        ("./nowhere", "optical_digits/fold_0", "no preset"),
+        ("./nowhere", "optical_digits/fold_0", "No such file or folder"),
         (SOURCE, "wine/fold_0", r"takes samples of shape \(8, 8, 1\)"),
     ],
 )
