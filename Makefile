@@ -11,7 +11,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 export PYTHONDONTWRITEBYTECODE :=
 
 # What the API pages document; the lazy top level only points at these.
-API := leaky_zoo.geometry leaky_zoo.layers leaky_zoo.networks leaky_zoo.data leaky_zoo.analysis leaky_zoo.training leaky_zoo.sweeps \
+API := leaky_zoo.geometry leaky_zoo.layers leaky_zoo.networks leaky_zoo.data leaky_zoo.flow.evaluation leaky_zoo.analysis leaky_zoo.training leaky_zoo.sweeps \
   leaky_zoo.zoo.index leaky_zoo.zoo.preset leaky_zoo.zoo.loading leaky_zoo.zoo.saving leaky_zoo.zoo.training_data leaky_zoo.publishing.publish leaky_zoo.deploy.export leaky_zoo.runtime.inspect leaky_zoo.runtime.model \
   leaky_zoo.deploy.zoo_models leaky_zoo.runtime.verify
 

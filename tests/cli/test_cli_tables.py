@@ -70,7 +70,8 @@ def test_a_pipe_gets_plain_unbroken_lines():
     code, out, err = command("list")
     assert code == 0 and err == "" and "\x1b" not in out and "─" not in out
     lines = {line.split()[0]: line.split() for line in out.splitlines() if line.strip()}
-    assert set(NAMES) <= set(lines) and all(len(lines[name]) >= 4 for name in NAMES)
+    assert lines["name"] == ["name", "L~", "parameters", "test"] and set(NAMES) <= set(lines)
+    assert all(len(lines[name]) >= 4 and lines[name][1].replace(".", "").isdigit() for name in NAMES)
     assert all(line == line.rstrip() for line in out.splitlines())
 
 
