@@ -1,6 +1,7 @@
 """Every benchmark can be imported and explains itself; what the pages say in numbers is what the tables say."""
 
 import importlib
+import itertools
 import pkgutil
 import runpy
 import sys
@@ -16,6 +17,7 @@ from benchmarks.common import read_table
 from benchmarks.science import codes, logit_drift, mnist_classes, mnist_rank, questions, schedule_selection, slopes
 from benchmarks.science.studies import sweep_of
 from benchmarks.science.zoo import fine_tuning, selection, staged_energy
+from benchmarks.science.zoo.image_nets import Maker, keras_example, resnet_20
 from benchmarks.science.zoo.results import multiply_adds
 from leaky_zoo.networks import LeakyConvNet, LeakyMLP
 
@@ -72,6 +74,21 @@ def test_multiply_adds_are_those_of_every_linear_map():
     assert multiply_adds(image) == stem + blocks + head
     back = LeakyConvNet((8, 8, 1), None, task="autoencoding", **shape)
     assert multiply_adds(back) == stem + blocks + 16 * 25 * 2
+
+
+def test_image_baselines_are_the_nets_they_are_called():
+    maker = Maker("mixed_bfloat16", 1e-4)
+    ends = maker.scaled((32, 32, 3), np.zeros(3), np.ones(3))
+    widths = [16] * 7 + [32] * 6 + [64] * 6
+    maps = sum(9 * before * after for before, after in itertools.pairwise([3, *widths])) + 65 * 10
+    for normalised, others in ((True, 2 * sum(widths)), (False, sum(widths))):
+        net = resnet_20(maker, *ends, 10, normalised)
+        assert sum(int(np.prod(weight.shape)) for weight in net.trainable_variables) == maps + others
+    # "cifar10_cnn" of Keras 2, as it says itself: 1,250,858 parameters.
+    example = keras_example(maker, *ends, 10)
+    assert sum(int(np.prod(weight.shape)) for weight in example.trainable_variables) == 1_250_858
+    for net in (resnet_20(maker, *ends, 10, True), example):
+        assert net.output.dtype == "float32"
 
 
 def test_the_zoo_studies_are_sweeps_of_valid_recipes():

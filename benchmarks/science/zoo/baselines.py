@@ -14,6 +14,8 @@ recipe's optimiser, rate, batches, changes of the inputs and mean of the weights
 is trained in the same loop, so that nothing else differs.
 """
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -64,15 +66,15 @@ def model_of(kind: str, recipe: Recipe, data: Any) -> keras.Model:
     return keras.Model(leaky.input, leaky.head(current), name=kind.replace(", ", "_"))
 
 
-def trained(kind: str, recipe: Recipe, data: Any) -> tuple[float, int]:
-    """Test accuracy after training, and the number of trainable weights."""
+def trained(model_of: Callable[[], keras.Model], recipe: Recipe, data: Any) -> tuple[float, int]:
+    """Test accuracy after training the model that is made, and the number of its trainable weights."""
     from leaky_zoo.data.pipeline import BatchOrder
     from leaky_zoo.training.building import batch_size
     from leaky_zoo.training.optimizer import make_optimizer
 
     keras.backend.clear_session()
     keras.utils.set_random_seed(recipe.seed)
-    model = model_of(kind, recipe, data)
+    model = model_of()
     x, y = data.select(recipe.data.train)
     order = BatchOrder(len(x), batch_size(recipe, len(x)), recipe.seed)
     total = recipe.optimizer.total_steps(order.steps_per_pass)
@@ -84,7 +86,7 @@ def trained(kind: str, recipe: Recipe, data: Any) -> tuple[float, int]:
     weights = model.trainable_variables
     for weight, mean in zip(weights, means, strict=True):
         weight.assign(mean)
-    if "norm" in kind:
+    if any(isinstance(layer, keras.layers.BatchNormalization) for layer in model.layers):
         _settle(model, x, order.batch_size)
     x_test, y_test = data.select(recipe.data.test)
     outputs = model.predict(x_test.astype(np.float32), batch_size=1000, verbose=0)
@@ -104,7 +106,8 @@ def stepper(
     inputs_all, labels_all = tf.constant(x.astype(np.float32)), tf.constant(y)
     weights = model.trainable_variables
     means = [tf.Variable(weight.value) for weight in weights]
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="none")
+    smoothing, classes = recipe.objective.label_smoothing, data.output_size
+    crossentropy = keras.losses.CategoricalCrossentropy(True, smoothing, reduction="none")
 
     @tf.function(reduce_retracing=True)
     def step(number: Any, rows: Any) -> None:
@@ -119,9 +122,9 @@ def stepper(
             inputs = mix(inputs, tf.gather(inputs, partners), draws["share"])
         with tf.GradientTape() as tape:
             outputs = model(inputs, training=True)
-            values = loss(labels, outputs)
+            values = crossentropy(tf.one_hot(labels, classes), outputs)
             if changes.mixup:
-                values = mix(values, loss(others, outputs), draws["share"])
+                values = mix(values, crossentropy(tf.one_hot(others, classes), outputs), draws["share"])
             objective = tf.reduce_mean(values) + tf.add_n(model.losses)
         optimizer.apply(tape.gradient(objective, [weight.value for weight in weights]), weights)
         done = tf.cast(number, tf.float32)
@@ -133,10 +136,11 @@ def stepper(
 
 
 def _settle(model: keras.Model, x: np.ndarray, batch: int) -> None:
-    """The normalisations' running moments of the mean weights, which no step has seen: ten passes, nothing trained."""
-    for _ in range(10):
-        for start in range(0, len(x), batch):
-            model(x[start : start + batch].astype(np.float32), training=True)
+    """The normalisations' running moments of the mean weights, which no step has seen; nothing is trained."""
+    starts = range(0, len(x) - batch + 1, batch)
+    for number in range(1000):
+        start = starts[number % len(starts)]
+        model(x[start : start + batch].astype(np.float32), training=True)
 
 
 def measure(seeds: range, names: tuple[str, ...]) -> None:
@@ -149,7 +153,8 @@ def measure(seeds: range, names: tuple[str, ...]) -> None:
         for seed in seeds:
             rows = []
             for kind in KINDS:
-                accuracy, numbers = trained(kind, recipe.model_copy(update={"seed": seed}), data)
+                seeded = recipe.model_copy(update={"seed": seed})
+                accuracy, numbers = trained(partial(model_of, kind, seeded, data), seeded, data)
                 rows.append({"data": name, "net": kind, "seed": seed, "accuracy": accuracy, "parameters": numbers})
                 print(rows[-1], flush=True)
             write_table(TABLE, rows, ("data", "net", "seed"))

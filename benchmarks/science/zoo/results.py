@@ -17,7 +17,7 @@ import keras
 from rich.progress import track
 
 from benchmarks.common import ROOT, markdown, options, read_table, write_table
-from benchmarks.science.zoo import baselines, fine_tuning, staged_energy, tables, verdicts
+from benchmarks.science.zoo import baselines, fine_tuning, image_baselines, staged_energy, tables, verdicts
 from leaky_zoo.io.files import write_text
 from leaky_zoo.zoo import Preset, list_presets, models_dir
 
@@ -153,6 +153,11 @@ def page() -> str:
             "Mean over five folds; ± is the 95% interval over the seeds' means.",
         ),
         ("Beside other nets", baselines, "The same stem, blocks, head, recipe and loop; 95% interval over seeds."),
+        (
+            "CIFAR-10 (JPEG) beside ResNet-20",
+            image_baselines,
+            "Test accuracy, one core-hour each; 95% interval over seeds, where there are several.",
+        ),
         ("Fine-tuning: MNIST to optical digits", fine_tuning, "Test accuracy, 95% interval over seeds."),
         ("The Hamiltonian of a staged net", staged_energy, "At the end of L-BFGS."),
     )
