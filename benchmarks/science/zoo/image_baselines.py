@@ -27,15 +27,15 @@ TABLE = Path(__file__).with_suffix(".csv")
 PRESET = "leaky_resnet_cifar10_jpeg_l1_equidistant"
 # Passes over the training split that take about an hour of one core.
 EPOCHS = {
-    "leaky, L~ = 1": 24,
-    "leaky, L~ = 3": 18,
+    "leaky at L~ = 1": 24,
+    "leaky at L~ = 3": 18,
     "ResNet-20": 22,
-    "ResNet-20, no normalisation": 40,
+    "ResNet-20 without normalisation": 40,
     "Keras example": 60,
 }
 LEAKY = {
-    "leaky, L~ = 1": {},
-    "leaky, L~ = 3": {"effective_depth": 3.0, "depths": [4, 4, 4]},  # with three blocks a step would leave nothing
+    "leaky at L~ = 1": {},
+    "leaky at L~ = 3": {"effective_depth": 3.0, "depths": [4, 4, 4]},  # with three blocks a step would leave nothing
 }
 
 
