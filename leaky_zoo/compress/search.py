@@ -1,5 +1,6 @@
 """Sizes for a whole chain at once: greedy, by what the outputs move for each number saved. Here the ranks of maps."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from leaky_zoo.networks import LeakyNetwork
 FACTOR = 0.85  # from one size to the next lower one
 FIRST_STEP = 0.9  # of the largest rank that saves anything, at most;
 FIRST_LOSS = 1e-5  # and at most the rank that loses so much of the energy of a map's outputs
-BATCH = 512
+LARGEST = 2**24  # values of one layer's outputs at once
 
 Size = TypeVar("Size")
 
@@ -26,12 +27,18 @@ Runs: TypeAlias = "keras.Model | Callable[[np.ndarray], np.ndarray]"
 
 
 def run_model(model: Runs, x: np.ndarray) -> np.ndarray:
-    """Outputs for all samples: of a Keras model in batches, or of a function of samples."""
+    """Outputs for all samples: of a Keras model in batches that memory holds, or of a function of samples."""
     if not isinstance(model, keras.Model):
         return model(x)
-    kind, starts = model.inputs[0].dtype, range(0, len(x), BATCH)
-    found = (model(np.asarray(x[start : start + BATCH], kind), training=False) for start in starts)
+    widest = max(math.prod(tensor.shape[1:]) for layer in model.layers for tensor in _outputs_of(layer))
+    batch = max(1, LARGEST // widest)
+    kind, starts = model.inputs[0].dtype, range(0, len(x), batch)
+    found = (model(np.asarray(x[start : start + batch], kind), training=False) for start in starts)
     return np.concatenate([keras.ops.convert_to_numpy(each) for each in found])
+
+
+def _outputs_of(layer: keras.layers.Layer) -> list[keras.KerasTensor]:
+    return [tensor for tensor in keras.tree.flatten(layer.output) if isinstance(tensor, keras.KerasTensor)]
 
 
 class Judge:
