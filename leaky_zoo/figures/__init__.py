@@ -4,7 +4,7 @@ from leaky_zoo.errors import naming_extras
 
 with naming_extras():
     from leaky_zoo.figures.comparison import COMPARISONS, plot_comparison
-    from leaky_zoo.figures.plots import PANELS, plot_audit, plot_panel
+    from leaky_zoo.figures.plots import PANELS, plot_audit, plot_panel, save_plot
     from leaky_zoo.figures.report import write_comparison, write_report
     from leaky_zoo.figures.theme import DARK, LIGHT, Theme
 
@@ -17,6 +17,7 @@ __all__ = [
     "plot_audit",
     "plot_comparison",
     "plot_panel",
+    "save_plot",
     "write_comparison",
     "write_report",
 ]

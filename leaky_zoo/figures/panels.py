@@ -246,7 +246,7 @@ def _along_the_path(axes: Axes, audit: Audit, theme: Theme, ylabel: str, title: 
     count = len(audit.per_path())
     for end in range(1, count):
         axes.axvline(end, color=theme.muted, lw=1)
-    xlabel = PATH_AXIS if count == 1 else f"{PATH_AXIS}: {', then '.join(path.name for path in audit.paths)}"
+    xlabel = PATH_AXIS if count == 1 else f"p, position along the {count} paths, one after the other"
     theme.label(axes, xlabel=xlabel, ylabel=ylabel, title=title, xlim=(-0.02, count + 0.02))
     if axes.get_legend_handles_labels()[0]:
         theme.legend(axes)

@@ -6,12 +6,14 @@ from typing import Any
 
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.flow import weights_sha256
-from leaky_zoo.io.files import making_folder, write_json, write_text
+from leaky_zoo.io.files import making_folder, sha256, write_json, write_text
 from leaky_zoo.networks import LeakyNetwork
 from leaky_zoo.runtime import inspect_onnx
 from leaky_zoo.zoo import Preset
+from leaky_zoo.zoo.addresses import FILES, PICTURE
 from leaky_zoo.zoo.card import write_card
-from leaky_zoo.zoo.index import FILES
+from leaky_zoo.zoo.preset import HASHED
+from leaky_zoo.zoo.saving import draw_audit
 
 KEY = "compressed"  # of the metadata
 
@@ -67,6 +69,8 @@ def _facts(record: dict[str, Any]) -> dict[str, Any]:
 def renew_card(folder: str | os.PathLike[str], export: str | os.PathLike[str] | None = None) -> list[dict[str, Any]]:
     """Write a preset's card again, with the compressed files that are there now; nothing is measured.
 
+    The picture of the audit is drawn where there is none.
+
     Args:
         folder: of the preset, which is complete or as it was.
         export: folder of the ONNX files, `<name>/*.onnx`. Default None: `export/` beside the zoo's folder.
@@ -81,11 +85,14 @@ def renew_card(folder: str | os.PathLike[str], export: str | os.PathLike[str] | 
     preset = Preset.open(folder)
     found = compressed_files(export_folder(folder, export), preset.network)
     metadata = {key: value for key, value in preset.metadata.items() if key not in (KEY, "sha256")}
-    metadata |= ({KEY: found} if found else {}) | {"sha256": preset.metadata["sha256"]}
     with making_folder(folder, replace=True) as aside:
         for name in FILES:
             if preset.has(name):
                 (aside / name).write_bytes(preset.content(name))
+        if preset.audit and not preset.has(PICTURE):
+            draw_audit(preset.audit, aside / PICTURE)
+        hashes = {name: sha256(aside / name) for name in HASHED if (aside / name).is_file()}
+        metadata |= ({KEY: found} if found else {}) | {"sha256": hashes}
         write_json(aside / "metadata.json", metadata)
         write_text(aside / "README.md", write_card(metadata, preset.audit, preset.recipe))
     return found

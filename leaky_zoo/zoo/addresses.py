@@ -9,7 +9,17 @@ from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.io.reading import shown
 
 NAME = re.compile(r"^[a-z0-9][a-z0-9_.\-]*$")
-FILES = ("config.json", "model.weights.h5", "metadata.json", "recipe.yaml", "audit.json", "golden.npz", "README.md")
+PICTURE = "audit.png"
+FILES = (
+    "config.json",
+    "model.weights.h5",
+    "metadata.json",
+    "recipe.yaml",
+    "audit.json",
+    PICTURE,
+    "golden.npz",
+    "README.md",
+)
 HUB = "hf://"
 INDEX_FILE = "index.json"
 _REPOSITORY = re.compile(r"^(?P<user>[\w\-.]+)(/(?P<name>[\w\-.]+)(@(?P<revision>[\w\-./]+))?)?$")

@@ -6,6 +6,7 @@ import yaml
 
 from leaky_zoo.analysis import Audit
 from leaky_zoo.analysis.linearity import linearity_sentence
+from leaky_zoo.zoo.addresses import PICTURE
 from leaky_zoo.zoo.ends import feature_names, input_words, output_words, some_of
 from leaky_zoo.zoo.recipe import Recipe
 
@@ -35,7 +36,7 @@ def write_card(metadata: dict[str, Any], audit: Audit | None, recipe: Recipe | N
         None: [_sentence(metadata), *([publish.about] if publish and publish.about else [])],
         "Input and output": _ends(metadata),
         "Figures": _figures(metadata),
-        "Bottleneck": _bottleneck(audit) if audit is not None else [],
+        "Bottleneck": _bottleneck(audit, PICTURE in metadata.get("sha256", {})) if audit is not None else [],
         "Compressed": _compressed(metadata.get("compressed")),
         "Limits": _limits(audit, publish.limits if publish else None),
         "Choice of the recipe": [publish.choice if publish and publish.choice else metadata.get("selection", "")],
@@ -163,7 +164,7 @@ def _number(name: str, value: float | None) -> str:
     return f"{100 * value:.2f}%" if name == "accuracy" else f"{value:.6f}"
 
 
-def _bottleneck(audit: Audit) -> list[str]:
+def _bottleneck(audit: Audit, pictured: bool) -> list[str]:
     summary, verdict = audit.summary, audit.bottleneck_rank
     measured = (
         f"Measured on {audit.data['name']} {audit.data['split']}, N = {audit.n}, gamma_0 = {audit.gamma_0:g}, "
@@ -196,7 +197,9 @@ def _bottleneck(audit: Audit) -> list[str]:
     if summary.get("effective_nonlinear_depth"):
         lines.append(f"- {linearity_sentence(audit)}")
     interval = f" (between {verdict.low} and {verdict.high})" if verdict and verdict.estimate is not None else ""
-    return [measured, f"**Verdict: {verdict.verdict}{interval}.**" if verdict else "", "\n".join(lines)]
+    said = f"**Verdict: {verdict.verdict}{interval}.**" if verdict else ""
+    picture = f"![Dimensions, directions of the weights, energies and step sizes along the path]({PICTURE})"
+    return [measured, said, picture if pictured else "", "\n".join(lines)]
 
 
 def _compressed(files: list[dict[str, Any]] | None) -> list[str]:

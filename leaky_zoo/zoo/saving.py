@@ -15,7 +15,7 @@ from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.io.files import making_folder, sha256, write_json, write_text
 from leaky_zoo.networks import LeakyNetwork
 from leaky_zoo.networks.ends import known_of_input
-from leaky_zoo.zoo.addresses import HubAddress, IndexAddress, address_of
+from leaky_zoo.zoo.addresses import PICTURE, HubAddress, IndexAddress, address_of
 from leaky_zoo.zoo.card import write_card
 from leaky_zoo.zoo.index import FILES, NAME
 from leaky_zoo.zoo.preset import HASHED
@@ -146,6 +146,7 @@ def write_preset(
         "model.weights.h5": network.save_weights,
         "recipe.yaml": recipe and recipe.write,
         "audit.json": audit and audit.save,
+        PICTURE: audit and (lambda path: draw_audit(audit, path)),
         "golden.npz": None if golden_inputs is None else lambda path: _write_golden(path, network, golden_inputs),
     }
     for file, make in makers.items():
@@ -173,6 +174,13 @@ def write_preset(
     write_json(folder / "metadata.json", metadata)
     write_text(folder / "README.md", write_card(metadata, audit, recipe))
     return metadata
+
+
+def draw_audit(audit: Audit, path: Path) -> None:
+    """The picture of the card."""
+    from leaky_zoo.figures import save_plot  # takes a second to import
+
+    save_plot(audit, path)
 
 
 def _ends(network: LeakyNetwork, config: dict[str, Any]) -> dict[str, Any]:

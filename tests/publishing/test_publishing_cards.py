@@ -6,9 +6,11 @@ from pathlib import Path
 
 import onnx
 import pytest
+from PIL import Image
 
 from leaky_zoo import cli
 from leaky_zoo.errors import InvalidInputError
+from leaky_zoo.figures import save_plot
 from leaky_zoo.publishing import compressed_files, renew_card
 from leaky_zoo.publishing.compressed import export_folder
 from leaky_zoo.zoo import Preset, list_presets, models_dir
@@ -46,6 +48,21 @@ def test_a_card_follows_the_files_and_all_else_stays(copy):
     lines = [line for line in (copy / "README.md").read_text().splitlines() if "`compressed_int8.onnx`" in line]
     size = (EXPORT / NAME / "compressed_int8.onnx").stat().st_size
     assert len(lines) == 1 and f"{size:,}" in lines[0] and f"{found[0]['numbers']:,}" in lines[0]
+
+
+def test_the_audit_is_drawn_where_there_is_no_picture(copy):
+    metadata = json.loads((copy / "metadata.json").read_text())
+    del metadata["sha256"]["audit.png"]
+    (copy / "metadata.json").write_text(json.dumps(metadata))
+    (copy / "audit.png").unlink()
+    renew_card(copy)
+    drawn = (copy / "audit.png").read_bytes()
+    assert "](audit.png)" in (copy / "README.md").read_text()
+    assert Preset.open(copy).content("audit.png") == drawn
+    with Image.open(copy / "audit.png") as picture:
+        assert (picture.format, picture.size) == ("PNG", (880, 600))
+    save_plot(Preset.open(copy).audit, copy / "again.png")
+    assert (copy / "again.png").read_bytes() == drawn
 
 
 def test_a_file_of_other_weights_is_left_out(copy, tmp_path):
