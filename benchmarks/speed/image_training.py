@@ -4,7 +4,8 @@
 
 All take batches of 128 of the same random images, cropped with padding, flipped and cut out, and steps of Adam with
 clipping of the global norm, on the same stem, blocks, transitions and head with the same penalty. Plain Keras is
-layers of its own under `fit`, fed with batches that tf.data augments; PyTorch (a Python that has it, named by
+layers of its own under `fit`, fed with batches that tf.data augments; all are in float32 but "ours, mixed_bfloat16",
+which says what 16 bits bring on the processor at hand; PyTorch (a Python that has it, named by
 `--torch`; left out without) keeps its tensors channels last. Each runs in a process of its own that waits while
 the others work, in turns: a busy machine shifts all alike.
 
@@ -16,6 +17,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,19 +44,20 @@ def samples() -> tuple[np.ndarray, np.ndarray]:
     return random.integers(0, 256, (IMAGES, 32, 32, 3)).astype(np.uint8), random.integers(0, 10, IMAGES)
 
 
-def leaky_network(case: str) -> Any:
+def leaky_network(case: str, dtype: str) -> Any:
     """Our network of a case; a stage alone is a `LeakyConvNet` with its own head."""
     from leaky_zoo.networks import LeakyConvNet, LeakyResNet
 
     fields = dict(CASES[case])
-    common = {"effective_depth": EFFECTIVE_DEPTH, "weight_decay": DECAY, "input_mean": 127.5, "input_variance": 5461.0}
+    common = {"effective_depth": EFFECTIVE_DEPTH, "weight_decay": DECAY, "dtype": dtype}
+    common |= {"input_mean": 127.5, "input_variance": 5461.0}
     if len(fields["widths"]) > 1:
         return LeakyResNet((32, 32, 3), 10, **common, **fields)
     (width,), (depth,) = fields.pop("widths"), fields.pop("depths")
     return LeakyConvNet((32, 32, 3), 10, width=width, depth=depth, **common, **fields)
 
 
-def ours(case: str) -> Any:
+def ours(case: str, dtype: str = "float32") -> Any:
     """A function that takes so many of our training steps."""
     from leaky_zoo.data.augmentation import Augmentation
     from leaky_zoo.data.pipeline import BatchOrder
@@ -62,7 +65,7 @@ def ours(case: str) -> Any:
     from leaky_zoo.training.optimizer import ClippedAdam
     from leaky_zoo.training.strategy import make_strategy
 
-    network, (x, y) = leaky_network(case), samples()
+    network, (x, y) = leaky_network(case, dtype), samples()
     optimizer = ClippedAdam(RATE, global_clipnorm=1.0)
     optimizer.build(network.trainable_variables)
     network.compile(optimizer, network.loss_function(), jit_compile=False)
@@ -101,7 +104,7 @@ def plain_keras(case: str) -> Any:
     return lambda steps: [model.train_on_batch(*next(stream)) for _ in range(steps)]
 
 
-WORKERS = {"ours": ours, "plain Keras": plain_keras}
+WORKERS = {"ours": ours, "ours, mixed_bfloat16": partial(ours, dtype="mixed_bfloat16"), "plain Keras": plain_keras}
 
 
 def work(name: str, case: str) -> None:

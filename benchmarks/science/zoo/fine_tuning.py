@@ -26,6 +26,7 @@ TABLE = Path(__file__).with_suffix(".csv")
 STUDY, SOURCE = "zoo_fine_tuning", "leaky_mlp_mnist_l7_irregular"
 SIZES, RATES = (50, 200, 1000), (2e-3, 5e-4)
 WAYS = ("from scratch", "fine-tuned", "head alone")
+KEYS = ("way", "samples", "seed", "learning_rate")
 
 
 def digits_file() -> str:
@@ -73,29 +74,29 @@ def cases(seeds: range, sizes: tuple[int, ...]) -> Iterator[dict[str, Any]]:
         }
 
 
-def study(way: str) -> str:
+def study(way: str, name: str = STUDY) -> str:
     """Its folder."""
-    return f"{STUDY}_{way.replace(' ', '_').replace('-', '_')}"
+    return f"{name}_{way.replace(' ', '_').replace('-', '_')}"
 
 
-def measure() -> None:
+def measured(name: str = STUDY) -> list[dict[str, Any]]:
     """One row for each net."""
     rows = []
     for way in WAYS:
-        for run in finished(study(way)):
-            found = run.result["metrics"]
+        for run in finished(study(way, name)):
+            found, (first, last) = run.result["metrics"], run.recipe.data.train[6:-1].split(":")
             rows.append({
-                "way": way, "samples": int(run.recipe.data.train[7:-1]), "seed": run.recipe.seed,
+                "way": way, "samples": int(last) - int(first or 0), "seed": run.recipe.seed,
                 "learning_rate": run.recipe.optimizer.learning_rate, "validation_loss": found["validation"]["loss"],
                 "test_accuracy": found["test"]["accuracy"],
             })  # fmt: skip
-    write_table(TABLE, rows, ("way", "samples", "seed", "learning_rate"), source=SOURCE)
+    return rows
 
 
-def table() -> str:
+def table(path: Path = TABLE, samples: str = "training digits") -> str:
     """Test accuracy at the rate with the lower mean validation loss."""
     found: dict[tuple[int, str], dict[str, list[tuple[float, float]]]] = {}
-    for row in read_table(TABLE):
+    for row in read_table(path):
         rates = found.setdefault((int(row["samples"]), row["way"]), {})
         pair = float(row["validation_loss"]), 100 * float(row["test_accuracy"])
         rates.setdefault(row["learning_rate"], []).append(pair)
@@ -106,7 +107,7 @@ def table() -> str:
             best = min(found[size, way].values(), key=lambda pairs: float(np.mean([loss for loss, _ in pairs])))
             cells.append(shown(np.array([accuracy for _, accuracy in best]), 2, "%"))
         lines.append((size, *cells))
-    return markdown(("training digits", *WAYS), lines)
+    return markdown((samples, *WAYS), lines)
 
 
 if __name__ == "__main__":
@@ -115,5 +116,5 @@ if __name__ == "__main__":
         for each in WAYS:
             run_here(sweep_of(study(each), base(each), cases(chosen.seeds, chosen.sizes)))
     else:
-        measure()
+        write_table(TABLE, measured(), KEYS, source=SOURCE)
         print(table())

@@ -17,7 +17,15 @@ import keras
 from rich.progress import track
 
 from benchmarks.common import ROOT, markdown, options, read_table, write_table
-from benchmarks.science.zoo import baselines, fine_tuning, image_baselines, staged_energy, tables, verdicts
+from benchmarks.science.zoo import (
+    baselines,
+    fine_tuning,
+    fine_tuning_images,
+    image_baselines,
+    staged_energy,
+    tables,
+    verdicts,
+)
 from leaky_zoo.io.files import write_text
 from leaky_zoo.zoo import Preset, list_presets, models_dir
 
@@ -159,6 +167,11 @@ def page() -> str:
             "Test accuracy, one core-hour each; 95% interval over seeds, where there are several.",
         ),
         ("Fine-tuning: MNIST to optical digits", fine_tuning, "Test accuracy, 95% interval over seeds."),
+        (
+            "Fine-tuning: eight classes of CIFAR-10 to two",
+            fine_tuning_images,
+            "Test accuracy, 95% interval over seeds.",
+        ),
         ("The Hamiltonian of a staged net", staged_energy, "At the end of L-BFGS."),
     )
     for title, study, words in studies:
