@@ -93,7 +93,7 @@ def test_image_baselines_are_the_nets_they_are_called():
 
 def test_the_zoo_studies_are_sweeps_of_valid_recipes():
     grids = [sweep_of(name, base, selection.cases(name)) for name, (base, _) in selection.STUDIES.items()]
-    grids.append(sweep_of("staged_energy", staged_energy.BASE, [{"seed": 0}]))
+    grids.append(sweep_of("staged_energy", staged_energy.BASE, staged_energy.cases(range(2))))
     for way in fine_tuning.WAYS:
         grids.append(sweep_of(fine_tuning.study(way), fine_tuning.base(way), fine_tuning.cases(range(2), (50,))))
     for grid in grids:
