@@ -33,7 +33,9 @@ BASE = {
     "log_every": 300,
 }
 TASKS = {
-    "classification": {"data.train": "train[:400]", "objective.weight_decay": 0.04, "lbfgs.iterations": 2500},
+    "classification": {
+        "data.train": "train[:400]", "objective.weight_decay": 0.04, "lbfgs.iterations": 2500, "network.task": None,
+    },
     "autoencoding": {
         "data.train": "train[:40]", "objective.weight_decay": 0.005, "lbfgs.iterations": 4000,
         "network.task": "autoencoding",
