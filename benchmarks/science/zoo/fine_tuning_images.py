@@ -1,6 +1,6 @@
 """A CIFAR-10 net goes on to two classes that it has not seen, with 50 images of each, against training from scratch.
 
-    python -m benchmarks.science.zoo.fine_tuning_images pretrain [--epochs 12]   a net of eight classes
+    python -m benchmarks.science.zoo.fine_tuning_images pretrain [--epochs 8]   a net of eight classes
     python -m benchmarks.science.zoo.fine_tuning_images train [--seeds 0-2]      in this process
     python -m benchmarks.science.zoo.fine_tuning_images measure                  writes fine_tuning_images.csv
 
@@ -97,7 +97,7 @@ def table() -> str:
 
 
 if __name__ == "__main__":
-    chosen = options(__doc__, "pretrain", "train", "measure", seeds=range(3), epochs=12)
+    chosen = options(__doc__, "pretrain", "train", "measure", seeds=range(3), epochs=8)
     if chosen.seeds[-1] >= MOST_SEEDS:
         raise SystemExit(f"--seeds must be below {MOST_SEEDS}. Received: {chosen.seeds[-1]}")
     if chosen.step == "pretrain":
