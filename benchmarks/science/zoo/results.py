@@ -1,22 +1,27 @@
 """What the presets reach, against what they cost: writes models/results.csv and models/RESULTS.md.
 
     python -m benchmarks.science.zoo.results measure [--quick]   results.csv: what is new or has other weights
+    python -m benchmarks.science.zoo.results latency [--runs 40]   its column of latencies; on a machine that is idle
     python -m benchmarks.science.zoo.results draw                RESULTS.md from it and from the tables of these studies
 
 Metrics, seeds and verdicts are those of each preset's metadata and audit; multiply-adds are counted from the layers,
-for one sample; the size is that of the ONNX file that `leaky-zoo export` makes. With `--quick` only those that are
-shipped in export/ are looked at; the next call without it fills in the others.
+for one sample; the size is that of the ONNX file that `leaky-zoo export` makes, the latency its median time for one
+sample in ONNX Runtime with one thread, all nets in turns. With `--quick` only those files that are shipped in export/
+are looked at; the next call without it fills in the others.
 """
 
 import math
 import tempfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 from rich.progress import track
 
-from benchmarks.common import ROOT, markdown, options, read_table, write_table
+from benchmarks.common import ROOT, interleaved, markdown, options, read_table, write_table
 from benchmarks.science.zoo import (
     baselines,
     fine_tuning,
@@ -26,10 +31,12 @@ from benchmarks.science.zoo import (
     tables,
     verdicts,
 )
+from benchmarks.speed.onnx_latency import call_of
 from leaky_zoo.io.files import write_text
 from leaky_zoo.zoo import Preset, list_presets, models_dir
 
 TABLE, PAGE = models_dir() / "results.csv", models_dir() / "RESULTS.md"
+ROUNDS = 9
 
 
 def multiply_adds(network: keras.Model) -> int:
@@ -75,7 +82,7 @@ def row_of(preset: Preset, quick: bool) -> dict[str, Any]:
         "metric": metric, "test": test.get(metric), "seeds": len(seeds["seeds"]) if seeds else 1,
         "mean": seeds["mean"][metric] if seeds else None, "std": seeds["std"][metric] if seeds else None,
         "parameters": metadata["parameters"], "multiply_adds": multiply_adds(preset.network),
-        "onnx_bytes": onnx_bytes(preset, quick),
+        "onnx_bytes": onnx_bytes(preset, quick), "onnx_microseconds": None,
         "bottleneck_rank": rank.estimate if rank else None, "nonlinear_layers": nonlinear.get("layers"),
         "training_seconds": metadata.get("training_seconds"), "device": metadata.get("device"),
         "weights_sha256": metadata["sha256"]["model.weights.h5"][:16],
@@ -107,6 +114,31 @@ def _renewed(old: dict[str, str], preset: Preset) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def measure_latency(runs: int) -> None:
+    """The latencies of all rows, one against the other."""
+    from leaky_zoo.deploy import export_model
+
+    rows = {row["preset"]: row for row in read_table(TABLE)}
+    calls: dict[str, Callable[[], object]] = {}
+    with tempfile.TemporaryDirectory() as place:
+        for name in track(rows, description="exporting", transient=True):
+            keras.backend.clear_session()
+            preset, path = Preset.open(name), ROOT / "export" / name / "model.onnx"
+            if not path.is_file():
+                path = Path(place) / f"{name}.onnx"
+                export_model(preset, path)
+            call = call_of(path, preset.golden[0][:1].astype(np.float32))
+            calls[name] = partial(_repeated, call, runs)
+    for name, seconds in interleaved(calls, ROUNDS).items():
+        rows[name]["onnx_microseconds"] = f"{1e6 * np.median(seconds) / runs:.3g}"
+    write_table(TABLE, rows.values(), runs=runs, rounds=ROUNDS, batch=1, threads=1)
+
+
+def _repeated(call: Callable[[], object], runs: int) -> None:
+    for _ in range(runs):
+        call()
+
+
 def results_table(rows: list[dict[str, str]]) -> str:
     """A table of presets of one pair of data and task."""
     lines = [
@@ -114,14 +146,15 @@ def results_table(rows: list[dict[str, str]]) -> str:
             f"`{row['preset']}`", row["effective_depth"], row["depth"],
             _value(row["metric"], row["test"]), _spread(row),
             f"{int(row['parameters']):,}", f"{int(row['multiply_adds']):,}", _kibibytes(row["onnx_bytes"]),
+            row["onnx_microseconds"] or "-",
             row["bottleneck_rank"] or "-", row["nonlinear_layers"] or "-",
         )
         for row in sorted(rows, key=lambda row: (row["class"], float(row["effective_depth"]), row["preset"]))
     ]  # fmt: skip
     metric = "test accuracy" if rows[0]["metric"] == "accuracy" else "test loss"
     columns = (
-        "preset", "L~", "layers", metric, "over seeds", "parameters", "multiply-adds", "ONNX, KiB", "bottleneck rank",
-        "nonlinear layers",
+        "preset", "L~", "layers", metric, "over seeds", "parameters", "multiply-adds", "ONNX, KiB", "ONNX, µs",
+        "bottleneck rank", "nonlinear layers",
     )  # fmt: skip
     return markdown(columns, lines)
 
@@ -141,7 +174,9 @@ def page() -> str:
         f"pairs of data and task, effective depths {', '.join(f'{depth:g}' for depth in depths)}. Test metrics are "
         "those of the preset itself; *over seeds* is the mean and standard deviation of its recipe over its seeds, "
         "where more than one was trained. The loss of a regression or an autoencoder is the mean squared error over "
-        "the variance. The bottleneck rank is the verdict of the audit, where there is one; *nonlinear layers* is how "
+        "the variance. *ONNX, µs* is the median time of one sample in ONNX Runtime on one thread of an idle machine "
+        "(results.json), all nets in turns: for comparing them with each other. The bottleneck rank is the verdict of "
+        "the audit, where there is one; *nonlinear layers* is how "
         "many ReLUs must stay for the outputs to stay (docs/analysis.md).",
     ]
     for (data, task), rows in sorted(pairs.items()):
@@ -198,8 +233,10 @@ def _spread(row: dict[str, str]) -> str:
 
 
 if __name__ == "__main__":
-    chosen = options(__doc__, "measure", "draw", quick=False)
+    chosen = options(__doc__, "measure", "latency", "draw", quick=False, runs=40)
     if chosen.step == "measure":
         measure(chosen.quick)
+    elif chosen.step == "latency":
+        measure_latency(chosen.runs)
     else:
         write_text(PAGE, page())
