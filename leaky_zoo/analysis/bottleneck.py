@@ -19,6 +19,7 @@ from dataclasses import replace
 import numpy as np
 
 from leaky_zoo.analysis.records import BottleneckRank, LayerAudit, PathAudit
+from leaky_zoo.io.reading import counted
 
 # Largest residual ||W - P s^T|| / ||W|| of a layer that is called critical. The 30 nets of figure 1, trained until it
 # is 0.05 or no longer falls, have at most 0.074 on any layer; the nets of the study of step sizes, not trained to a
@@ -70,11 +71,11 @@ def judge(
             f"no bottleneck: no layer but the last writes directions with a gap of {GAP:g} behind them", layers
         )
     found = sorted({layer.layer: layer for layer in (*flat, *sharp)}.values(), key=lambda layer: layer.layer)
-    where = in_words([layer.layer for layer in found])
+    where, verb = in_words([layer.layer for layer in found]), "is" if len(found) == 1 else "are"
     if effective_depth == 0:
-        return _none(f"effective depth 0: no Hamiltonian says whether {where} are a bottleneck", layers)
+        return _none(f"effective depth 0: no Hamiltonian says whether {where} {verb} a bottleneck", layers)
     if any(residual_of(layer) is None for layer in found):
-        return _none(f"no momenta: whether {where} are at a critical point is not known, rank not reported", layers)
+        return _none(f"no momenta: whether {where} {verb} at a critical point is not known, rank not reported", layers)
     other = "the training split: momenta belong to it, rank not reported"
     if is_training_split is False:
         return _none(f"these samples are not {other}", layers)
@@ -163,7 +164,8 @@ def _none(verdict: str, layers: Sequence[LayerAudit]) -> BottleneckRank:
     best = max(sharp, key=lambda layer: layer.written_gap or 0.0, default=None)
     if best is not None:
         facts.append(
-            f"{best.written_directions} directions before a gap of {best.written_gap:.2g} in layer {best.layer}"
+            f"{counted(best.written_directions or 0, 'direction')} before a gap of {best.written_gap:.2g} "
+            f"in layer {best.layer}"
         )
     linear = [layer.layer for layer in layers if layer.negative_share is not None and layer.negative_share < LINEAR]
     if linear:

@@ -24,7 +24,6 @@ class DatasetRecord:
         about: one sentence for the cards of presets: what the data are and where they come from. Default "".
         licence: of the data. Default "not stated".
         licence_source: who says so, and how, where it is not this project. Default "".
-        standin: data set of the same classes and shapes, which presets trained on this one can be evaluated on.
     """
 
     task: str
@@ -34,7 +33,6 @@ class DatasetRecord:
     normalize_features: bool = False
     version: str | None = None
     size: tuple[int, int] | None = None
-    standin: str | None = None
     pinned: bool = False
     about: str = ""
     licence: str = "not stated"
@@ -126,14 +124,12 @@ DATASETS: dict[str, DatasetRecord] = {
     "cifar10": DatasetRecord(
         "classification",
         _IMAGES,
-        standin="cifar10_jpeg",
         about="Photographs of ten kinds of things, 32 x 32 pixels (A. Krizhevsky, 2009), as TFDS has them.",
     ),
     "cifar10_jpeg": DatasetRecord(
         "classification",
         _IMAGES,
         version="1.0.0",
-        standin="cifar10",
         pinned=True,
         about="CIFAR-10 (A. Krizhevsky, 2009) as JPEG files of quality 75 with 4:2:0 chroma: a lossy copy with a "
         "name of its own.",

@@ -137,5 +137,5 @@ PANELS: dict[str, Any] = {
 def _about(audit: Audit) -> str:
     momenta = "no momenta" if audit.weight_decay is None else f"mu = {audit.weight_decay:.3g}"
     depth = audit.model["effective_depth"]
-    shape = f"effective depth {depth:g}, {audit.model['depth']} steps" if depth is not None else audit.model["class"]
+    shape = f"effective depth {depth:g}, {len(audit.layers)} steps" if depth is not None else audit.model["class"]
     return f"{shape}\n{audit.data['name']} {audit.data['split']}, N = {audit.n}, gamma_0 = {audit.gamma_0:g}, {momenta}"

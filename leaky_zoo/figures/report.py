@@ -185,7 +185,7 @@ def _made_with(audit: Audit) -> dict[str, str]:
     }
     if audit.model["effective_depth"] is not None:
         about["effective depth, layers, schedule"] = (
-            f"{audit.model['effective_depth']:g}, {audit.model['depth']}, {audit.model['schedule']}"
+            f"{audit.model['effective_depth']:g}, {len(audit.layers)}, {audit.model['schedule']}"
         )
     if audit.subsample:
         about["subsample"] = f"{audit.subsample['samples']} samples, {audit.subsample['rule']}"

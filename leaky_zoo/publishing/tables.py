@@ -19,13 +19,20 @@ def presets_table() -> str:
         rank, test = audit.bottleneck_rank if audit else None, entry["metrics"].get("test", {})
         shown = f"MSE {test['loss']:.4f}" if "loss" in test else "-"
         shown = f"{100 * test['accuracy']:.2f}%" if "accuracy" in test else shown
-        cells = [rank.verdict.split(":")[0] if rank else "-", "-", "-", "-"]
+        cells = [_refusal(rank.verdict, len(audit.paths)) if audit and rank else "-", "-", "-", "-"]
         if audit and rank and rank.estimate is not None:
             inside = [audit.layers[layer - 1].weight_directions for layer in rank.layers]
             directions = ", ".join(map(str, sorted({found for found in inside if found})))
             cells = [str(rank.estimate), f"{rank.low}-{rank.high}", f"{rank.layers[0]}-{rank.layers[-1]}", directions]
         lines.append(
-            f"| `{entry['name']}` | {entry['effective_depth']:g} | {entry['depth']} | {entry['parameters']:,} | "
+            f"| `{entry['name']}` | {entry['effective_depth']:g} | {sum(entry.get('depths') or [entry['depth']])} | "
+            f"{entry['parameters']:,} | "
             f"{shown} | {' | '.join(cells)} |"
         )
     return "\n".join(lines)
+
+
+def _refusal(verdict: str, paths: int) -> str:
+    """Why there is no rank, in the words before the first colon; of a net with several paths that of the last."""
+    own = verdict if paths < 2 else verdict.rpartition("_path: ")[2]
+    return own.partition(":")[0]

@@ -35,7 +35,7 @@ def write_card(metadata: dict[str, Any], audit: Audit | None, recipe: Recipe | N
     sections = {
         None: [_sentence(metadata), *([publish.about] if publish and publish.about else [])],
         "Input and output": _ends(metadata),
-        "Figures": _figures(metadata),
+        "Figures": [*_figures(metadata), _clean_inputs(recipe)],
         "Bottleneck": _bottleneck(audit, PICTURE in metadata.get("sha256", {})) if audit is not None else [],
         "Compressed": _compressed(metadata.get("compressed")),
         "Limits": _limits(audit, publish.limits if publish else None),
@@ -93,10 +93,13 @@ def _hub_task(metadata: dict[str, Any]) -> str | None:
 
 def _sentence(metadata: dict[str, Any]) -> str:
     data = f" on `{metadata['dataset']}`" if metadata["dataset"] else ""
+    steps, wide = f"{metadata['depth']} {metadata['schedule']} steps", f"width {metadata['width']}"
+    if metadata.get("depths"):
+        steps = f"{' + '.join(map(str, metadata['depths']))} {metadata['schedule']} steps"
+        wide = f"stages of widths {', '.join(map(str, metadata['widths']))}"
     return (
         f"A {metadata['class']} for {metadata['task']}{data}: effective depth {metadata['effective_depth']:g}, "
-        f"{metadata['depth']} {metadata['schedule']} steps, width {metadata['width']}, "
-        f"{metadata['parameters']:,} parameters."
+        f"{steps}, {wide}, {metadata['parameters']:,} parameters."
     )
 
 
@@ -126,6 +129,16 @@ def _figures(metadata: dict[str, Any]) -> list[str]:
         lines.append(f"| {split} | {' | '.join(_number(name, values.get(name)) for name in names)} |")
     loss = f"The loss is the objective without its penalty ({LOSSES.get(metadata['task'], 'of the task')})."
     return ["\n".join(lines), loss, _over_seeds(metadata.get("seeds")), _spread(metadata.get("cross_validation"))]
+
+
+def _clean_inputs(recipe: Recipe | None) -> str:
+    """What the loss of a denoiser is not."""
+    if recipe is None or recipe.network.task != "autoencoding":
+        return ""
+    data = recipe.data
+    if not (data.noise or data.input_dropout or data.cutout):
+        return ""
+    return "The inputs are clean ones here: what the net was trained to take off them is not added."
 
 
 def _over_seeds(result: dict[str, Any] | None) -> str:

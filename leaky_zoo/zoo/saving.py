@@ -160,6 +160,7 @@ def write_preset(
         "effective_depth": config["effective_depth"],
         "schedule": config["schedule"]["name"],
         **{key: config[key] for key in ("depth", "width")},
+        **{key: list(config[key]) for key in ("depths", "widths") if config.get(key)},
         "parameters": sum(int(np.prod(weight.shape)) for weight in network.trainable_weights),
         **{key: config[key] for key in ("weight_decay", "io_weight_decay")},
         "seed": recipe.seed if recipe else None,
