@@ -108,6 +108,10 @@ def test_files_agree_with_each_other(name):
     assert preset.audit.data["is_training_split"] is (recipe.publish.audit_split is None)
 
 
+def test_the_zoo_stays_small_enough_to_clone():
+    assert sum(path.stat().st_size for path in models_dir().rglob("*") if path.is_file()) < 80e6
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_golden_pairs(name):
     network = opened(name).network

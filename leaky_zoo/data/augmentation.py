@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from leaky_zoo.data.image_changes import cut_out, flip, project, translate, window
+from leaky_zoo.data.image_changes import cut_out, flip, project, projection, translate, window
 from leaky_zoo.errors import InvalidInputError
 
 # Each draw has a stream of its own: what one change draws does not depend on which others there are. Dropped inputs
@@ -120,10 +120,12 @@ class Augmentation:
             draws["window"] = whole(CROP, 2 * self.crop_padding + 1)
         if self.flip:
             draws["flip"] = uniform(FLIP, 0, 1) < self.flip
-        if self.rotation:
-            draws["angle"] = uniform(ROTATION, -self.rotation, self.rotation) * (np.pi / 180)
-        if self.zoom:
-            draws["zoom"] = uniform(ZOOM, 1 - self.zoom, 1 + self.zoom)
+        if self.rotation or self.zoom:
+            turn = uniform(ROTATION, -self.rotation, self.rotation) * (np.pi / 180) if self.rotation else None
+            size = uniform(ZOOM, 1 - self.zoom, 1 + self.zoom) if self.zoom else None
+            # Of the whole batch here: the last bit of a sine depends on how many are computed at once, and replicas
+            # that share a batch are to see the same images.
+            draws["projection"] = projection(turn, size, shape)
         if self.cutout:
             draws["centre"] = uniform(CUTOUT, 0, 1, 2)
         if self.input_dropout:
@@ -145,7 +147,7 @@ class Augmentation:
         elif self.flip:
             inputs = flip(inputs, draws["flip"])
         if self.rotation or self.zoom:
-            inputs = project(inputs, draws.get("angle"), draws.get("zoom"))
+            inputs = project(inputs, draws["projection"])
         if self.cutout:
             inputs = cut_out(inputs, draws["centre"], self.cutout, self.mean)
         if self.input_dropout:

@@ -54,36 +54,50 @@ def flip(images: tf.Tensor, chosen: tf.Tensor) -> tf.Tensor:
     return _windows(images, tf.zeros((tf.shape(images)[0], 2), tf.int32), 0, "REFLECT", chosen)
 
 
-def project(images: tf.Tensor, angle: tf.Tensor | None, size: tf.Tensor | None) -> tf.Tensor:
-    """The images turned and scaled about their centre, bilinear, with mirrored borders.
+def projection(angle: tf.Tensor | None, size: tf.Tensor | None, shape: tuple[int, ...]) -> tf.Tensor:
+    """From where each pixel of images that are turned and scaled about their centre comes, as `project` takes it.
 
     Args:
-        images: (batch, height, width, channels).
         angle: (batch,) in radians; a positive one turns from the right towards the bottom. None: no turn.
         size: (batch,) factors; above 1 makes things larger. None: as they are.
+        shape: (height, width, channels) of an image.
 
-    Example:
-    >>> image = np.zeros((1, 3, 3, 1), "float32")
-    >>> image[0, 1, 2] = 1.0
-    >>> turned = project(tf.constant(image), tf.constant([np.pi / 2], tf.float32), None)[0, ..., 0].numpy()
-    >>> np.argwhere(turned > 0.9).tolist()  # from the right end of the middle row to the bottom of the middle column
-    [[2, 1]]
+    Returns:
+        A tensor of shape (batch, 8), float32.
     """
     given = angle if angle is not None else size
     assert given is not None
     zero = tf.zeros_like(given)
     scale = 1 / (size if size is not None else zero + 1)
     cosine, sine = (tf.cos(angle), tf.sin(angle)) if angle is not None else (zero + 1, zero)
-    middle_y, middle_x = (images.shape[1] - 1) / 2, (images.shape[2] - 1) / 2
-    # From where each pixel comes: (x, y) goes back by the inverse of the turn, about the centre.
+    middle_y, middle_x = (shape[0] - 1) / 2, (shape[1] - 1) / 2
+    # (x, y) goes back by the inverse of the turn, about the centre.
     a, b = scale * cosine, scale * sine
     transforms = tf.stack(
         [a, b, middle_x - a * middle_x - b * middle_y, -b, a, middle_y + b * middle_x - a * middle_y, zero, zero],
         axis=1,
     )
+    return tf.cast(transforms, tf.float32)
+
+
+def project(images: tf.Tensor, transforms: tf.Tensor) -> tf.Tensor:
+    """The images turned and scaled about their centre, bilinear, with mirrored borders.
+
+    Args:
+        images: (batch, height, width, channels).
+        transforms: (batch, 8), of `projection`.
+
+    Example:
+    >>> image = np.zeros((1, 3, 3, 1), "float32")
+    >>> image[0, 1, 2] = 1.0
+    >>> quarter = projection(tf.constant([np.pi / 2], tf.float32), None, (3, 3, 1))
+    >>> turned = project(tf.constant(image), quarter)[0, ..., 0].numpy()
+    >>> np.argwhere(turned > 0.9).tolist()  # from the right end of the middle row to the bottom of the middle column
+    [[2, 1]]
+    """
     return tf.raw_ops.ImageProjectiveTransformV3(
         images=images,
-        transforms=tf.cast(transforms, tf.float32),
+        transforms=transforms,
         output_shape=[images.shape[1], images.shape[2]],
         fill_value=0.0,
         interpolation="BILINEAR",

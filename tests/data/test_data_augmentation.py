@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from processes import run_python
 
 from leaky_zoo.data.augmentation import Augmentation, mix
-from leaky_zoo.data.image_changes import project
+from leaky_zoo.data.image_changes import project, projection
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.training import Recipe, train
 
@@ -81,12 +81,15 @@ def test_crops_are_windows_of_the_mirrored_image():
 
 
 def test_turns_and_sizes():
-    quarter = project(IMAGES[:, :8], tf.fill((16,), np.float32(np.pi / 2)), None).numpy()
+    def moved(images, angle, size):
+        return project(images, projection(angle, size, images.shape[1:])).numpy()
+
+    quarter = moved(IMAGES[:, :8], tf.fill((16,), np.float32(np.pi / 2)), None)
     np.testing.assert_allclose(quarter, np.rot90(IMAGES.numpy()[:, :8], -1, (1, 2)), atol=1e-4)
-    np.testing.assert_allclose(project(IMAGES, None, tf.ones(16)).numpy(), IMAGES, atol=1e-6)
-    np.testing.assert_allclose(project(IMAGES, tf.zeros(16), None).numpy(), IMAGES, atol=1e-6)
+    np.testing.assert_allclose(moved(IMAGES, None, tf.ones(16)), IMAGES, atol=1e-6)
+    np.testing.assert_allclose(moved(IMAGES, tf.zeros(16), None), IMAGES, atol=1e-6)
     ramp = np.broadcast_to(np.arange(9.0, dtype="float32")[None, None, :, None], (1, 9, 9, 1))
-    larger = project(tf.constant(ramp), None, tf.constant([2.0])).numpy()[0, 4, :, 0]
+    larger = moved(tf.constant(ramp), None, tf.constant([2.0]))[0, 4, :, 0]
     np.testing.assert_allclose(larger, 4 + (np.arange(9) - 4) / 2, atol=1e-5)
 
 

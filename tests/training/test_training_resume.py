@@ -39,7 +39,7 @@ SETTINGS = {
     ),
     "stages, AdamW": (
         {
-            "data": {"crop_padding": 1, "flip": True, "rotation": 10.0, "cutout": 2},
+            "data": {"crop_padding": 1, "flip": True, "rotation": 10.0, "cutout": 2, "zoom": 0.1, "mixup": 0.3},
             "network": {"family": "resnet", "width": 3, "depth": 3, "widths": [3, 4], "head_dropout": 0.1,
                         "schedule": {"name": "hamiltonian", "interval": 4}},
             "optimizer": {"name": "adamw", "average": 0.99},

@@ -69,6 +69,7 @@ def test_micro_batches_are_the_whole_batch(tmp_path, recipe):
 
 def sharing(recipe, name, **changes):
     return recipe(
+        data={"crop_padding": 1, "flip": 0.5, "zoom": 0.1, "mixup": 0.3},
         optimizer={"name": name, "average": 0.9, "epochs": 2, "schedule": "one_cycle", "learning_rate": 0.01},
         network={"dtype": "float64", "head_dropout": 0.25},
         objective={"label_smoothing": 0.1},
@@ -96,7 +97,7 @@ def two_replicas(on_two_replicas, recipe):
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_replicas_share_dropout_and_means_of_weights(tmp_path, recipe, two_replicas, name):
+def test_replicas_share_changes_of_images_dropout_and_means_of_weights(tmp_path, recipe, two_replicas, name):
     """Two replicas in a process of their own against one: the same draws for each row, the same means."""
     one = train(sharing(recipe, name), tmp_path / "one")[0].get_weights()
     for ours, theirs in zip(one, two_replicas(name), strict=True):
