@@ -29,7 +29,7 @@ from benchmarks.science.verdict_pool import evaluate
 from benchmarks.science.zoo import fine_tuning
 from leaky_zoo.analysis import Audit
 from leaky_zoo.io.files import write_text
-from leaky_zoo.publishing.tables import presets_table
+from leaky_zoo.publishing.tables import datasets_table, presets_table
 from leaky_zoo.zoo import list_presets, preset_folder
 
 HERE, PICTURE = Path(__file__).parent, "leaky_mlp_teacher_k3_l12"
@@ -49,6 +49,7 @@ COPIED = {
 def tables() -> Iterator[tuple[str, str, str]]:
     """`(page, marker, table)` of every table."""
     yield "docs/presets.md", "presets", presets_table()
+    yield "docs/data.md", "datasets", datasets_table()
     yield "docs/presets.md", "selection", schedule_selection.table()
     yield "docs/training.md", "convergence_time", convergence_time.table()
     yield "docs/analysis.md", "bottleneck_rank", bottleneck_rank.table()

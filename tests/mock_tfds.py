@@ -3,11 +3,13 @@
 import tensorflow_datasets as tfds
 
 
-def write_mock(name, config, folder, count=10):
-    """A data set of TFDS with its true features and mock samples, as TFDS writes it."""
+def write_mock(name, config, folder, count=10, names=None):
+    """A data set of TFDS with its true features and mock samples, as TFDS writes it; `names` of its classes."""
     with tfds.testing.mock_data(num_examples=count):
         builder = tfds.builder(f"{name}/{config}" if config else name)
         features = builder.info.features
+        if names:
+            features["label"].names = names
         splits = {
             split: [(row, each) for row, each in enumerate(tfds.as_numpy(builder.as_dataset(split=split).take(count)))]
             for split in ("train", "validation" if name == "imagenette" else "test")

@@ -1,5 +1,6 @@
-"""The table of presets in docs/presets.md, from their metadata and audits."""
+"""The tables of presets and data sets in docs/, from metadata, audits and the registry."""
 
+from leaky_zoo.data import DATASETS
 from leaky_zoo.zoo import Preset, list_presets
 
 
@@ -29,6 +30,21 @@ def presets_table() -> str:
             f"{entry['parameters']:,} | "
             f"{shown} | {' | '.join(cells)} |"
         )
+    return "\n".join(lines)
+
+
+def datasets_table() -> str:
+    """Markdown: a line for each data set that has a name of its own.
+
+    Example:
+    >>> datasets_table().splitlines()[0]
+    '| name | task | what it is | licence |'
+    """
+    lines = ["| name | task | what it is | licence |", "|---|---|---|---|"]
+    for name, record in sorted(DATASETS.items()):
+        names = [f"`{name}/{config}`" for config in record.configs] or [f"`{name}`"]
+        shown = names if len(names) < 4 else [names[0], "...", names[-1]]
+        lines.append(f"| {', '.join(shown)} | {record.task} | {record.about} | {record.licence} |")
     return "\n".join(lines)
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from mock_tfds import write_mock
 
+from leaky_zoo import evaluate_network, from_preset, load_data
 from leaky_zoo.networks.families import get_family
 from leaky_zoo.training import Recipe, train
 from leaky_zoo.zoo.network_part import NetworkPart
@@ -38,6 +39,17 @@ def test_a_recipe_for_a_gpu_says_so_and_takes_steps(path, tmp_path):
     )
     network, result = train(few, tmp_path / "run", data_dir=tmp_path / "tfds")
     assert len(network.paths) == len(recipe.network.family_fields["widths"]) and "accuracy" in result.metrics["test"]
+
+
+def test_a_net_of_the_jpeg_copy_is_evaluated_on_the_original(tmp_path):
+    """The same classes in the same order, on made-up samples."""
+    network = from_preset("cifar10")
+    # As TFDS has them: https://www.tensorflow.org/datasets/catalog/cifar10
+    names = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
+    write_mock("cifar10", "", tmp_path, names=names)
+    original = load_data("cifar10", data_dir=tmp_path)
+    assert list(original.class_names) == names == list(network.config.class_names)
+    assert 0 <= evaluate_network(network, *original.select("test"))["accuracy"] <= 1
 
 
 @pytest.mark.parametrize("path", OF_THE_ZOO, ids=lambda path: f"{path.parent.name}/{path.stem}")
