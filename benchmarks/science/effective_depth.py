@@ -168,7 +168,9 @@ def draw() -> None:
     ):
         band(panel, rows, field, "mean of three seeds, 95% interval")
         panel.set(ylabel=words, xlabel="effective depth L~", ylim=(0, None))
-    for panel in (axes[0, 1], axes[0, 2], axes[1, 0]):
+    axes[0, 1].set_ylim(58, None)  # room for the legend below the bands
+    axes[0, 1].legend(fontsize=8, loc="lower left", ncols=4, columnspacing=1.0)
+    for panel in (axes[0, 2], axes[1, 0]):
         panel.legend(fontsize=8)
     save(figure, "effective_depth")
 
