@@ -146,7 +146,7 @@ def results_table(rows: list[dict[str, str]]) -> str:
     """A table of presets of one pair of data and task."""
     lines = [
         (
-            f"`{row['preset']}`", row["effective_depth"], row["depth"],
+            f"[{row['preset']}]({row['preset']}/README.md)", row["effective_depth"], row["depth"],
             _value(row["metric"], row["test"]), _spread(row),
             f"{int(row['parameters']):,}", f"{int(row['multiply_adds']):,}", _kibibytes(row["onnx_bytes"]),
             row.get("onnx_microseconds") or "-",
@@ -174,13 +174,15 @@ def page() -> str:
     parts = [
         "# Results",
         f"Written by `python -m benchmarks.science.zoo.results draw` from `results.csv`: {count} presets, {len(kinds)} "
-        f"pairs of data and task, effective depths {', '.join(f'{depth:g}' for depth in depths)}. Test metrics are "
+        "pairs of data set and task (one with several configurations, as the teachers, has a heading for each), "
+        f"effective depths {', '.join(f'{depth:g}' for depth in depths)}. Test metrics are "
         "those of the preset itself; *over seeds* is the mean and standard deviation of its recipe over its seeds, "
         "where more than one was trained. The loss of a regression or an autoencoder is the mean squared error over "
         "the variance. *ONNX, µs* is the median time of one sample in ONNX Runtime on one thread of an idle machine "
         "(results.json), all nets in turns: for comparing them with each other. The bottleneck rank is the verdict of "
         "the audit, where there is one; *nonlinear layers* is how "
-        "many ReLUs must stay for the outputs to stay (docs/analysis.md).",
+        "many ReLUs must stay for the outputs to stay ([analysis](../docs/analysis.md)). What the effective depth does "
+        "where all else is the same: [its own page](../docs/effective_depth.md).",
     ]
     for (data, task), rows in sorted(pairs.items()):
         parts += [f"## {data}, {task}", results_table(rows)]
