@@ -5,7 +5,7 @@
     python -m benchmarks.science.zoo.fine_tuning_images measure                  writes fine_tuning_images.csv
 
 CIFAR-10 (JPEG). Ship and truck, the last two classes, are held out; the net of the other eight has the recipe of
-`PRESET`, with fewer epochs. Three ways on 100 images of the two, each seed another hundred: new weights, the net of
+`image_baselines`, with fewer epochs. Three ways on 100 images of the two, each seed another hundred: new weights, the net of
 eight with a new head, and its head alone; the same network, steps, changes of the images and batches. Each with two
 learning rates; which of them stands in the table is decided by the validation loss (2,000 training images that no net
 is trained on), not by the test split (2,000 images).
@@ -22,12 +22,12 @@ from benchmarks.common import BUILD, ROOT, options, write_table
 from benchmarks.science.studies import finished, run_here, sweep_of
 from benchmarks.science.zoo import fine_tuning
 from benchmarks.science.zoo.fine_tuning import KEYS, RATES, WAYS, measured, study
+from benchmarks.science.zoo.image_baselines import RECIPE
 from leaky_zoo.io.files import replacing
 from leaky_zoo.training import Recipe
-from leaky_zoo.zoo import models_dir
 
 TABLE = Path(__file__).with_suffix(".csv")
-STUDY, PRESET = "zoo_fine_tuning_images", "leaky_resnet_cifar10_jpeg_l1_equidistant"
+STUDY = "zoo_fine_tuning_images"
 HELD_OUT, OF_EACH, VALIDATION = (8, 9), 50, 2000
 MOST_SEEDS = 10
 
@@ -56,8 +56,8 @@ def images_file(held_out: bool) -> str:
 
 
 def _common() -> dict[str, Any]:
-    """What all nets take from the preset's recipe."""
-    source = Recipe.read(models_dir() / PRESET / "recipe.yaml")
+    """What all nets take from the recipe."""
+    source = Recipe.read(RECIPE)
     data = source.data.model_dump(exclude_unset=True)
     changes = {key: data[key] for key in ("crop_padding", "flip", "cutout", "mixup") if key in data}
     return {"data": changes, "network": source.network.model_dump(exclude_unset=True),
@@ -66,7 +66,7 @@ def _common() -> dict[str, Any]:
 
 def eight_classes(epochs: int) -> dict[str, Any]:
     """The recipe of the net of eight classes."""
-    common, source = _common(), Recipe.read(models_dir() / PRESET / "recipe.yaml")
+    common, source = _common(), Recipe.read(RECIPE)
     common["data"] |= {"name": images_file(False), "batch_size": source.data.batch_size}
     return common | {"optimizer": source.optimizer.model_dump(exclude_unset=True) | {"epochs": epochs}}
 
@@ -106,5 +106,5 @@ if __name__ == "__main__":
         for each in WAYS:
             run_here(sweep_of(study(each, STUDY), base(each), cases(chosen.seeds)))
     else:
-        write_table(TABLE, measured(STUDY), KEYS, source=PRESET)
+        write_table(TABLE, measured(STUDY), KEYS, source=RECIPE.name)
         print(table())

@@ -3,8 +3,9 @@
     python -m benchmarks.science.zoo.image_baselines [--seeds 0-0] [--nets ...] [--recipe FILE]
                                                                  writes image_baselines.csv
 
-The recipe is that of the preset: its data, changes of the images, batches, optimiser, rate, mean of the weights and
-precision; what differs is the net, and the epochs, so that each takes about one hour of one core. All go through the
+The recipe is `cifar10_jpeg_sixteen_bits.yaml` for all: its data, changes of the images, batches, optimiser, rate, mean
+of the weights, precision, and for the leaky nets its widths. What differs is the net, and the epochs, so that each
+takes about one hour of one core. All go through the
 loop of `baselines`. The test split is looked at once for each net. Run it with one thread (TF_NUM_INTRAOP_THREADS=1
 TF_NUM_INTEROP_THREADS=1); `processor_seconds` says what each took.
 """
@@ -21,10 +22,9 @@ from benchmarks.common import markdown, options, read_table, shown, write_table
 from benchmarks.science.zoo.baselines import trained
 from benchmarks.science.zoo.image_nets import Maker, keras_example, resnet_20
 from leaky_zoo.training import Recipe
-from leaky_zoo.zoo import models_dir
 
 TABLE = Path(__file__).with_suffix(".csv")
-PRESET = "leaky_resnet_cifar10_jpeg_l1_equidistant"
+RECIPE = TABLE.with_name("cifar10_jpeg_sixteen_bits.yaml")
 # Passes over the training split that take about an hour of one core.
 EPOCHS = {
     "leaky at L~ = 1": 24,
@@ -91,5 +91,5 @@ def table() -> str:
 
 
 if __name__ == "__main__":
-    chosen = options(__doc__, seeds=range(1), nets=tuple(EPOCHS), recipe=str(models_dir() / PRESET / "recipe.yaml"))
+    chosen = options(__doc__, seeds=range(1), nets=tuple(EPOCHS), recipe=str(RECIPE))
     measure(chosen.seeds, chosen.nets, Recipe.read(chosen.recipe))
