@@ -5,10 +5,10 @@
     python -m benchmarks.science.zoo.fine_tuning_images measure                  writes fine_tuning_images.csv
 
 CIFAR-10 (JPEG). Ship and truck, the last two classes, are held out; the net of the other eight has the recipe of
-`image_baselines`, with fewer epochs. Three ways on 100 images of the two, each seed another hundred: new weights, the net of
-eight with a new head, and its head alone; the same network, steps, changes of the images and batches. Each with two
-learning rates; which of them stands in the table is decided by the validation loss (2,000 training images that no net
-is trained on), not by the test split (2,000 images).
+`image_baselines`, with fewer epochs. Three ways on 100 images of the two, each seed another hundred: new weights, the
+net of eight with a new head, and its head alone; the same network, steps, changes of the images and batches. Each with
+two learning rates; which of them stands in the table is decided by the validation loss (2,000 training images that no
+net is trained on), not by the test split (2,000 images).
 """
 
 from collections.abc import Iterator
