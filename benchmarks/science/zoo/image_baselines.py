@@ -6,7 +6,7 @@
 The recipe is `cifar10_jpeg_sixteen_bits.yaml` for all: its data, changes of the images, batches, optimiser, rate, mean
 of the weights, precision, and for the leaky nets its widths. What differs is the net, and the epochs, so that each
 takes about one hour of one core. All go through the loop of `baselines`. The test split is looked at once for each
-net. Run it with one thread (TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1); `processor_seconds` says what each took.
+net. Run it with one thread (TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1); `processor_seconds` is what it took.
 """
 
 import time
