@@ -170,12 +170,14 @@ def page() -> str:
         pairs.setdefault((name, row["task"]), []).append(row)
     count = sum(map(len, pairs.values()))
     kinds = {(data.partition("/")[0], task) for data, task in pairs}
+    seconds = sum(float(row["training_seconds"] or 0) * int(row["seeds"]) for each in pairs.values() for row in each)
     depths = sorted({float(row["effective_depth"]) for rows in pairs.values() for row in rows})
     parts = [
         "# Results",
         f"Written by `python -m benchmarks.science.zoo.results draw` from `results.csv`: {count} presets, {len(kinds)} "
         "pairs of data set and task (one with several configurations, as the teachers, has a heading for each), "
-        f"effective depths {', '.join(f'{depth:g}' for depth in depths)}. Test metrics are "
+        f"effective depths {', '.join(f'{depth:g}' for depth in depths)}. They took {seconds / 3600:.0f} hours to "
+        "train, on the devices that their cards name, if further seeds took as long as the first. Test metrics are "
         "those of the preset itself; *over seeds* is the mean and standard deviation of its recipe over its seeds, "
         "where more than one was trained. The loss of a regression or an autoencoder is the mean squared error over "
         "the variance. *ONNX, µs* is the median time of one sample in ONNX Runtime on one thread of an idle machine "
