@@ -16,10 +16,11 @@ from benchmarks import tables
 from benchmarks.common import read_table
 from benchmarks.science import codes, logit_drift, mnist_classes, mnist_rank, questions, schedule_selection, slopes
 from benchmarks.science.studies import sweep_of
-from benchmarks.science.zoo import fine_tuning, selection, staged_energy
+from benchmarks.science.zoo import fine_tuning, results, selection, staged_energy
 from benchmarks.science.zoo.image_nets import Maker, keras_example, resnet_20
 from benchmarks.science.zoo.results import multiply_adds
 from leaky_zoo.networks import LeakyConvNet, LeakyMLP
+from leaky_zoo.zoo import Preset, list_presets
 
 pytestmark = pytest.mark.tensorflow_only
 ROOT = Path(__file__).parent.parent
@@ -74,6 +75,18 @@ def test_multiply_adds_are_those_of_every_linear_map():
     assert multiply_adds(image) == stem + blocks + head
     back = LeakyConvNet((8, 8, 1), None, task="autoencoding", **shape)
     assert multiply_adds(back) == stem + blocks + 16 * 25 * 2
+
+
+def test_the_results_page_is_what_its_tables_and_the_presets_say():
+    assert results.page() == results.PAGE.read_text(encoding="utf-8")
+    rows = {row["preset"]: row for row in read_table(results.TABLE)}
+    presets = {entry["name"]: Preset.open(entry["name"], ()).metadata for entry in list_presets()}
+    assert rows.keys() == presets.keys()
+    for name, metadata in presets.items():
+        row, seeds = rows[name], metadata.get("seeds")
+        assert row["weights_sha256"] == metadata["sha256"]["model.weights.h5"][:16]
+        assert float(row["test"]) == pytest.approx(metadata["metrics"]["test"][row["metric"]], rel=1e-4)
+        assert int(row["seeds"]) == (len(seeds["seeds"]) if seeds else 1)
 
 
 def test_image_baselines_are_the_nets_they_are_called():

@@ -39,6 +39,43 @@ from leaky_zoo.zoo import Preset, list_presets, models_dir
 TABLE, PAGE = models_dir() / "results.csv", models_dir() / "RESULTS.md"
 ROUNDS = 9
 
+# What else stands on the page: its title, the module whose table it is, and what to know of it.
+STUDIES = (
+    (
+        "The verdict where the dimension is known",
+        verdicts,
+        "The estimate and its interval. At L~ of 7 and more a teacher's code is found, or one more; at 1 and 3 the "
+        "interval holds it, and without a leak there is no bottleneck. In three of those eight teachers the layers "
+        "of the verdict have two numbers of directions, the estimate and one more. **The number of factors of the "
+        "sprites is not found.** Our reading, which is not measured: the path holds linear directions, and the "
+        "images of a shape that moves or turns lie on a curved surface, so that one factor may take several of "
+        "them; a factor that changes few pixels may take none. One net each.",
+    ),
+    (
+        "Tables against gradient boosting",
+        tables,
+        "Mean over five folds; ± is the 95% interval over seeds, where there are several.",
+    ),
+    (
+        "Denoising",
+        denoising,
+        "Mean squares against the clean inputs over the variance: the losses of the tables above are of clean inputs.",
+    ),
+    ("Beside other nets", baselines, "The same stem, blocks, head, recipe and loop; 95% interval over seeds."),
+    (
+        "CIFAR-10 (JPEG) beside ResNet-20",
+        image_baselines,
+        "Test accuracy, one core-hour each; 95% interval over seeds, where there are several.",
+    ),
+    ("Fine-tuning: MNIST to optical digits", fine_tuning, "Test accuracy, 95% interval over seeds."),
+    (
+        "Fine-tuning: eight classes of CIFAR-10 to two",
+        fine_tuning_images,
+        "Test accuracy, 95% interval over seeds.",
+    ),
+    ("The Hamiltonian of a staged net", staged_energy, "At the end of L-BFGS."),
+)
+
 
 def multiply_adds(network: keras.Model) -> int:
     """Products of all linear maps for one sample; what adds, scales or rectifies is not counted."""
@@ -188,43 +225,7 @@ def page() -> str:
     ]
     for (data, task), rows in sorted(pairs.items()):
         parts += [f"## {data}, {task}", results_table(rows)]
-    studies = (
-        (
-            "The verdict where the dimension is known",
-            verdicts,
-            "The estimate and its interval. At L~ of 7 and more a teacher's code is found, or one more; at 1 and 3 the "
-            "interval holds it, and without a leak there is no bottleneck. In three of those eight teachers the layers "
-            "of the verdict have two numbers of directions, the estimate and one more. **The number of factors of the "
-            "sprites is not found.** Our reading, which is not measured: the path holds linear directions, and the "
-            "images of a shape that moves or turns lie on a curved surface, so that one factor may take several of "
-            "them; a factor that changes few pixels may take none. One net each.",
-        ),
-        (
-            "Tables against gradient boosting",
-            tables,
-            "Mean over five folds; ± is the 95% interval over seeds, where there are several.",
-        ),
-        (
-            "Denoising",
-            denoising,
-            "Mean squares against the clean inputs over the variance: the losses of the tables above are of clean "
-            "inputs.",
-        ),
-        ("Beside other nets", baselines, "The same stem, blocks, head, recipe and loop; 95% interval over seeds."),
-        (
-            "CIFAR-10 (JPEG) beside ResNet-20",
-            image_baselines,
-            "Test accuracy, one core-hour each; 95% interval over seeds, where there are several.",
-        ),
-        ("Fine-tuning: MNIST to optical digits", fine_tuning, "Test accuracy, 95% interval over seeds."),
-        (
-            "Fine-tuning: eight classes of CIFAR-10 to two",
-            fine_tuning_images,
-            "Test accuracy, 95% interval over seeds.",
-        ),
-        ("The Hamiltonian of a staged net", staged_energy, "At the end of L-BFGS."),
-    )
-    for title, study, words in studies:
+    for title, study, words in STUDIES:
         if study.TABLE.exists():
             said = (study.__doc__ or "").splitlines()[0]
             parts += [f"## {title}", f"{said} {words} (`python -m {study.__name__}`)", study.table()]
