@@ -67,6 +67,21 @@ def save_plot(audit: Audit, path: str | os.PathLike[str]) -> None:
     Args:
         audit: what `analyze` returned.
         path: of the PNG.
+
+    Raises:
+        OSError: the file cannot be written.
+
+    Example:
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from leaky_zoo.analysis import analyze
+    >>> from leaky_zoo.networks import LeakyMLP
+    >>> x = np.random.default_rng(0).normal(size=(40, 3)).astype("float32")
+    >>> with tempfile.TemporaryDirectory() as place:
+    ...     save_plot(analyze(LeakyMLP((3,), 2, width=8, depth=4), x), f"{place}/audit.png")
+    ...     with Image.open(f"{place}/audit.png") as picture:
+    ...         print(picture.size)
+    (880, 600)
     """
     buffer = io.BytesIO()
     plot_audit(audit).savefig(buffer, format="png", dpi=80)

@@ -16,7 +16,8 @@ def presets_table() -> str:
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for entry in list_presets():
-        audit = Preset.open(entry["name"], ("audit.json",)).audit
+        preset = Preset.open(entry["name"], ("audit.json",))
+        audit, depths = preset.audit, preset.metadata.get("depths") or [entry["depth"]]
         rank, test = audit.bottleneck_rank if audit else None, entry["metrics"].get("test", {})
         shown = f"MSE {test['loss']:.4f}" if "loss" in test else "-"
         shown = f"{100 * test['accuracy']:.2f}%" if "accuracy" in test else shown
@@ -26,8 +27,7 @@ def presets_table() -> str:
             directions = ", ".join(map(str, sorted({found for found in inside if found})))
             cells = [str(rank.estimate), f"{rank.low}-{rank.high}", f"{rank.layers[0]}-{rank.layers[-1]}", directions]
         lines.append(
-            f"| `{entry['name']}` | {entry['effective_depth']:g} | {sum(entry.get('depths') or [entry['depth']])} | "
-            f"{entry['parameters']:,} | "
+            f"| `{entry['name']}` | {entry['effective_depth']:g} | {sum(depths)} | {entry['parameters']:,} | "
             f"{shown} | {' | '.join(cells)} |"
         )
     return "\n".join(lines)
