@@ -1,7 +1,7 @@
 """What the presets reach, against what they cost: writes models/results.csv and models/RESULTS.md.
 
     python -m benchmarks.science.zoo.results measure [--quick]   results.csv: what is new or has other weights
-    python -m benchmarks.science.zoo.results latency [--runs 40]   its column of latencies; on a machine that is idle
+    python -m benchmarks.science.zoo.results latency              its column of latencies; on a machine that is idle
     python -m benchmarks.science.zoo.results draw                RESULTS.md from it and from the tables of these studies
 
 Metrics, seeds and verdicts are those of each preset's metadata and audit; multiply-adds are counted from the layers,
@@ -37,7 +37,7 @@ from leaky_zoo.io.files import write_text
 from leaky_zoo.zoo import Preset, list_presets, models_dir
 
 TABLE, PAGE = models_dir() / "results.csv", models_dir() / "RESULTS.md"
-ROUNDS = 9
+LATENCY = {"runs": 40, "rounds": 9, "batch": 1, "threads": 1}
 
 # What else stands on the page: its title, the module whose table it is, and what to know of it.
 STUDIES = (
@@ -136,7 +136,7 @@ def measure(quick: bool) -> None:
         same = old.get("weights_sha256") == preset.metadata["sha256"]["model.weights.h5"][:16]
         complete = quick or bool(old.get("onnx_bytes"))
         rows.append(_renewed(old, preset) if same and complete else row_of(preset, quick))
-    write_table(TABLE, rows)
+    write_table(TABLE, rows, **LATENCY)
 
 
 def _renewed(old: dict[str, str], preset: Preset) -> dict[str, Any]:
@@ -154,11 +154,11 @@ def _metrics(preset: Preset, metric: str) -> dict[str, Any]:
     return {"test": test, "seeds": len(seeds["seeds"]) if seeds else 1, "mean": mean, "std": std}
 
 
-def measure_latency(runs: int) -> None:
+def measure_latency() -> None:
     """The latencies of all rows, one against the other."""
     from leaky_zoo.deploy import export_model
 
-    rows = {row["preset"]: row for row in read_table(TABLE)}
+    runs, rows = LATENCY["runs"], {row["preset"]: row for row in read_table(TABLE)}
     calls: dict[str, Callable[[], object]] = {}
     with tempfile.TemporaryDirectory() as place:
         for name in track(rows, description="exporting", transient=True):
@@ -169,9 +169,9 @@ def measure_latency(runs: int) -> None:
                 export_model(preset, path)
             call = call_of(path, preset.golden[0][:1].astype(np.float32))
             calls[name] = partial(_repeated, call, runs)
-    for name, seconds in interleaved(calls, ROUNDS).items():
+    for name, seconds in interleaved(calls, LATENCY["rounds"]).items():
         rows[name]["onnx_microseconds"] = f"{1e6 * np.median(seconds) / runs:.3g}"
-    write_table(TABLE, rows.values(), runs=runs, rounds=ROUNDS, batch=1, threads=1)
+    write_table(TABLE, rows.values(), **LATENCY)
 
 
 def _repeated(call: Callable[[], object], runs: int) -> None:
@@ -249,10 +249,10 @@ def _spread(row: dict[str, str]) -> str:
 
 
 if __name__ == "__main__":
-    chosen = options(__doc__, "measure", "latency", "draw", quick=False, runs=40)
+    chosen = options(__doc__, "measure", "latency", "draw", quick=False)
     if chosen.step == "measure":
         measure(chosen.quick)
     elif chosen.step == "latency":
-        measure_latency(chosen.runs)
+        measure_latency()
     else:
         write_text(PAGE, page())
