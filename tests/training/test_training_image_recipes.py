@@ -61,6 +61,7 @@ def test_an_image_net_of_the_zoo_is_small_and_keeps_one_effective_depth(path):
     assert network.count_params() < (1_000_000 if data == "cifar10_jpeg" else 200_000)
     assert {path.effective_depth for path in network.paths} == {recipe.network.effective_depth}
     assert recipe.name in (path.parent.name, path.stem)
+    assert recipe.network.family != "resnet" or recipe.data.validation
 
 
 def test_a_recipe_gives_a_family_what_it_says_and_no_more():

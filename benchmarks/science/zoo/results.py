@@ -143,7 +143,8 @@ def _renewed(old: dict[str, str], preset: Preset) -> dict[str, Any]:
     """A known row; what its metadata may say anew after a refresh is taken from there."""
     rank = preset.audit.bottleneck_rank if preset.audit else None
     renewed = {**_metrics(preset, old["metric"]), "bottleneck_rank": rank.estimate if rank else None}
-    return {"onnx_microseconds": None} | old | renewed
+    shipped = onnx_bytes(preset, quick=True)
+    return {"onnx_microseconds": None} | old | renewed | ({"onnx_bytes": shipped} if shipped else {})
 
 
 def _metrics(preset: Preset, metric: str) -> dict[str, Any]:
