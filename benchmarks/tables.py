@@ -26,7 +26,7 @@ from benchmarks.science import (
 from benchmarks.science.paper import figure1, figure2, figure2_critical
 from benchmarks.science.step_sizes import ablations, compare, inference
 from benchmarks.science.verdict_pool import evaluate
-from benchmarks.science.zoo import fine_tuning
+from benchmarks.science.zoo import fine_tuning, fine_tuning_images
 from leaky_zoo.analysis import Audit
 from leaky_zoo.io.files import write_text
 from leaky_zoo.publishing.tables import datasets_table, presets_table
@@ -66,6 +66,7 @@ def tables() -> Iterator[tuple[str, str, str]]:
     yield "docs/questions.md", "logit_drift_presets", logit_drift.presets_table()
     yield "docs/questions.md", "mnist_classes", mnist_classes.table()
     yield "docs/finetune.md", "fine_tuning", fine_tuning.table()
+    yield "docs/finetune.md", "fine_tuning_images", fine_tuning_images.table()
     yield "docs/choosing.md", "mnist_rank", mnist_rank.table()
     yield "docs/effective_depth.md", "effective_depth", effective_depth.table()
     yield "docs/effective_depth.md", "corruptions", effective_depth.corruptions_table()
