@@ -15,6 +15,7 @@ from benchmarks.science import (
     codes,
     convergence_time,
     effective_depth,
+    effective_depth_compression,
     linear_bottleneck,
     logit_drift,
     mnist_classes,
@@ -70,6 +71,7 @@ def tables() -> Iterator[tuple[str, str, str]]:
     yield "docs/choosing.md", "mnist_rank", mnist_rank.table()
     yield "docs/effective_depth.md", "effective_depth", effective_depth.table()
     yield "docs/effective_depth.md", "corruptions", effective_depth.corruptions_table()
+    yield "docs/effective_depth.md", "effective_depth_compression", effective_depth_compression.table()
     yield "docs/reproduction.md", "figure1", figure1.table()
     yield "docs/reproduction.md", "figure2", figure2.table()
     yield "docs/reproduction.md", "figure2_critical", figure2_critical.table()

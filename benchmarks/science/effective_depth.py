@@ -31,6 +31,7 @@ from leaky_zoo.zoo import load_model
 
 TABLE = Path(__file__).with_suffix(".csv")
 CORRUPTIONS = TABLE.with_name("effective_depth_corruptions.csv")
+COMPRESSION = TABLE.with_name("effective_depth_compression.csv")
 EFFECTIVE_DEPTHS = (0.0, 1.0, 3.0, 7.0, 12.0, 20.0)
 STRENGTH, BINS, SAMPLES = 3e-3, 15, 10_000
 BASE: dict[str, Any] = {
@@ -136,18 +137,24 @@ def corruptions_table() -> str:
 
 
 def draw() -> None:
-    """Six panels against the effective depth."""
+    """Eight panels against the effective depth."""
     import matplotlib.pyplot as plt
 
     rows, worse = read_table(TABLE), read_table(CORRUPTIONS)
-    figure, axes = plt.subplots(2, 3, figsize=(12, 6.4), layout="constrained", sharex=True)
+    figure, axes = plt.subplots(2, 4, figsize=(15.5, 6.4), layout="constrained", sharex=True)
+    entropy, corrupted, calibrated = axes[0, 1:]
 
-    def band(panel: Any, found: list[dict[str, str]], field: str, label: str) -> None:
-        groups = [[float(row[field]) for row in found if float(row["effective_depth"]) == d] for d in EFFECTIVE_DEPTHS]
+    def band(panel: Any, found: list[dict[str, str]], field: str, label: str, factor: float = 1.0) -> None:
+        groups = [
+            [factor * float(row[field]) for row in found if float(row["effective_depth"]) == depth]
+            for depth in EFFECTIVE_DEPTHS
+        ]
         draw_band(panel, EFFECTIVE_DEPTHS, groups, label)
 
-    band(axes[0, 0], rows, "accuracy", "test split")
+    band(axes[0, 0], rows, "accuracy", "mean of three seeds, 95% interval")
     axes[0, 0].set_ylabel("test accuracy, %")
+    band(entropy, rows, "cross_entropy", "")
+    entropy.set_ylabel("test cross-entropy, nats")
     for kind in KINDS:
         means = [
             {"effective_depth": depth, "accuracy": str(np.mean([
@@ -156,22 +163,24 @@ def draw() -> None:
             ]))}
             for depth, seed in sorted({(row["effective_depth"], row["seed"]) for row in worse})
         ]  # fmt: skip
-        band(axes[0, 1], means, "accuracy", kind)
-    axes[0, 1].set_ylabel("accuracy on corrupted images, %\n(mean of five levels)")
-    band(axes[0, 2], rows, "calibration_error", "as trained")
-    band(axes[0, 2], rows, "calibration_error_with_temperature", "with a fitted temperature")
-    axes[0, 2].set_ylabel("calibration error, %")
-    for panel, field, words in (
-        (axes[1, 0], "participation_ratio", "least participation ratio\nof the representations"),
-        (axes[1, 1], "strong_directions", "singular values of the weights\nabove a tenth, where fewest"),
-        (axes[1, 2], "nonlinear_layers", "layers that need their ReLU\n(of 24)"),
+        band(corrupted, means, "accuracy", kind)
+    corrupted.set_ylabel("accuracy on corrupted images, %\n(mean of five levels)")
+    corrupted.set_ylim(56, None)  # room for the legend below the bands
+    corrupted.legend(fontsize=8, loc="lower left", ncols=2)
+    band(calibrated, rows, "calibration_error", "as trained")
+    band(calibrated, rows, "calibration_error_with_temperature", "with a fitted temperature")
+    calibrated.set_ylabel("calibration error, %")
+    calibrated.legend(fontsize=8)
+    smaller, losing = read_table(COMPRESSION), "(half a point lost at most)"
+    for panel, found, field, words, factor in (
+        (axes[1, 0], rows, "participation_ratio", "least participation ratio\nof the representations", 1),
+        (axes[1, 1], rows, "strong_directions", "singular values of the weights\nabove a tenth, where fewest", 1),
+        (axes[1, 2], rows, "nonlinear_layers", "layers that need their ReLU\n(of 24)", 1),
+        (axes[1, 3], smaller, "left", f"numbers left after compression, %\n{losing}", 100),
     ):
-        band(panel, rows, field, "mean of three seeds, 95% interval")
+        band(panel, found, field, "", factor)
         panel.set(ylabel=words, xlabel="effective depth L~", ylim=(0, None))
-    axes[0, 1].set_ylim(58, None)  # room for the legend below the bands
-    axes[0, 1].legend(fontsize=8, loc="lower left", ncols=4, columnspacing=1.0)
-    for panel in (axes[0, 2], axes[1, 0]):
-        panel.legend(fontsize=8)
+    axes[0, 0].legend(fontsize=8)
     save(figure, "effective_depth")
 
 
