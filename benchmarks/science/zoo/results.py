@@ -80,7 +80,8 @@ STUDIES = (
         staged_energy,
         "Along a stage it changes little, across the transition it is another number. What changes in the first stage "
         "does so in its first fifteen layers, where the kinetic energy falls from hundreds to about fifteen; the steps "
-        "are coarse there, we think. The largest criticality residual says how far from a critical point a stage still is.",
+        "are coarse there, we think. The largest criticality residual says how far from a critical point a stage still "
+        "is.",
     ),
 )
 
