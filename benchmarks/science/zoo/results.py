@@ -66,11 +66,11 @@ STUDIES = (
     (
         "Beside other nets",
         baselines,
-        "The same stem, blocks, head, recipe and loop; 95% interval over seeds. **Where leaky nets lose**: accuracy with "
-        "convolutions on `mnist1d`, by about a point to batch normalisation and a little less to a plain net; elsewhere "
-        "in this table three seeds tell nothing apart. **Where they win**: they get smaller without training, the "
-        "larger `L~` is ([effective depth](../docs/effective_depth.md)), and they are ahead of boosting on small tables "
-        "(above).",
+        "The same stem, blocks, head, recipe and loop; 95% interval over seeds. **Where leaky nets lose**: "
+        "accuracy with convolutions on `mnist1d`, by about a point to batch normalisation and a little less to a "
+        "plain net; elsewhere in this table three seeds tell nothing apart. **Where they win**: they get smaller "
+        "without training, the larger `L~` is ([effective depth](../docs/effective_depth.md)), and they are ahead"
+        " of boosting on small tables (above).",
     ),
     (
         "CIFAR-10 (JPEG) beside ResNet-20",
