@@ -94,8 +94,16 @@ def provenance() -> dict[str, Any]:
     tf = sys.modules.get("tensorflow")  # what did not need it ran on the CPU
     gpus = tf.config.list_physical_devices("GPU") if tf else []
     names = [tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name) for gpu in gpus]
-    device = ", ".join(names) or f"CPU, {platform.machine()}, {os.cpu_count()} cores"
+    device = ", ".join(names) or f"CPU, {processor()}, {os.cpu_count()} cores"
     return {"versions": installed_versions(), "device": device}
+
+
+def processor() -> str:
+    """Kind and, where Linux tells it, model of this machine's processor."""
+    told = Path("/proc/cpuinfo")
+    lines = told.read_text(encoding="utf-8").splitlines() if told.is_file() else []
+    model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+    return f"{platform.machine()} ({model})" if model else platform.machine()
 
 
 def save(figure: Any, name: str, dpi: int = 110) -> None:

@@ -69,5 +69,7 @@ if "keras" in sys.modules:  # Keras is there already: let it know our classes
     import_module("leaky_zoo.networks")
 elif "tensorflow" not in sys.modules:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # TensorFlow leaves oneDNN out on processors without AVX-512, where it makes convolutions faster too.
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 __getattr__, __dir__ = lazy_names(__name__, _HOMES)

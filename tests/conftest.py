@@ -15,6 +15,8 @@ settings.register_profile(
 )
 settings.load_profile("suite")
 ROOT = Path(__file__).parent.parent
+# As `import leaky_zoo` sets it: here, because Keras is imported before it, and our commands must give the same bits.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 
 def pytest_configure(config):

@@ -1,13 +1,16 @@
 """Training of images at CIFAR's size: ours against the same net in PyTorch and in plain Keras, on one CPU, in one run.
 
-    python -m benchmarks.speed.image_training --torch PATH/TO/python [--repeats 5] [--steps 10] [--cases resnet]
+    python -m benchmarks.speed.image_training --torch PATH/TO/python [--repeats 5] [--steps 40] [--cases resnet]
+                                              [--sixteen-bits]
 
 All take batches of 128 of the same random images, cropped with padding, flipped and cut out, and steps of Adam with
 clipping of the global norm, on the same stem, blocks, transitions and head with the same penalty. Plain Keras is
-layers of its own under `fit`, fed with batches that tf.data augments; all are in float32 but "ours, mixed_bfloat16",
-which says what 16 bits bring on the processor at hand; PyTorch (a Python that has it, named by
-`--torch`; left out without) keeps its tensors channels last. Each runs in a process of its own that waits while
-the others work, in turns: a busy machine shifts all alike.
+layers of its own under `fit`, fed with batches that tf.data augments: it may have up to four of them ready when its
+turn begins, so turns should be long. PyTorch (a Python that has it, named by `--torch`; left out without) keeps its
+tensors channels last. "Ours, no oneDNN" is with TF_ENABLE_ONEDNN_OPTS=0, as TensorFlow computes by itself on processors
+without AVX-512. All are in float32; `--sixteen-bits` adds "ours, mixed_bfloat16", which takes many times as long where
+the processor has no such units. Each runs in a process of its own that waits while the others work, in turns: a busy
+machine shifts all alike.
 
 Writes image_training.csv: milliseconds for each image, and the time of each over ours (above 1: ours is faster).
 """
@@ -104,7 +107,13 @@ def plain_keras(case: str) -> Any:
     return lambda steps: [model.train_on_batch(*next(stream)) for _ in range(steps)]
 
 
-WORKERS = {"ours": ours, "ours, mixed_bfloat16": partial(ours, dtype="mixed_bfloat16"), "plain Keras": plain_keras}
+SIXTEEN_BITS, NO_ONEDNN = "ours, mixed_bfloat16", "ours, no oneDNN"
+WORKERS = {
+    "ours": ours,
+    SIXTEEN_BITS: partial(ours, dtype="mixed_bfloat16"),
+    NO_ONEDNN: ours,
+    "plain Keras": plain_keras,
+}
 
 
 def work(name: str, case: str) -> None:
@@ -120,10 +129,11 @@ class Worker:
 
     Args:
         command: that starts it; it answers each line of a number of steps with a line.
+        environment: what is set for it beside this process's environment.
     """
 
-    def __init__(self, *command: str) -> None:
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    def __init__(self, *command: str, **environment: str) -> None:
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "env": os.environ | environment}
         self.process = subprocess.Popen(command, text=True, cwd=ROOT, **pipes)  # type: ignore[call-overload]
 
     def take(self, steps: int) -> None:
@@ -140,10 +150,14 @@ class Worker:
         self.process.wait()
 
 
-def workers(case: str, torch: str, threads: int) -> dict[str, Worker]:
+def workers(case: str, torch: str, threads: int, sixteen_bits: bool) -> dict[str, Worker]:
     """A waiting process for each framework."""
     own = (sys.executable, "-m", "benchmarks.speed.image_training", "--case", case, "--worker")
-    found = {name: Worker(*own, name) for name in WORKERS}
+    found = {
+        name: Worker(*own, name, TF_ENABLE_ONEDNN_OPTS="0" if name == NO_ONEDNN else "1")
+        for name in WORKERS
+        if sixteen_bits or name != SIXTEEN_BITS
+    }
     if torch:
         script = str(Path(__file__).with_name("image_training_torch.py"))
         words = json.dumps({**CASES[case], **CHANGES, "batch": BATCH, "images": IMAGES, "decay": DECAY, "rate": RATE,
@@ -153,11 +167,11 @@ def workers(case: str, torch: str, threads: int) -> dict[str, Worker]:
     return found
 
 
-def main(torch: str, repeats: int, steps: int, cases: tuple[str, ...]) -> None:
+def main(torch: str, repeats: int, steps: int, cases: tuple[str, ...], sixteen_bits: bool) -> None:
     """Measure, and write the table."""
     rows, threads = [], len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     for case in [case for case in cases if case] or CASES:
-        processes = workers(case, torch, threads)
+        processes = workers(case, torch, threads, sixteen_bits)
         try:
             calls = {name: lambda each=each: each.take(steps) for name, each in processes.items()}
             seconds = interleaved(calls, repeats, warm_up=2)
@@ -173,8 +187,8 @@ def main(torch: str, repeats: int, steps: int, cases: tuple[str, ...]) -> None:
 
 
 if __name__ == "__main__":
-    given = options(__doc__, torch="", repeats=5, steps=10, cases=("",), _worker="", _case="")
+    given = options(__doc__, torch="", repeats=5, steps=40, cases=("",), sixteen_bits=False, _worker="", _case="")
     if given.worker:
         work(given.worker, given.case)
     else:
-        main(given.torch, given.repeats, given.steps, given.cases)
+        main(given.torch, given.repeats, given.steps, given.cases, given.sixteen_bits)

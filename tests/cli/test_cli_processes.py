@@ -29,6 +29,22 @@ def test_starts_without_keras_and_tensorflow(code):
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.parametrize(
+    ("code", "own", "found"),
+    [
+        ("import leaky_zoo", None, "1"),
+        ("import leaky_zoo", "0", "0"),  # what the user says stays
+        ("import keras, leaky_zoo", None, "None"),  # TensorFlow has read it already: nothing is claimed
+    ],
+)
+def test_onednn_is_asked_for_before_tensorflow_starts(code, own, found, monkeypatch):
+    monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS")
+    if own:
+        monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", own)
+    done = python(f"{code}; import os; print(os.environ.get('TF_ENABLE_ONEDNN_OPTS'))")
+    assert done.stdout.strip() == found, done.stderr
+
+
 def test_unknown_attribute_is_an_attribute_error():
     done = python("import leaky_zoo; leaky_zoo.nothing")
     assert done.returncode == 1 and "no attribute 'nothing'" in done.stderr
