@@ -13,12 +13,12 @@ import time
 from pathlib import Path
 
 import numpy as np
-from rich.progress import track
 
 from benchmarks.common import BUILD, markdown, options, read_table, write_table
 from benchmarks.science.paper import figure1
 from benchmarks.science.studies import recipe_of
 from leaky_zoo.data import load_data
+from leaky_zoo.processes.progress import track
 from leaky_zoo.training import lbfgs, train
 from leaky_zoo.zoo.recipe import LBFGSPart
 
@@ -77,7 +77,7 @@ def one_seed(seed: int) -> list[dict]:
     recipe = recipe.model_copy(update={"lbfgs": None, "converge": False})
     network, result = train(recipe, BUILD / "convergence_time" / f"seed{seed}_2000", resume=True)
     x, y = load_data(recipe.data.name).select("train")
-    found = {name: run(network.astype("float64"), x, y, name) for name in track(METHODS, f"seed {seed}")}
+    found = {name: run(network.astype("float64"), x, y, name) for name in track(f"seed {seed}")(METHODS)}
     rows, best, adam = [], list(found.values())[-1]["seconds"], float(result.seconds)
     for name, row in found.items():
         ratios = {"ratio": row["seconds"] / best, "ratio_with_adam": (row["seconds"] + adam) / (best + adam)}

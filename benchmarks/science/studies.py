@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 import yaml
-from rich.progress import track
 
 from benchmarks.common import BUILD, ROOT, options
 from leaky_zoo.io.files import replacing, write_text
 from leaky_zoo.io.reading import read_json
+from leaky_zoo.processes.progress import track
 from leaky_zoo.sweeps import RunState, Sweep, SweepFolder
 from leaky_zoo.sweeps.spec import cell_name
 from leaky_zoo.training import Recipe
@@ -87,7 +87,7 @@ def run_here(sweep: Sweep) -> list[Net]:
 def finished(name: str) -> Iterator[Net]:
     """Every net of a study that is there, with a bar."""
     runs = [run for run in SweepFolder(BUILD / name).runs() if run.state() == RunState.DONE]
-    for run in track(runs, description=name, transient=True):
+    for run in track(name)(runs):
         yield Net(run.name, Recipe.read(run.recipe), read_json(run.result), run.folder)
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from rich.progress import track
 
 from benchmarks.common import options, seconds_of, write_table
 from leaky_zoo.analysis import analyze
 from leaky_zoo.figures import write_report
+from leaky_zoo.processes.progress import track
 
 TABLE = Path(__file__).with_suffix(".csv")
 FIELDS = (
@@ -35,7 +35,7 @@ def main(images: int, report: Path | None) -> None:
     def run() -> None:
         nonlocal audit
         about = {"name": "smooth random images", "split": None}
-        audit = analyze(model, x, labels, batch_size=8, data=about, track=lambda items: track(list(items), "analyzing"))
+        audit = analyze(model, x, labels, batch_size=8, data=about, track=track("analyzing"))
 
     seconds = seconds_of(run)
     assert audit

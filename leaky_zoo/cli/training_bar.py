@@ -3,9 +3,8 @@
 from typing import Any
 
 import keras
-from rich.progress import Progress
 
-from leaky_zoo.processes.progress import ProgressLines
+from leaky_zoo.processes.progress import Bar, ProgressLines
 from leaky_zoo.training import Recipe
 
 
@@ -17,7 +16,7 @@ class TrainingBar(keras.callbacks.Callback):
         recipe: what runs.
     """
 
-    def __init__(self, progress: Progress | ProgressLines, recipe: Recipe) -> None:
+    def __init__(self, progress: Bar | ProgressLines, recipe: Recipe) -> None:
         super().__init__()
         self.progress, self.recipe = progress, recipe
         self._task: Any = None

@@ -21,7 +21,7 @@ class Unwrapped(Console):
 
 # Results go to stdout; everything said about them goes here, so that --json leaves JSON alone on stdout.
 err = Unwrapped(stderr=True)
-A_LINE_EVERY = 60.0  # seconds
+A_LINE_EVERY, A_DRAWING_EVERY = 60.0, 0.1  # seconds
 
 
 @dataclass
@@ -95,18 +95,42 @@ class ProgressLines:
             self.advance(task)
 
 
-def bar() -> Progress | ProgressLines:
+class Bar(Progress):
+    """Rich's bars, drawn when they move and not by a thread of their own.
+
+    That thread imports what it draws with, and TFDS replaces `import` for all threads while it starts.
+    """
+
+    def __init__(self) -> None:
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+        )
+        super().__init__(*columns, console=err, transient=True, auto_refresh=False)
+        self._drawn = 0.0
+
+    def update(self, task_id: TaskID, **changes: Any) -> None:
+        """As rich's; then draw, at most ten times a second."""
+        super().update(task_id, **changes)
+        self._draw()
+
+    def advance(self, task_id: TaskID, advance: float = 1) -> None:
+        """As rich's; then draw, at most ten times a second."""
+        super().advance(task_id, advance)
+        self._draw()
+
+    def _draw(self) -> None:
+        now = time.monotonic()
+        if now - self._drawn >= A_DRAWING_EVERY:
+            self._drawn = now
+            self.refresh()
+
+
+def bar() -> Bar | ProgressLines:
     """A progress bar, to be entered; where stderr is no terminal, lines."""
-    if not err.is_terminal:
-        return ProgressLines()
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=err,
-        transient=True,
-    )
+    return Bar() if err.is_terminal else ProgressLines()
 
 
 def track(description: str) -> Callable[[Iterable[Any]], Iterable[Any]]:

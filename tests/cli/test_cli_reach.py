@@ -1,10 +1,12 @@
 """Recipes and runs within reach: names, folders, data beside the recipe, what was reached, what comes next."""
 
+import io
 import json
 import os
 import shlex
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ import yaml
 
 import leaky_zoo
 from leaky_zoo.errors import InvalidInputError
+from leaky_zoo.processes import progress as progress_bars
 from leaky_zoo.processes.progress import ProgressLines
 from leaky_zoo.zoo import Recipe, recipe_of
 
@@ -173,6 +176,23 @@ def test_training_on_another_backend_is_a_sentence(project, tmp_path):
     done = subprocess.run(words, capture_output=True, text=True, env={**os.environ, "KERAS_BACKEND": "jax"})
     assert done.returncode == 2 and "Training needs the TensorFlow backend" in done.stderr
     assert "Traceback" not in done.stderr and not (tmp_path / "run").exists()
+
+
+def test_no_bar_imports_while_tfds_replaces_import(monkeypatch):
+    """As TFDS does while it starts, for all threads: a bar with a thread of its own would end in it."""
+    from etils import epy
+
+    terminal = progress_bars.Unwrapped(file=io.StringIO(), force_terminal=True, width=100)
+    monkeypatch.setattr(progress_bars, "err", terminal)
+    with progress_bars.bar() as progress:
+        task = progress.add_task("seed 0 [first]", total=3)
+        with epy.lazy_imports():
+            time.sleep(0.5)
+        for done in range(1, 4):
+            time.sleep(0.15)
+            progress.update(task, completed=done, description=f"seed {done} [next]")
+    shown = terminal.file.getvalue()
+    assert all(words in shown for words in ("seed 0 [first]", "seed 1 [next]", "3/3"))
 
 
 def test_without_a_terminal_there_is_one_line_a_minute():

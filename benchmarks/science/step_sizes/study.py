@@ -15,13 +15,13 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
-from rich.progress import track
 
 from benchmarks.common import BUILD, options, read_table, write_table
 from benchmarks.science.step_sizes.compare import DETAILS, RESULTS
 from benchmarks.science.step_sizes.tasks import MUS, SCHEDULES, TASKS, recipe_of
 from leaky_zoo.io.files import write_json
 from leaky_zoo.io.reading import read_json
+from leaky_zoo.processes.progress import track
 from leaky_zoo.processes.shards import shard_of
 
 KEYS = ("task", "schedule", "seed", "mu", "phase")
@@ -116,7 +116,7 @@ def train_all(todo: Iterable[Case]) -> None:
 def collect() -> None:
     """Bring the tables up to date with the runs that are done; rows of runs made elsewhere stay."""
     rows, more = rows_of(RESULTS), rows_of(DETAILS)
-    for task, schedule, seed, mu in track(list(cases(TASKS, SCHEDULES, (0, 1), range(100))), "reading"):
+    for task, schedule, seed, mu in track("reading")(cases(TASKS, SCHEDULES, (0, 1), range(100))):
         folder = folder_of(task, schedule, seed, mu)
         if not (folder / "lbfgs.json").exists():
             continue

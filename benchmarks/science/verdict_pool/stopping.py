@@ -11,11 +11,10 @@ that of the sign masks is as well or the iterations are four times as many. Wher
 import contextlib
 from pathlib import Path
 
-from rich.progress import track
-
 from benchmarks.common import BUILD, options, read_table, write_table
 from benchmarks.science.verdict_pool.measure import NETS
 from benchmarks.science.verdict_pool.pool import Case, cases
+from leaky_zoo.processes.progress import track
 from leaky_zoo.training import Recipe, train
 from leaky_zoo.training.lbfgs import LBFGSProgress, minimize_objective
 from leaky_zoo.zoo.training_data import training_data
@@ -69,7 +68,7 @@ def main(nets: int) -> None:
     for case in cases("calibration"):
         if case.name in reached:
             chosen.setdefault(case.generator, case)
-    for case in track(list(chosen.values())[:nets], "following"):
+    for case in track("following")(list(chosen.values())[:nets]):
         write_table(TABLE, [follow(case)], ("net",), samples="up to 300", residual=WANTED, round=ROUND)
 
 

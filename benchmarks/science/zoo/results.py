@@ -19,7 +19,6 @@ from typing import Any
 
 import keras
 import numpy as np
-from rich.progress import track
 
 from benchmarks.common import ROOT, interleaved, markdown, options, read_table, write_table
 from benchmarks.science.zoo import (
@@ -34,6 +33,7 @@ from benchmarks.science.zoo import (
 )
 from benchmarks.speed.onnx_latency import call_of
 from leaky_zoo.io.files import write_text
+from leaky_zoo.processes.progress import track
 from leaky_zoo.zoo import Preset, list_presets, models_dir
 
 TABLE, PAGE = models_dir() / "results.csv", models_dir() / "RESULTS.md"
@@ -146,7 +146,7 @@ def measure(quick: bool) -> None:
     """Rows of presets that are not in the table with these weights and figures; those that are gone leave it."""
     known = {row["preset"]: row for row in (read_table(TABLE) if TABLE.exists() else [])}
     rows = []
-    for entry in track(list_presets(), description="presets", transient=True):
+    for entry in track("presets")(list_presets()):
         keras.backend.clear_session()
         preset = Preset.open(entry["name"])
         old = known.get(preset.name, {})
@@ -179,7 +179,7 @@ def measure_latency() -> None:
     runs, rows = LATENCY["runs"], {row["preset"]: row for row in read_table(TABLE)}
     calls: dict[str, Callable[[], object]] = {}
     with tempfile.TemporaryDirectory() as place:
-        for name in track(rows, description="exporting", transient=True):
+        for name in track("exporting")(rows):
             keras.backend.clear_session()
             preset, path = Preset.open(name), ROOT / "export" / name / "model.onnx"
             if not path.is_file():
