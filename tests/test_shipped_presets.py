@@ -128,12 +128,27 @@ def test_published_metrics(name, mnist):
     assert measured["loss"] == pytest.approx(published["loss"], abs=1e-6)
 
 
+def computes_as_where_they_were_trained():
+    """Whether this processor adds in vectors of 512 bits: with others a sum of float32 has other last bits."""
+    told = Path("/proc/cpuinfo")
+    return told.is_file() and " avx512f " in told.read_text()
+
+
 def test_a_small_preset_is_retrained_to_the_same_bits(tmp_path):
     preset = opened(RETRAINED)
-    network, result = train(preset.recipe, tmp_path / "run")
-    for ours, theirs in zip(network.get_weights(), preset.network.get_weights(), strict=True):
+    (network, result), (again, _) = (train(preset.recipe, tmp_path / run) for run in ("run", "again"))
+    weights = network.get_weights()
+    for ours, theirs in zip(weights, again.get_weights(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
-    assert result.metrics["test"] == preset.metadata["metrics"]["test"]
+    published = preset.metadata["metrics"]["test"]
+    if computes_as_where_they_were_trained():
+        for ours, theirs in zip(weights, preset.network.get_weights(), strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+        assert result.metrics["test"] == published
+    else:
+        for ours, theirs in zip(weights, preset.network.get_weights(), strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-6)
+        assert result.metrics["test"] == pytest.approx(published, abs=1e-6)
 
 
 @pytest.mark.parametrize("name", [name for name in one_of_each() if not NEEDS_FILES.search(name)])

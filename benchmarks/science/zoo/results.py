@@ -86,10 +86,9 @@ STUDIES = (
     (
         "The Hamiltonian of a staged net",
         staged_energy,
-        "Along a stage it changes little, across the transition it is another number. What changes in the first stage "
-        "does so in its first fifteen layers, where the kinetic energy falls from hundreds to about fifteen; the steps "
-        "are coarse there, we think. The largest criticality residual says how far from a critical point a stage still "
-        "is.",
+        "Along a stage it changes little, while the kinetic energy of the first falls from about 900 to 1.2; across the "
+        "transition it is another number. The largest criticality residual says how far from a critical point a stage "
+        "still is.",
     ),
 )
 
