@@ -87,8 +87,8 @@ STUDIES = (
         "The Hamiltonian of a staged net",
         staged_energy,
         "Along a stage it changes little, while the kinetic energy of the first falls from about 900 to 1.2; across "
-        "the transition it is another number. The largest criticality residual says how far from a critical point a stage "
-        "still is.",
+        "the transition it is another number. The largest criticality residual says how far from a critical point a "
+        "stage still is.",
     ),
 )
 
