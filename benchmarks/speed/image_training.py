@@ -12,7 +12,8 @@ without AVX-512. All are in float32; `--sixteen-bits` adds "ours, mixed_bfloat16
 the processor has no such units. Each runs in a process of its own that waits while the others work, in turns: a busy
 machine shifts all alike.
 
-Writes image_training.csv: milliseconds for each image, and the time of each over ours (above 1: ours is faster).
+Writes image_training.csv: milliseconds for each image, and the time of each over ours (above 1: ours is faster); rows
+of other processors stay.
 """
 
 import contextlib
@@ -26,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common import ROOT, interleaved, options, write_table
+from benchmarks.common import ROOT, interleaved, options, processor, write_table
 
 TABLE = Path(__file__).with_suffix(".csv")
 BATCH, IMAGES = 128, 2048
@@ -181,9 +182,14 @@ def main(torch: str, repeats: int, steps: int, cases: tuple[str, ...], sixteen_b
         for name, taken in seconds.items():
             ratio = np.median(taken / seconds["ours"])
             per_image = 1e3 * np.median(taken) / steps / BATCH
-            rows.append({"case": case, "framework": name, "ms_per_image": f"{per_image:.3f}", "ratio": f"{ratio:.3f}"})
+            rows.append({
+                "processor": processor(), "case": case, "framework": name, "ms_per_image": f"{per_image:.3f}",
+                "ratio": f"{ratio:.3f}",
+            })  # fmt: skip
             print(*rows[-1].values(), flush=True)
-    write_table(TABLE, rows, ("case", "framework"), repeats=repeats, steps=steps, batch=BATCH, threads=threads)
+    write_table(
+        TABLE, rows, ("processor", "case", "framework"), repeats=repeats, steps=steps, batch=BATCH, threads=threads
+    )
 
 
 if __name__ == "__main__":
