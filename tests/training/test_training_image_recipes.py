@@ -56,8 +56,8 @@ def test_a_net_of_the_jpeg_copy_is_evaluated_on_the_original(tmp_path):
 def test_an_image_net_of_the_zoo_is_small_and_keeps_one_effective_depth(path):
     recipe = Recipe.read(path)
     data = recipe.data.name.partition("/")[0]
-    outputs = None if recipe.network.task == "autoencoding" else 10
-    network = get_family(recipe.network.family)(SHAPES[data], outputs, **recipe.network.given)
+    task, outputs = ({"task": "autoencoding"}, None) if recipe.network.task == "autoencoding" else ({}, 10)
+    network = get_family(recipe.network.family)(SHAPES[data], outputs, **task, **recipe.network.given)
     assert network.count_params() < (1_000_000 if data == "cifar10_jpeg" else 200_000)
     assert {path.effective_depth for path in network.paths} == {recipe.network.effective_depth}
     assert recipe.name in (path.parent.name, path.stem)
