@@ -128,7 +128,7 @@ def test_published_metrics(name, mnist):
     assert measured["loss"] == pytest.approx(published["loss"], abs=1e-6)
 
 
-def computes_as_where_they_were_trained():
+def computes_as_where_it_was_trained():
     """Whether this processor adds in vectors of 512 bits: with others a sum of float32 has other last bits."""
     told = Path("/proc/cpuinfo")
     return told.is_file() and " avx512f " in told.read_text()
@@ -141,7 +141,7 @@ def test_a_small_preset_is_retrained_to_the_same_bits(tmp_path):
     for ours, theirs in zip(weights, again.get_weights(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
     published = preset.metadata["metrics"]["test"]
-    if computes_as_where_they_were_trained():
+    if computes_as_where_it_was_trained():
         for ours, theirs in zip(weights, preset.network.get_weights(), strict=True):
             np.testing.assert_array_equal(ours, theirs)
         assert result.metrics["test"] == published

@@ -8,8 +8,8 @@ clipping of the global norm, on the same stem, blocks, transitions and head with
 layers of its own under `fit`, fed with batches that tf.data augments: it may have up to four of them ready when its
 turn begins, so turns should be long. PyTorch (a Python that has it, named by `--torch`; left out without) keeps its
 tensors channels last. "Ours, no oneDNN" is with TF_ENABLE_ONEDNN_OPTS=0, as TensorFlow computes by itself on processors
-without AVX-512. All are in float32; `--sixteen-bits` adds "ours, mixed_bfloat16", which takes many times as long where
-the processor has no such units. Each runs in a process of its own that waits while the others work, in turns: a busy
+without AVX-512. All are in float32; `--sixteen-bits` adds "ours, mixed_bfloat16", which takes longer where the
+processor has no such units. Each runs in a process of its own that waits while the others work, in turns: a busy
 machine shifts all alike.
 
 Writes image_training.csv: milliseconds for each image, and the time of each over ours (above 1: ours is faster); rows
