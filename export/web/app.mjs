@@ -7,6 +7,7 @@ import { digits, drawBars, drawLayers } from "./charts.mjs";
 
 const at = (id) => document.getElementById(id);
 const LARGEST = { 8: 16, 28: 255 }; // value of full ink, by side of the image
+const MOST_BARS = 100; // of outputs drawn one by one, each with its name
 const state = { presets: [], preset: null, network: null, sample: null, opening: 0, running: false, again: false, last: null };
 const drawing = new Drawing(at("canvas"), () => choose(null));
 
@@ -32,7 +33,8 @@ function unique(values) { return [...new Set(values)]; }
 async function narrow() {
   fill(at("depth"), unique(matching("dataset").map((preset) => preset.effective_depth)).sort((a, b) => a - b));
   fill(at("schedule"), unique(matching("dataset", "effective_depth").map((preset) => preset.schedule)));
-  const preset = matching("dataset", "effective_depth", "schedule")[0];
+  fill(at("name"), matching("dataset", "effective_depth", "schedule").map((preset) => preset.name));
+  const preset = matching("name")[0];
   fill(at("file"), preset.files.map((file) => file.path), preset.files.map((file) => file.name));
   state.preset = preset;
   await open(at("file").value);
@@ -42,6 +44,7 @@ function select(preset) {
   at("dataset").value = preset.dataset;
   fill(at("depth"), [preset.effective_depth]);
   fill(at("schedule"), [preset.schedule]);
+  fill(at("name"), [preset.name]);
 }
 
 async function open(path) {
@@ -98,19 +101,29 @@ async function choose(sample) {
 }
 
 /** A sample that nobody can draw: another image, or values in their order. */
-function showSample(network, data) {
-  const { shape } = network, values = Array.from(data);
-  if (shape.length === 3 && [1, 3].includes(shape[2])) {
-    const image = picture(values, shape, Math.max(...values) > 1 ? 255 : 1);
+function showSample(network, data) { showValues(at("values"), network, Array.from(data), network.shape, "this sample", "input"); }
+
+/** An array as an image where it is one, else as a line. */
+function showValues(place, network, values, shape, title, name) {
+  if (isImage(shape)) {
+    const image = picture(values, shape, fullInk(network));
     image.setAttribute("role", "img");
-    image.ariaLabel = "This sample, as an image";
-    at("values").replaceChildren(image);
+    image.ariaLabel = `An image: ${title}`;
+    place.replaceChildren(image);
     return;
   }
-  drawLayers(at("values"), {
-    label: "Values of this sample, in their order", layers: values.map((_, row) => row + 1), what: "value",
-    series: [{ name: "input", kind: "line", values }],
+  drawLayers(place, {
+    label: `Values of ${title}, in their order`, layers: values.map((_, row) => row + 1), what: "value",
+    series: [{ name, kind: "line", values }],
   });
+}
+
+function isImage(shape) { return shape.length === 3 && [1, 3].includes(shape[2]); }
+
+/** The value of a pixel that is full: of the data, not of one sample. */
+function fullInk(network) {
+  const known = drawn(network) && LARGEST[network.shape[0]];
+  return known || (network.golden.inputs.data.some((value) => value > 1) ? 255 : 1);
 }
 
 function golden(network, row) {
@@ -174,6 +187,11 @@ function foldWords(folds, network) {
 function showOutputs(network, outputs) {
   const label = network.metadata["leaky_zoo.task"] === "classification";
   const values = label ? softmax(outputs, network.metadata["leaky_zoo.temperature"] ?? 1) : Array.from(outputs);
+  if (isImage(network.outputShape) || values.length > MOST_BARS) {
+    at("answer").textContent = "";
+    showValues(at("outputs"), network, values, network.outputShape, "the output", "output");
+    return;
+  }
   const best = values.indexOf(Math.max(...values));
   const name = (row) => String(label ? network.classes?.[row] ?? row : row + 1);
   at("answer").textContent = label ? name(best) : "";
@@ -249,7 +267,7 @@ async function start() {
     select(asked);
     fill(at("file"), [path]);
   }
-  for (const id of ["dataset", "depth", "schedule"]) at(id).addEventListener("change", () => narrow());
+  for (const id of ["dataset", "depth", "schedule", "name"]) at(id).addEventListener("change", () => narrow());
   at("file").addEventListener("change", () => open(at("file").value));
   at("clear").addEventListener("click", () => { drawing.clear(); at("answer").textContent = ""; at("canvas").focus(); });
   at("measure").addEventListener("click", measure);

@@ -21,7 +21,8 @@ def manifest(folder: Path) -> dict[str, Any]:
 
     Returns:
         `{"presets": [{"name", "dataset", "effective_depth", "schedule", "files": [{"path", "name", "bytes",
-        "accuracy"}]}]}`, what can be drawn first, larger images first; files without our metadata are left out.
+        "accuracy"}]}]}`, what can be drawn first, larger images first, of one data set what names classes first; files
+        without our metadata are left out.
     """
     presets = []
     for place in sorted(path for path in folder.iterdir() if path.is_dir()):
@@ -38,6 +39,7 @@ def manifest(folder: Path) -> dict[str, Any]:
                 "effective_depth": about.get("leaky_zoo.effective_depth", 0),
                 "schedule": about["leaky_zoo.preset"].get("schedule") or "-",
                 "side": _side(about["leaky_zoo.input"]["shape"]),
+                "classifies": about["leaky_zoo.task"] == "classification",
                 "files": [
                     {
                         "path": f"{place.name}/{file.name}",
@@ -49,7 +51,11 @@ def manifest(folder: Path) -> dict[str, Any]:
                 ],
             }
         )
-    presets.sort(key=lambda preset: (-preset.pop("side"), preset["dataset"], preset["effective_depth"]))
+    presets.sort(
+        key=lambda preset: (
+            -preset.pop("side"), preset["dataset"], not preset.pop("classifies"), preset["effective_depth"],
+        )
+    )  # fmt: skip
     return {"presets": presets}
 
 

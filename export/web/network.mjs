@@ -25,6 +25,7 @@ export class Network {
     this.metadata = metadata;
     this.session = session;
     this.shape = metadata["leaky_zoo.input"].shape.slice(1);
+    this.outputShape = metadata["leaky_zoo.output"].shape.slice(1);
     this.size = this.shape.reduce((product, side) => product * side, 1);
     this.classes = metadata["leaky_zoo.class_names"] ?? null;
     this.golden = unpackGolden(metadata["leaky_zoo.golden"]);

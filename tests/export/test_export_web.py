@@ -202,6 +202,33 @@ def test_networks_are_chosen_by_depth_and_schedule(page):
     assert page.run("document.querySelectorAll('#negative rect').length") == 21
 
 
+def test_every_network_is_opened_by_its_address_and_by_its_choices(page, site):
+    """Two networks may share data, depth and schedule: a denoiser and a classifier of the same digits do."""
+    presets = page.run("fetch('models.json').then((answer) => answer.json())")["presets"]
+    assert sorted(file["path"] for preset in presets for file in preset["files"] if preset["name"] != "small") == [
+        f"{path.parent.name}/{path.name}" for path in SHIPPED
+    ]
+    change = "{{ const s = document.getElementById('{}'); s.value = {}; s.dispatchEvent(new Event('change')); }}"
+    for preset in presets:
+        choices = {
+            "dataset": preset["dataset"], "depth": str(preset["effective_depth"]), "schedule": preset["schedule"],
+            "name": preset["name"],
+        }  # fmt: skip
+        loaded = f"document.getElementById('status').textContent.startsWith({json.dumps(preset['name'] + ':')})"
+        for id, value in choices.items():
+            page.run(change.format(id, json.dumps(value)))
+        page.wait(f"{READY} && ({loaded} || {json.dumps(preset['name'] == 'small')})")
+        assert {id: page.run(f"document.getElementById('{id}').value") for id in choices} == choices
+    shared = [preset for preset in presets if preset["dataset"] == "mnist" and preset["effective_depth"] == 3]
+    assert len(shared) > 1
+    for preset in shared:
+        page.open("about:blank")
+        page.open(f"{site}#{preset['files'][-1]['path']}")
+        page.wait(READY)
+        assert page.run("document.getElementById('name').value") == preset["name"]
+        assert page.run("document.getElementById('file').value") == preset["files"][-1]["path"]
+
+
 def board(page):
     page.run("document.getElementById('canvas').scrollIntoView({ block: 'center' })")
     found = page.run("(() => { const b = document.getElementById('canvas').getBoundingClientRect(); "
@@ -236,6 +263,23 @@ def test_it_begins_with_what_can_be_drawn_and_shows_signals_and_colour_images(pa
     assert (
         page.run("Math.min(...[...document.querySelectorAll('#outputs .name')].map((name) => name.getBBox().x))") >= 0
     )
+
+
+def test_a_denoised_digit_is_shown_as_an_image(page, site):
+    path = next(path for path in SHIPPED if "mnist_denoiser" in path.parent.name)
+    page.open("about:blank")
+    page.open(f"{site}#{path.parent.name}/{path.name}")
+    page.wait(READY)
+    from leaky_zoo.runtime.metadata import unpack_golden
+
+    x = unpack_golden(inspect_onnx(path)["leaky_zoo.golden"])[0][:1]
+    pixels = page.run(
+        "(() => { const c = document.querySelector('#outputs .picture');"
+        "return Array.from(c.getContext('2d').getImageData(0, 0, 28, 28).data).filter((_, at) => at % 4 === 0); })()"
+    )
+    np.testing.assert_allclose(pixels, load(path).predict(x).ravel().clip(0, 255), atol=1)
+    assert page.run("document.getElementById('class-title').textContent") == "Output"
+    assert page.run("document.querySelectorAll('#outputs .bar, #outputs rect').length") == 0
 
 
 @pytest.mark.parametrize("touch", [False, True])
