@@ -22,6 +22,7 @@ from leaky_zoo.data.python_objects import arrays
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.flow.description import describe_network
 from leaky_zoo.flow.kinks import KinkFinder
+from leaky_zoo.flow.precision import in_float64
 from leaky_zoo.networks import LeakyNetwork
 
 # Rows of s(A): a patch matrix of 3 x 3 x 455 channels and the ones; its second moment takes 134 MB a layer.
@@ -40,6 +41,9 @@ def analyze(
     **changes: Unpack[SettingsByName],
 ) -> Audit:
     """Measure the geometry of a network's path on data, streaming, in float64 (paper, sections 2 and 3).
+
+    A net of ours runs in float64 too, whatever its own dtype is; on Keras's JAX backend its stem, transitions and head
+    do only where `jax_enable_x64` is set.
 
     One of our networks gets everything. Any other Keras model gets the half that needs no loss: spectra, dimensions,
     cost of identity, CKA, class variances, layer by layer. Momenta and criticality mean something only on the data the
@@ -95,15 +99,16 @@ def analyze(
             f"Received: layers={list(layers)}"
         )
     has_targets = y is not None or model.task.from_inputs
+    exact = in_float64(model)
     kinks = None
     if chosen.clarke:
         if not has_targets or not chosen.with_momenta:
             raise InvalidInputError("`clarke` needs momenta, and they need targets `y`. Received: clarke=True")
         targets = model.task.targets(x, y)
-        kinks = KinkFinder(model, x, np.asarray(targets))(control=True)
+        kinks = KinkFinder(exact, x, np.asarray(targets))(control=True)
     if y is not None and (model.config.dataset or {}).get("sha256"):
         data = {"sha256": content_sha256(x, y), **(data or {})}
-    sums = collect_shard(model, x, y, settings=chosen, track=track)
+    sums = collect_shard(exact, x, y, settings=chosen, track=track)
     audit = audit_network(describe_network(model), sums, chosen, data, has_targets, kinks)
     return with_linearity(audit, model, x, chosen.relu_samples)
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.flow.gradients import entry_gradient, head_gradient
+from leaky_zoo.flow.precision import in_float64
 from leaky_zoo.flow.steps import Buffers, PathSteps
 from leaky_zoo.flow.sums import LayerAccumulator, LayerSums, Subsample
 from leaky_zoo.geometry import MomentumMoments, MomentumSums, outer_after_step
@@ -66,9 +67,8 @@ class NetworkSums:
 class NetworkStream:
     """Takes batches along a network's paths and adds up what they have.
 
-    Each path runs in numpy, step by step from its entry's output, in the dtype of the network's weights, and its
-    momenta by the adjoint of the steps (`geometry.euler`); only the entries and the head run in Keras. Sums are
-    float64.
+    Each path runs in numpy in float64, step by step from its entry's output, and its momenta by the adjoint of the
+    steps (`geometry.euler`); only the entries and the head run in Keras, as `in_float64` says. Sums are float64.
 
     Args:
         network: the network to look at.
@@ -87,8 +87,9 @@ class NetworkStream:
         products: str = "float64",
     ) -> None:
         self.with_momenta, self.classes, self.products = with_momenta, classes, products
-        self._dtype = np.dtype(network.dtype_policy.variable_dtype)
-        self.paths = [PathSteps(path, self._dtype) for path in network.paths]
+        network = in_float64(network)
+        self._exact_entries = network.dtype_policy.variable_dtype == "float64"
+        self.paths = [PathSteps(path, np.float64) for path in network.paths]
         self._entries = [path.entry for path in network.paths]
         if with_momenta:
             self._head_gradient = head_gradient(network.head, network.loss_function())
@@ -117,7 +118,7 @@ class NetworkStream:
             self.sample_labels[places] = y[chosen].reshape(len(chosen), -1)[:, 0] if len(chosen) else 0.0
         labels = y if self.classes else None
         representations: list[list[np.ndarray]] = []
-        current = _padded(x, ROWS if self._dtype != np.float64 else 1)
+        current = _padded(x, 1 if self._exact_entries else ROWS)
         padded = len(current)
         for index, entry in enumerate(self._entries):
             first = [keras.ops.convert_to_numpy(entry(piece, training=False)) for piece in _pieces(current)]
@@ -140,7 +141,7 @@ class NetworkStream:
     ) -> list[np.ndarray]:
         """`A_0..A_L` of a path, as its layers have them; adds the first `count` samples, the others are padding."""
         path, buffers, dtype = self.paths[index], totals.buffers, np.dtype(self.products)
-        representations = [first.astype(self._dtype, copy=False)]
+        representations = [first.astype(np.float64, copy=False)]
         positions = first.size // (len(first) * path.width)
         columns = count * positions  # of the paper's A, without padding
         for layer, accumulator in enumerate(totals.layers[index]):

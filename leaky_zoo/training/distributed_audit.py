@@ -10,6 +10,7 @@ from leaky_zoo.analysis.network_sums import collect_shard
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.flow import NetworkSums, nested_sums
 from leaky_zoo.flow.description import describe_network
+from leaky_zoo.flow.precision import in_float64
 from leaky_zoo.networks import LeakyNetwork
 from leaky_zoo.training.strategy import Strategy
 
@@ -57,9 +58,10 @@ def analyze_distributed(
     if len(x) < count:
         raise InvalidInputError(f"Each of the {count} replicas needs a sample. Received: {len(x)} samples")
     kept: list[NetworkSums] = []
+    exact = in_float64(network)  # here: a replica makes no variables
 
     def share(replica: int) -> np.ndarray:
-        kept.append(collect_shard(network, x, y, (replica + 1, count), chosen, track=track))
+        kept.append(collect_shard(exact, x, y, (replica + 1, count), chosen, track=track))
         return nested_sums.to_vector(kept[-1])
 
     total = strategy.sum_over_replicas(share)

@@ -56,6 +56,12 @@ class TwoPaths(LeakyNetwork):
             schedule={"name": "irregular"}, weight_decay=decay, io_weight_decay=decay,
             dataset={"name": "d", "split": "train"}, **about,
         )  # fmt: skip
+        self._arguments = {"images": images, "effective_depths": effective_depths, "weight_decay": decay, **about}
+
+    def astype(self, dtype):
+        twin = TwoPaths(**self._arguments, dtype=dtype)
+        twin.set_weights(self.get_weights())
+        return twin
 
 
 @pytest.fixture(params=[False, True], ids=["units", "images"])
