@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import keras
+import numpy as np
 
 from leaky_zoo.data import Dataset, load_data
-from leaky_zoo.errors import InvalidInputError
+from leaky_zoo.errors import CheckFailedError, InvalidInputError
 from leaky_zoo.flow import evaluate_network
 from leaky_zoo.io.reading import shown
 from leaky_zoo.zoo import Preset
@@ -18,6 +19,7 @@ EXACT, ROUNDED, DIFFERS, UNCHECKED = "exact", "to rounding", "differs", "not che
 SPLITS = ("test", "validation", "train")
 # Another processor adds in another order; nothing else may move a loss, and nothing an accuracy.
 ROUNDING = 1e-6
+GOLDEN_TOLERANCE = 1e-5  # of the largest output
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,39 @@ def _data(
         classes = (network.config.class_names or network.config.output_size) if network.task.labels else None
         kept[key] = load_data(name, data_dir, task=key[1], classes=classes)
     return kept[key]
+
+
+def check_golden(preset: Preset) -> None:
+    """Compare a preset's network with its golden pairs, where it has any.
+
+    Raises:
+        CheckFailedError: it gives other outputs than it gave when they were written.
+    """
+    if preset.golden is None:
+        return
+    inputs, expected = preset.golden
+    found = preset.network.predict_on_batch(inputs.astype(preset.network.inputs[0].dtype))
+    error = float(np.abs(found - expected).max() / max(np.abs(expected).max(), np.finfo(np.float32).tiny))
+    if not error <= GOLDEN_TOLERANCE:
+        raise CheckFailedError(
+            f"{preset.name} does not give its golden outputs: relative error {error:.2g}, {GOLDEN_TOLERANCE:g} is "
+            "allowed. Its layers compute something else than when it was trained."
+        )
+
+
+def keep_published(
+    published: dict[str, dict[str, float]], measured: dict[str, dict[str, float]]
+) -> dict[str, dict[str, float]]:
+    """For each split what was measured; what was published where the two differ by another processor's rounding.
+
+    Example:
+    >>> keep_published({"test": {"loss": 0.25}}, {"test": {"loss": 0.2500000001}, "train": {"loss": 0.5}})
+    {'test': {'loss': 0.25}, 'train': {'loss': 0.5}}
+    """
+    return {
+        split: published[split] if split in published and _compared(published[split], found)[0] == ROUNDED else found
+        for split, found in measured.items()
+    }
 
 
 def _compared(published: dict[str, float], measured: dict[str, float]) -> tuple[str, str]:

@@ -10,7 +10,7 @@ from leaky_zoo import cli
 from leaky_zoo.errors import CheckFailedError, InvalidInputError
 from leaky_zoo.io.files import sha256, write_json
 from leaky_zoo.publishing import Publication, find_recipes
-from leaky_zoo.publishing.publish import check_golden
+from leaky_zoo.publishing.claims import check_golden
 from leaky_zoo.publishing.tables import presets_table
 from leaky_zoo.training import Recipe, train
 from leaky_zoo.zoo import Preset
@@ -119,6 +119,19 @@ def test_a_refresh_changes_no_byte_where_nothing_changed(own, monkeypatch, capsy
     (answer,) = json.loads(capsys.readouterr().out)
     assert answer["name"] == NAME and answer["trained"] is False
     assert contents(own) == before
+
+
+@pytest.mark.parametrize("times, kept", [(1 + 1e-8, True), (1 + 1e-4, False)])
+def test_a_refresh_keeps_metrics_of_another_processor(own, times, kept):
+    """The weights were measured where they were trained; only rounding may differ here."""
+    file = own / "zoo" / NAME / "metadata.json"
+    metadata = json.loads(file.read_text())
+    loss = metadata["metrics"]["test"]["loss"]
+    metadata["metrics"]["test"]["loss"] = loss * times
+    write_json(file, metadata)
+    done = Publication(own / "zoo" / NAME, refresh=True).run()
+    assert done.metrics["test"]["loss"] == (loss * times if kept else loss)
+    assert json.loads(file.read_text())["metrics"]["test"] == done.metrics["test"]
 
 
 def test_words_may_change_but_not_the_training(own, monkeypatch, capsys):
