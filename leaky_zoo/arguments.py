@@ -100,7 +100,7 @@ def switch(name: str, value: Any) -> bool:
     """
     if type(value).__name__ in ("bool", "bool_"):
         return bool(value)
-    raise InvalidInputError(f"`{name}` is True or False. Received: {name}={_shown(value)}")
+    raise InvalidInputError(f"`{name}` must be True or False. Received: {name}={_shown(value)}")
 
 
 def whole(name: str, value: Any, least: int | None = None) -> int:

@@ -83,11 +83,11 @@ def naming_extras() -> Iterator[None]:
     except ValueError as error:
         if "Unable to import backend" not in str(error):  # Keras's own words
             raise
-        raise InvalidInputError(f"KERAS_BACKEND is tensorflow or jax here. Received: {backend}") from error
+        raise InvalidInputError(f"KERAS_BACKEND must be tensorflow or jax here. Received: {backend}") from error
     except ModuleNotFoundError as error:
         library = (error.name or "").partition(".")[0]
         if library == backend and backend not in ("tensorflow", "jax"):
-            raise InvalidInputError(f"KERAS_BACKEND is tensorflow or jax here. Received: {backend}") from error
+            raise InvalidInputError(f"KERAS_BACKEND must be tensorflow or jax here. Received: {backend}") from error
         extra = next((extra for extra, libraries in EXTRAS.items() if library in libraries), None)
         if extra is None:
             raise

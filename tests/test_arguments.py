@@ -66,7 +66,7 @@ WRONG = {
 
 @pytest.mark.parametrize("call", WRONG.values(), ids=WRONG)
 def test_what_only_looks_like_a_number_or_a_switch_is_refused(call):
-    with pytest.raises(InvalidInputError, match=r"must be a|is True or False"):
+    with pytest.raises(InvalidInputError, match=r"must be a|must be True or False"):
         call()
 
 

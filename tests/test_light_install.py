@@ -137,7 +137,7 @@ def test_a_room_names_its_extra(base, room):
     ("backend", "command", "words"),
     [
         ("jax", "train", "Training needs the TensorFlow backend: unset KERAS_BACKEND. Received: jax"),
-        ("abacus", "evaluate", "KERAS_BACKEND is one of tensorflow, jax. Received: abacus"),
+        ("abacus", "evaluate", "KERAS_BACKEND must be one of tensorflow, jax. Received: abacus"),
     ],
 )
 def test_a_backend_that_does_not_fit_is_said_in_a_sentence(tmp_path, backend, command, words):

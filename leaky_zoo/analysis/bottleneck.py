@@ -66,7 +66,7 @@ def judge(
     if not flat and not sharp:
         residual = _least_residual(layers)
         if residual is not None and residual > CRITICAL:
-            return _none(_not_critical(residual), layers)
+            return _none(_not_critical("all layers", residual), layers)
         return _none(
             f"no bottleneck: no layer but the last writes directions with a gap of {GAP:g} behind them", layers
         )
@@ -81,7 +81,7 @@ def judge(
         return _none(f"these samples are not {other}", layers)
     flat, sharp = ([layer for layer in each if is_critical(layer)] for each in (flat, sharp))
     if not flat and not sharp:
-        return _none(_not_critical(_least_residual(found) or 0.0), layers)
+        return _none(_not_critical(where, _least_residual(found) or 0.0), layers)
     if is_training_split is None:
         return _none(f"these samples are not known to be {other}", layers)
     return _named(flat, sharp)
@@ -150,10 +150,10 @@ def _least_residual(layers: Sequence[LayerAudit]) -> float | None:
     return min((each for layer in layers if (each := residual_of(layer)) is not None), default=None)
 
 
-def _not_critical(residual: float) -> str:
+def _not_critical(where: str, residual: float) -> str:
     return (
         "not at a critical point: energies are not conserved, rank not reported "
-        f"(least criticality residual there {residual:.2g}; it must be at most {CRITICAL:g})"
+        f"(the least criticality residual of {where} is {residual:.2g}; it must be at most {CRITICAL:g})"
     )
 
 

@@ -128,8 +128,11 @@ def linearity_sentence(audit: Audit) -> str:
     """One sentence on the linear stretch of an audit that has measured it."""
     depth, stretch = audit.summary["effective_nonlinear_depth"], audit.summary["linear_stretch"]
     what = "of the classes" if depth["measure"] == "classes" else "of the outputs"
-    words = f"{depth['layers']} of {len(audit.layers)} ReLUs do something: without the others at most "
-    words += f"{100 * depth['tolerance']:g}% {what} change ({counted(depth['samples'], 'sample')})"
+    change = f"{100 * depth['tolerance']:g}% {what} change ({counted(depth['samples'], 'sample')})"
+    if depth["layers"] == len(audit.layers):
+        words = f"All {len(audit.layers)} ReLUs do something: without any one of them more than {change}"
+    else:
+        words = f"{depth['layers']} of {len(audit.layers)} ReLUs do something: without the others at most {change}"
     if stretch is None:
         return f"{words}."
     return f"{words}; layer{'s' if stretch[0] != stretch[1] else ''} {'-'.join(map(str, dict.fromkeys(stretch)))} " + (

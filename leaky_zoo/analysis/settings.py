@@ -51,7 +51,7 @@ class AnalysisSettings:
             InvalidInputError: it is asked for.
         """
         if self.clarke:
-            raise InvalidInputError(f"`clarke` is not there for {where}. Received: clarke=True")
+            raise InvalidInputError(f"`clarke` is not available for {where}. Received: clarke=True")
 
     def __post_init__(self) -> None:
         number("gamma_0", self.gamma_0)
@@ -69,7 +69,7 @@ class AnalysisSettings:
         if self.relu_samples < 0:
             raise InvalidInputError(f"`relu_samples` must be at least 0. Received: relu_samples={self.relu_samples}")
         if self.products not in PRODUCTS:
-            raise InvalidInputError(f"`products` is 'float64' or 'float32'. Received: products={self.products!r}")
+            raise InvalidInputError(f"`products` must be 'float64' or 'float32'. Received: products={self.products!r}")
 
 
 class SettingsByName(TypedDict, total=False):

@@ -81,7 +81,9 @@ class AuditPart:
         try:
             header = parse_json(arrays["header"].tobytes(), f"{path}: header")
             if header["format"] != FORMAT:
-                raise InvalidInputError(f"{path} is no {FORMAT}. Received: format={header['format']!r}")
+                raise InvalidInputError(
+                    f"{path} is not a file of format {FORMAT}. Received: format={header['format']!r}"
+                )
             sums = nested_sums.from_arrays(
                 _template(header["shape"]),
                 {name.removeprefix("sums."): array for name, array in arrays.items() if name.startswith("sums.")},

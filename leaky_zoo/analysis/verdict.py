@@ -106,15 +106,15 @@ def warn(
     if away:
         found.append(
             f"Not at a critical point in {in_words(list(away))} (criticality residual up to {max(away.values()):.2g}; "
-            f"it must be at most {CRITICAL:g}): energies are not conserved there, and -2H/L~ is no rank. Kinetic + "
+            f"it must be at most {CRITICAL:g}): energies are not conserved there, and -2H/L~ is not a rank. Kinetic + "
             "potential may look flat all the same."
         )
     if not any(layer.on_plateau for layer in layers):
         found.append("No layer has a cost of identity on a plateau of gamma_0: none of these values is a dimension.")
     if any(each and min(each["upper_margin"], each["lower_margin"]) < 0 for each in bounds):
         found.append(
-            "A bound of the paper on the Hamiltonian does not hold here: this is no critical point, or the steps are "
-            "too long for the continuous path."
+            "A bound of the paper on the Hamiltonian does not hold here: this is not a critical point, or the steps "
+            "are too long for the continuous path."
         )
     if not np.isfinite([layer.cost_of_identity or 0.0 for layer in layers]).all():
         found.append("Some costs of identity are not finite.")

@@ -91,7 +91,7 @@ def analyze_command(
     ] = None,
     momenta: Annotated[bool, typer.Option("--momenta/--no-momenta", help="Run the backward pass too.")] = True,
     products: Annotated[
-        str, typer.Option(help="float64, or float32: faster, small singular values are rounding then.")
+        str, typer.Option(help="float64, or float32: faster, but small singular values are then only rounding.")
     ] = "float64",
     clarke: Annotated[
         bool, typer.Option("--clarke", help="Choose the slopes of ReLUs on a kink: the residual in Clarke's sense.")
@@ -105,7 +105,7 @@ def analyze_command(
     report: Report = None,
     plot: Plot = None,
     relu_samples: Annotated[
-        int, typer.Option(help="Evenly spaced samples on which ReLUs are left out; 0: not. Not in shards or replicas.")
+        int, typer.Option(help="Evenly spaced samples on which ReLUs are left out; 0: none. Not in shards or replicas.")
     ] = 2000,
     save: Annotated[Path | None, typer.Option(help="Write the audit, JSON (a shard's sums: .npz).")] = None,
     task: Task = None,

@@ -26,7 +26,7 @@ def compress(
         str | None, typer.Option(help="accuracy or loss. [default: accuracy of a classifier, else loss]")
     ] = None,
     steps: Annotated[
-        int | None, typer.Option(help="Discretise each path anew with so many steps first. [default: its own]")
+        int | None, typer.Option(help="First discretise each path anew with this many steps. [default: its own]")
     ] = None,
     reach: Annotated[
         float, typer.Option(help="What the smallest net may cost before distillation, in budgets, at least 1.")

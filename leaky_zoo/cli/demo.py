@@ -105,8 +105,8 @@ def _evaluate(preset: "Preset", digits: "Dataset") -> float:
         highlight=False,
     )
     out.print(
-        "Like most classifiers it is not at a critical point of its objective: its energies are no dimensions, and its "
-        "accuracy stands by itself.",
+        "Like most classifiers it is not at a critical point of its objective: its energies are not dimensions, and "
+        "its accuracy stands by itself.",
         style="dim",
     )
     return metrics["accuracy"]

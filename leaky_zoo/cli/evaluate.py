@@ -37,7 +37,7 @@ def evaluate(
     ] = None,
     all_presets: Annotated[bool, typer.Option("--all", help="Every preset on its own data.")] = False,
     check: Annotated[
-        bool, typer.Option("--check", help="With --all: compare with what the presets publish; 1 if one differs.")
+        bool, typer.Option("--check", help="With --all: compare with what the presets publish; exit 1 if one differs.")
     ] = False,
     stream: Stream = False,
     data_dir: DataDir = None,

@@ -15,7 +15,7 @@ def index(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write FOLDER/index.json: the hash of every file of every preset. Who has it knows each byte that it names.
+    """Write FOLDER/index.json: the hash of every file of every preset. It lets anybody check every byte.
 
     [dim]Examples:[/]  leaky-zoo index my_zoo   |   leaky-zoo index my_zoo --base https://example.org/my_zoo
     """

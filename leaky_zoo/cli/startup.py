@@ -35,7 +35,7 @@ def start_tensorflow() -> None:
     """
     backend = os.environ.get("KERAS_BACKEND") or "tensorflow"
     if backend not in BACKENDS:
-        raise InvalidInputError(f"KERAS_BACKEND is one of {', '.join(BACKENDS)}. Received: {shown_text(backend)}")
+        raise InvalidInputError(f"KERAS_BACKEND must be one of {', '.join(BACKENDS)}. Received: {shown_text(backend)}")
     if "tensorflow" not in sys.modules:
         with quiet_start():
             import tensorflow  # noqa: F401

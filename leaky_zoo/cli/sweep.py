@@ -38,7 +38,7 @@ def sweep() -> None:
 @app.command("run")
 def run(
     file: Annotated[Path, typer.Argument(help="A sweep, YAML: a base recipe and a grid.")],
-    folder: Annotated[Path, typer.Option("--out", help="Folder of the sweep; the same one goes on with it.")],
+    folder: Annotated[Path, typer.Option("--out", help="Folder of the sweep; give the same one to continue it.")],
     jobs: Annotated[int, typer.Option(min=1, help="Runs at the same time on this machine.")] = 1,
     threads: Annotated[int | None, typer.Option(min=1, help="Threads of one run. [default: cores // jobs]")] = None,
     shard: Annotated[str | None, typer.Option(help="Only part I/N of the runs, as 3/8: for SLURM arrays.")] = None,

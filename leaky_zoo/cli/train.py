@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def train_command(
-    recipe: Annotated[str, typer.Argument(help="A recipe (YAML), or a preset's name: it is trained by its own.")],
+    recipe: Annotated[str, typer.Argument(help="A recipe (YAML), or a preset's name: its own recipe is used.")],
     folder: Annotated[Path, typer.Option("--out", help="Folder of the run.")],
     data_dir: DataDir = None,
     strategy: StrategyName = None,

@@ -21,7 +21,7 @@ def rounded(links: Sequence[Link], storage: str) -> list[Link]:
         InvalidInputError: another storage, or a number that float16 cannot hold.
     """
     if storage not in STORAGES:
-        raise InvalidInputError(f"`storage` is one of {', '.join(STORAGES)}. Received: storage={storage!r}")
+        raise InvalidInputError(f"`storage` must be one of {', '.join(STORAGES)}. Received: storage={storage!r}")
     if storage == "float32":
         return list(links)
     cut = _to_float16 if storage == "float16" else _to_int8

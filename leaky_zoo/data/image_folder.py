@@ -84,7 +84,7 @@ def read_image(
             with image.open(path) as opened:
                 if opened.width * opened.height > MAX_PIXELS:
                     raise InvalidInputError(
-                        f"{path} has {opened.width} x {opened.height} pixels; {MAX_PIXELS:,} are read."
+                        f"{path} has {opened.width} x {opened.height} pixels; at most {MAX_PIXELS:,} are read."
                     )
                 upright = image_ops.exif_transpose(opened)
                 if size is not None and upright.size != (size[1], size[0]):
@@ -100,7 +100,7 @@ def read_image(
     except InvalidInputError:
         raise
     except Exception as error:  # whatever a decoder says of bytes that are no image
-        raise InvalidInputError(f"{path} is no image that can be read: {one_line(error)}.") from error
+        raise InvalidInputError(f"{path} is not an image that can be read: {one_line(error)}.") from error
     pixels = pixels[..., None] if pixels.ndim == 2 else pixels
     return np.repeat(pixels, 3, axis=2) if channels == 3 and pixels.shape[2] == 1 else pixels
 
@@ -170,7 +170,7 @@ def _common(paths: Sequence[Path]) -> tuple[tuple[int, int, int], np.dtype]:
                 grey &= opened.mode in GREY
                 wide &= opened.mode.startswith("I")
         except Exception as error:
-            raise InvalidInputError(f"{path} is no image that can be read: {one_line(error)}.") from error
+            raise InvalidInputError(f"{path} is not an image that can be read: {one_line(error)}.") from error
         sizes.setdefault(size, path)
         if len(sizes) > 1:
             (one, first), (other, second) = sizes.items()

@@ -62,7 +62,7 @@ def understand(
     ('classification', [0, 1, 0], '2 classes from texts: cat, dog')
     """
     if task not in (None, *TASKS):
-        raise InvalidInputError(f"`task` is 'classification' or 'regression'. Received: task={task!r}")
+        raise InvalidInputError(f"`task` must be 'classification' or 'regression'. Received: task={task!r}")
     columns = {split: _one_column(values) for split, values in raw.items()}
     everything = np.concatenate([_rows(values) for values in columns.values()])
     labels = task == "classification" or (task is None and _evidently_labels(everything, what, classes))
@@ -191,7 +191,7 @@ def _known_classes(
         foreign = [name for name in class_names if name not in own]
         if foreign:
             raise InvalidInputError(
-                f"`{what}` has classes that are none of the network's {len(own)} ({_some(own)}). "
+                f"`{what}` has classes that are not among the network's {len(own)} ({_some(own)}). "
                 f"Received: {_some(foreign)}"
             )
         return own, {str(row): own.index(name) for row, name in enumerate(class_names)}
@@ -214,7 +214,7 @@ def _encoded(values: np.ndarray, known: list[str], row_of: dict[str, int], what:
     missing = [_text(value) for value in found.tolist() if _text(value) not in row_of]
     if missing:
         raise InvalidInputError(
-            f"`{what}` has labels that are none of the {len(known)} classes ({_some(known)}). "
+            f"`{what}` has labels that are not among the {len(known)} classes ({_some(known)}). "
             f"Received: {_some(missing)}"
         )
     return np.array([row_of[_text(value)] for value in found.tolist()], np.int64)[places.reshape(-1)]

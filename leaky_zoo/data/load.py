@@ -136,7 +136,7 @@ def find(name: str, data_dir: str | os.PathLike[str] | None, stream: bool) -> Fo
         return read_image_folder(Path(folder), stream)
     if _exists(name) or Path(name).suffix or os.sep in name:
         existing_file(name, "file or folder of data")
-        raise InvalidInputError(f"{name} is no kind of file that is read here. Accepted: {ACCEPTED}.")
+        raise InvalidInputError(f"{name} is not a kind of file that can be read here. Accepted: {ACCEPTED}.")
     record_of(name)
     raise AssertionError("a name of the registry was looked up before")
 
@@ -257,7 +257,7 @@ def _with_test(
 ) -> dict[str, tuple[Samples, np.ndarray | None]]:
     x, y = splits["train"]
     if len(x) < FEWEST:
-        raise InvalidInputError(f"{name} has {len(x)} samples; {FEWEST} are the least that can be split.")
+        raise InvalidInputError(f"{name} has {len(x)} samples; at least {FEWEST} are needed for a test split.")
     order = np.random.default_rng(0).permutation(len(x))
     test, train = np.sort(order[: len(x) // 5]), np.sort(order[len(x) // 5 :])
     made = {name: (_some(x, rows), None if y is None else y[rows]) for name, rows in (("train", train), ("test", test))}

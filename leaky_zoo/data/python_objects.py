@@ -90,7 +90,7 @@ def plain_array(value: Any, name: str) -> np.ndarray:
     try:
         array = np.asarray(value)
     except (ValueError, TypeError, RuntimeError) as error:
-        raise InvalidInputError(f"`{name}` is no array: {one_line(error)}.") from error
+        raise InvalidInputError(f"`{name}` is not an array: {one_line(error)}.") from error
     if array.dtype.kind == "O":
         kinds = {type(item) for item in array.ravel()[:1000].tolist()}
         if kinds <= {str}:
@@ -98,7 +98,7 @@ def plain_array(value: Any, name: str) -> np.ndarray:
         try:
             return np.array(array.tolist())
         except ValueError as error:
-            raise InvalidInputError(f"`{name}` is no array: {one_line(error)}.") from error
+            raise InvalidInputError(f"`{name}` is not an array: {one_line(error)}.") from error
     return array
 
 

@@ -119,7 +119,7 @@ def _csv_parts(path: Path) -> tuple[list[str], Parts]:
     if not header.strip():
         raise InvalidInputError(f"{path} is empty; a table needs a line of column names.")
     if "\0" in header:
-        raise InvalidInputError(f"{path} is no text: its first line holds zero bytes.")
+        raise InvalidInputError(f"{path} is not text: its first line holds zero bytes.")
     marks = "\t" if ".tsv" in path.name.lower() else max(",;\t", key=header.count)
     columns = [name.strip() for name in next(csv.reader([header.rstrip("\r\n")], delimiter=marks))]
     if all(_is_number(name) for name in columns):
@@ -145,7 +145,7 @@ def _csv_parts(path: Path) -> tuple[list[str], Parts]:
                 }
                 start += len(block)
         except csv.Error as error:
-            raise InvalidInputError(f"{path} is no CSV file: {one_line(error)}.") from error
+            raise InvalidInputError(f"{path} is not a CSV file: {one_line(error)}.") from error
 
     return columns, parts
 
@@ -165,7 +165,7 @@ def _parquet_parts(path: Path) -> tuple[list[str], Parts]:
     try:
         columns = [str(name) for name in parquet.read_schema(path).names]
     except (pyarrow.ArrowException, OSError) as error:
-        raise InvalidInputError(f"{path} is no Parquet file: {one_line(error)}.") from error
+        raise InvalidInputError(f"{path} is not a Parquet file: {one_line(error)}.") from error
     _check_columns(path, columns)
 
     def parts(wanted: Sequence[str]) -> Iterator[dict[str, np.ndarray]]:
@@ -232,7 +232,7 @@ def _feature(path: Any, name: str, cells: np.ndarray, start: int, has_target: bo
     except (ValueError, TypeError):
         row = next(row for row, cell in enumerate(cells) if not _is_number(str(cell)))
         cell = str(cells[row]).strip()
-        what = f"holds {shown(cell)}, which is no number" if cell else "is empty"
+        what = f"holds {shown(cell)}, which is not a number" if cell else "is empty"
         advice = "Turn columns of texts into columns of 0 and 1 (`pandas.get_dummies`), and fill empty cells."
         if cell and not has_target:
             advice = (

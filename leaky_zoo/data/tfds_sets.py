@@ -158,7 +158,7 @@ def _from_directory(tfds: Any, folder: Path) -> Any:
     try:
         return tfds.builder_from_directory(str(folder))
     except Exception as error:
-        raise InvalidInputError(f"{folder} is no whole data set of TFDS: {one_line(error)}.") from error
+        raise InvalidInputError(f"{folder} is not a complete TFDS data set: {one_line(error)}.") from error
 
 
 def _version_folder(place: Path, name: str, config: str, version: str | None) -> Path | None:

@@ -42,7 +42,7 @@ def checked_model(model: Any, representations: bool, opset: Any) -> keras.Model:
     quantized = [layer.name for layer in model._flatten_layers() if getattr(layer, "quantization_mode", None)]
     if quantized:
         raise InvalidInputError(
-            f"{model.name} has quantised layers, which compute on integers that ONNX has no like of: export the model "
+            f"{model.name} has quantised layers, whose integer arithmetic ONNX lacks: export the model "
             f"as it was before. Received: quantised {', '.join(quantized)}"
         )
     return model

@@ -166,7 +166,7 @@ def _declared_inputs(
     stateful = [layer.name for layer in model._flatten_layers() if getattr(layer, "stateful", False)]
     if stateful:
         raise InvalidInputError(
-            f"{model.name} keeps a state between calls in {', '.join(stateful)}, which a graph has not: make it again "
+            f"{model.name} keeps a state between calls in {', '.join(stateful)}, as no graph can: make it again "
             "with stateful=False and set_weights."
         )
     return [shape[1:] for shape in shapes], dtypes, labels

@@ -74,7 +74,7 @@ def add_reference(
     if not names or not set(names) <= set(known):
         raise InvalidInputError(
             f"A reference needs the names of tensors of the graph that hold representations. "
-            f"Received: tensors={tensors!r}, of which {sorted(set(names) - set(known))} are none"
+            f"Received: tensors={tensors!r}, of which {sorted(set(names) - set(known))} are not in the graph"
         )
     order = np.random.default_rng(seed).permutation(len(data))
     first, rest = data[order[: len(order) // 3]], data[order[len(order) // 3 :]]

@@ -27,7 +27,7 @@ def _checked_path(path: Any) -> Path:
     if inside and not (inside <= PARTS and "saved_model.pb" in inside):
         others = ", ".join(sorted(inside - PARTS)[:3]) or "no saved_model.pb"
         raise InvalidInputError(
-            f"{path} is a folder that holds what is no SavedModel ({others}): it is not replaced. Give another path."
+            f"{path} is a folder that is not just a SavedModel ({others}): it is not replaced. Give another path."
         )
     return Path(path)
 

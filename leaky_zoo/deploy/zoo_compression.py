@@ -79,7 +79,7 @@ def compress_model(
     if not isinstance(epochs, int) or epochs < 0:
         raise InvalidInputError(f"`epochs` must be a whole number, at least 0. Received: epochs={epochs!r}")
     if storage not in STORAGES:
-        raise InvalidInputError(f"`storage` is one of {', '.join(STORAGES)}. Received: storage={storage!r}")
+        raise InvalidInputError(f"`storage` must be one of {', '.join(STORAGES)}. Received: storage={storage!r}")
     say = words or (lambda text: None)
     network, audit, recipe, metadata = _subject(model)
     samples = training_data(network, data, data_dir=data_dir)

@@ -104,9 +104,9 @@ def export_model(
 
 def _check_format(format: str, given: dict[str, Any]) -> None:
     if format not in FORMATS:
-        raise InvalidInputError(f"`format` is one of {', '.join(FORMATS)}. Received: format={format!r}")
+        raise InvalidInputError(f"`format` must be one of {', '.join(FORMATS)}. Received: format={format!r}")
     if given["monitor"] is False and given["monitor_data"] is not None:
-        raise InvalidInputError("`monitor_data` is to watch with. Received: monitor=False and monitor_data")
+        raise InvalidInputError("`monitor_data` needs `monitor`. Received: monitor=False and monitor_data")
     if given["representations"] and given["monitor"]:
         raise InvalidInputError("A file of representations is for analysis: leave `monitor` out.")
     named = [name for name, value in given.items() if value not in (None, False)]

@@ -29,7 +29,7 @@ def plot_comparison(
         InvalidInputError: no such panel, or nothing to draw in it.
     """
     if panel not in COMPARISONS:
-        raise InvalidInputError(f"`panel` is one of {', '.join(COMPARISONS)}. Received: panel={panel!r}")
+        raise InvalidInputError(f"`panel` must be one of {', '.join(COMPARISONS)}. Received: panel={panel!r}")
     if panel not in comparisons_of(audits):
         raise InvalidInputError(f"These audits have nothing to draw for {panel!r}.")
     figure = theme.figure(*size)

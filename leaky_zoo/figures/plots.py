@@ -104,7 +104,7 @@ def plot_panel(audit: Audit, panel: str, theme: Theme = LIGHT, size: tuple[float
         InvalidInputError: no such panel, or one that needs what the audit does not have.
     """
     if panel not in PANELS:
-        raise InvalidInputError(f"`panel` is one of {', '.join(PANELS)}. Received: panel={panel!r}")
+        raise InvalidInputError(f"`panel` must be one of {', '.join(PANELS)}. Received: panel={panel!r}")
     if panel not in panels_of(audit):
         raise InvalidInputError(f"The audit of {audit.model['name']} has nothing to draw for {panel!r}.")
     figure = theme.figure(*size)

@@ -99,7 +99,7 @@ def caption(audit: Audit, panel: str) -> str:
         words = (
             "Where the cost of identity sits on a plateau of gamma_0 (squares) it is a dimension"
             if flat
-            else "No layer is on a plateau of gamma_0, so the cost of identity is no dimension here"
+            else "No layer is on a plateau of gamma_0, so the cost of identity is not a dimension here"
         )
         ranks = any((layer.rank_from_hamiltonian or 0) > 0 for layer in layers)
         return words + ("; -2H/L~ (triangles) approaches it from below." if ranks else ".")
@@ -126,7 +126,7 @@ def caption(audit: Audit, panel: str) -> str:
         )
     if panel == "intrinsic_dimensions":
         known = any(layer.two_nn_dimension is not None or layer.mle_dimension is not None for layer in layers)
-        return "Soft ranks are no integers" + (
+        return "Soft ranks are not integers" + (
             "; intrinsic dimensions see a curved sheet as what it is." if known else "."
         )
     if panel == "linearity":

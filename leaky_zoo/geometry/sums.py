@@ -39,7 +39,7 @@ class MomentSums:
         self, width: int, features: int, ones: bool, with_outer: bool = True, products: str = "float64"
     ) -> None:
         if products not in PRODUCTS:
-            raise ValueError(f"`products` is 'float64' or 'float32'. Received: products={products!r}")
+            raise ValueError(f"`products` must be 'float64' or 'float32'. Received: products={products!r}")
         self.ones = ones
         self.count, self.squared, self._rectified, self._feature_squared = 0, 0.0, 0.0, 0.0
         self.total, self.feature_total = np.zeros(width), np.zeros(features)

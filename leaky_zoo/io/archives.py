@@ -64,7 +64,7 @@ def open_archive(
     except InvalidInputError:
         raise
     except ZIP_ERRORS as error:
-        raise InvalidInputError(f"{path} is no whole zip archive: {one_line(error)}.") from error
+        raise InvalidInputError(f"{path} is not a complete zip archive: {one_line(error)}.") from error
 
 
 def _check_members(path: Path, size: int, members: list[zipfile.ZipInfo], size_checked: bool) -> None:
@@ -162,7 +162,7 @@ def _checked_header(
     if dtype.hasobject or dtype.kind == "V":
         raise InvalidInputError(f"{path}: `{name}` holds objects or records; only plain arrays are read.")
     if any(type(side) is not int or side < 0 for side in shape):
-        raise InvalidInputError(f"{path}: the shape of `{name}` is none. Received: shape={shown(shape)}")
+        raise InvalidInputError(f"{path}: `{name}` has an impossible shape. Received: shape={shown(shape)}")
     # Python integers: no overflow
     if math.prod(shape) * dtype.itemsize != size - file.tell():
         raise InvalidInputError(

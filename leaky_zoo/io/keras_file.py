@@ -93,7 +93,7 @@ def read_keras_file(
         version = str(metadata.get("keras_version"))
         if version.startswith(("0.", "1.", "2.")):
             raise InvalidInputError(
-                f"{path} was written by Keras {shown(version, 20)}, whose layers are others: load it there (tf_keras), "
+                f"{path} was written by Keras {shown(version, 20)}, whose layers differ: load it there (tf_keras), "
                 "save_weights to a .weights.h5 file, and load_weights into the same model made with Keras 3."
             )
         compiled = config.get("compile_config")

@@ -42,7 +42,7 @@ class LeakyConv(LeakyBlock):
         data_format = data_format or keras.config.image_data_format()
         if data_format not in ("channels_last", "channels_first"):
             raise InvalidInputError(
-                f"`data_format` is 'channels_last' or 'channels_first'. Received: data_format={data_format!r}"
+                f"`data_format` must be 'channels_last' or 'channels_first'. Received: data_format={data_format!r}"
             )
         self.kernel_size = kernel_size
         self.data_format = data_format

@@ -116,8 +116,7 @@ def apply_layer_changes(layers: Iterable[keras.layers.Layer], changes: Any) -> N
     for name, change in changes.items():
         if name not in known or not isinstance(change, Mapping) or not set(change) <= set(FIELDS):
             raise InvalidInputError(
-                f"`layers` must hold {', '.join(FIELDS)} of layers that there are. Received: "
-                f"layers={shown({name: change})}"
+                f"`layers` must hold {', '.join(FIELDS)} of layers that exist. Received: layers={shown({name: change})}"
             )
         _apply(known[name], name, change)
 
@@ -125,7 +124,7 @@ def apply_layer_changes(layers: Iterable[keras.layers.Layer], changes: Any) -> N
 def _apply(layer: keras.layers.Layer, name: str, change: Mapping[str, Any]) -> None:
     label = change.get("name", layer.name)
     if not isinstance(label, str) or not SCOPE.match(label):
-        raise InvalidInputError(f"The layer {name} cannot be called so. Received: name={shown(label)}")
+        raise InvalidInputError(f"The layer {name} cannot have this name. Received: name={shown(label)}")
     layer.name = label
     if "dtype" in change:
         layer.dtype_policy = keras.dtype_policies.get(change["dtype"])

@@ -205,7 +205,7 @@ def get_task(name: Any) -> Task:
         InvalidInputError: there is none.
     """
     if not isinstance(name, str) or name not in TASKS:
-        raise InvalidInputError(f"`task` is one of {', '.join(TASKS)}. Received: task={shown(name)}")
+        raise InvalidInputError(f"`task` must be one of {', '.join(TASKS)}. Received: task={shown(name)}")
     return TASKS[name]
 
 

@@ -70,7 +70,7 @@ def check_presets(
     [True]
     """
     if split not in SPLITS:
-        raise InvalidInputError(f"`split` is one of {', '.join(SPLITS)}. Received: split={shown(split)}")
+        raise InvalidInputError(f"`split` must be one of {', '.join(SPLITS)}. Received: split={shown(split)}")
     kept: dict[tuple[str, str | None], Dataset] = {}
     for name in names:
         keras.backend.clear_session()  # many networks one after the other

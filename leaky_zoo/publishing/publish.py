@@ -144,7 +144,7 @@ class Publication:
             )
         others = ", ".join(sorted(path.name for path in self.folder.iterdir() if path.name not in FILES))
         if others:
-            raise InvalidInputError(f"{self.folder} holds what does not belong to a preset, move it away: {others}")
+            raise InvalidInputError(f"{self.folder} has files that are not a preset's; move them away: {others}")
         self._network: LeakyNetwork | None = None
         self._about: dict[str, Any] = {}  # what is known of how it was trained
         self.preset = self._opened()

@@ -269,7 +269,7 @@ class _File:
             raise _FailedError(f"{count} samples cannot be run: {first_line(error)}") from error
         for array in found.values():
             if not isinstance(array, np.ndarray) or array.dtype.kind not in "buif" or not array.ndim:
-                raise _FailedError("An output is no array of numbers.")
+                raise _FailedError("An output is not an array of numbers.")
         return found
 
     def _within(self, error: float, sentence: str) -> str:

@@ -189,7 +189,7 @@ def _assign(base: dict[str, Any], path: str, value: Any) -> None:
         if part == "schedule" and isinstance(inner, str):
             inner = target[part] = {"name": inner}
         if not isinstance(inner, dict):
-            raise InvalidInputError(f"{path}: {'.'.join(parts[: row + 1])} is no mapping in the base recipe")
+            raise InvalidInputError(f"{path}: {'.'.join(parts[: row + 1])} is not a mapping in the base recipe")
         target = inner
     target[last] = copy.deepcopy(value)
 

@@ -164,7 +164,7 @@ def make_strategy(name: str = "auto", devices: int | None = None) -> Strategy:
     1
     """
     if name not in STRATEGIES:
-        raise InvalidInputError(f"`strategy` is one of {', '.join(STRATEGIES)}. Received: strategy={name!r}")
+        raise InvalidInputError(f"`strategy` must be one of {', '.join(STRATEGIES)}. Received: strategy={name!r}")
     if devices is not None and devices < 1:
         raise InvalidInputError(f"`devices` must be at least 1. Received: devices={devices}")
     if name == "multi_worker":

@@ -138,7 +138,7 @@ def _clean_inputs(recipe: Recipe | None) -> str:
     data = recipe.data
     if not (data.noise or data.input_dropout or data.cutout):
         return ""
-    return "The inputs are clean ones here: what the net was trained to take off them is not added."
+    return "The inputs here are clean: the noise that the net was trained to remove is not added."
 
 
 def _over_seeds(result: dict[str, Any] | None) -> str:

@@ -205,11 +205,11 @@ def _is_preset(folder: Path, text: str) -> Path:
         existing_file(folder / "metadata.json")
     except InvalidInputError as error:
         if "://" in text or "#" in text:  # an address, and what it names has been fetched
-            raise MissingFileError(f"{shown_text(text)} is no preset: it has no metadata.json.") from error
+            raise MissingFileError(f"{shown_text(text)} is not a preset: it has no metadata.json.") from error
         if not folder.exists():
             raise MissingFileError(f"No such file or folder: {shown_text(text)}") from error
         raise MissingFileError(
-            f"{shown_text(text)} is no `.keras` file, no run and no preset: it has no metadata.json."
+            f"{shown_text(text)} is not a `.keras` file, a run or a preset: it has no metadata.json."
         ) from error
     return folder
 

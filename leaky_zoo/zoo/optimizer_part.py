@@ -22,14 +22,14 @@ class OptimizerPart(BaseModel):
             PyTorch has it). Default "cosine".
         momentum: of "sgd", in [0, 1). Default None: 0.9.
         decoupled_decay: of "adamw": each step shrinks the weights, without biases and step sizes, by this times the
-            learning rate, at least 0. It is no part of the objective, so that no net trained with it is at a critical
-            point of it; `mu` is. Default None: 0.01.
+            learning rate, at least 0. Unlike `mu` it is not part of the objective, so a net trained with it is not
+            at a critical point of the objective. Default None: 0.01.
         average: how much of the running mean of the weights is kept in each step, in (0, 1), as 0.999; less over the
             first steps, `(1 + t) / (10 + t)`. The means are what is evaluated, watched and saved. Default None: none.
         steps: optimiser steps, rounded up to whole logged epochs; exclusive with `epochs`.
         epochs: passes over the training split; exclusive with `steps`.
         warmup: fraction of the steps with rising rate, in [0, 1). Default None: 0.02, with "one_cycle" 0.3.
-        global_clipnorm: bound on the gradient's global norm; None: none. Default 1.0.
+        global_clipnorm: bound on the gradient's global norm; None: no bound. Default 1.0.
         micro_batches: gradient accumulation: each step's batch is computed in so many parts, one after the other, to
             save memory; the step stays the same. Default 1.
         loss_scale: factor on the loss against underflow of float16: "dynamic" (halved when a gradient overflows, that

@@ -87,7 +87,7 @@ def save_to_preset(
             f"A preset's name has small letters, digits, '.', '_' and '-'. Received: {folder.name!r}"
         )
     if folder.exists() and not (folder / "metadata.json").is_file():
-        raise InvalidInputError(f"{folder} exists and is no preset: it is left alone.")
+        raise InvalidInputError(f"{folder} exists and is not a preset: it is left alone.")
     if folder.exists() and not overwrite:
         raise InvalidInputError(f"{folder} exists; pass overwrite=True to replace it.")
     with making_folder(folder, replace=True) as aside:

@@ -80,12 +80,12 @@ def test_several_inputs(two):
         (X, Y[:10], "equally many"),
         (X[:, :3], Y, r"shape \(8,\)"),
         (3.0, Y, r"shape \(8,\)"),
-        ([[1.0, 2.0], [3.0]], Y, "`x` is no array"),
+        ([[1.0, 2.0], [3.0]], Y, "`x` is not an array"),
         (X.astype(str), Y, "array of numbers"),
         (X, None, "evaluated on targets too"),
         (X, Y.astype(float) + 0.5, "holds fractions"),
-        (X, np.where(Y == 2, "owl", "cat"), r"none of the 3 classes \(0, 1, 2\)\. Received: cat, owl"),
-        (X, Y + 7, r"none of the 3 classes \(0, 1, 2\)\. Received: 7, 8, 9"),
+        (X, np.where(Y == 2, "owl", "cat"), r"not among the 3 classes \(0, 1, 2\)\. Received: cat, owl"),
+        (X, Y + 7, r"not among the 3 classes \(0, 1, 2\)\. Received: 7, 8, 9"),
     ],
 )
 def test_evaluate_refuses(x, y, words, net):

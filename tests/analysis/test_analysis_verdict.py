@@ -168,9 +168,9 @@ def test_what_holds_away_from_a_critical_point_is_said():
               written(2, 5, gap=90.0, criticality_residual=0.7, negative_share=0.3, stable_rank=2.5), END]  # fmt: skip
     rank = judge(layers, SPECTRUM, 7.0, True)
     assert rank.estimate is None and rank.verdict == (
-        "not at a critical point: energies are not conserved, rank not reported (least criticality residual there 0.7; "
-        "it must be at most 0.1); what was measured: 5 directions before a gap of 90 in layer 2, under 1% of the "
-        "representations negative after layer 1, stable ranks of 1.5 to 2.5"
+        "not at a critical point: energies are not conserved, rank not reported (the least criticality residual of "
+        "layers 1-2 is 0.7; it must be at most 0.1); what was measured: 5 directions before a gap of 90 in layer 2, "
+        "under 1% of the representations negative after layer 1, stable ranks of 1.5 to 2.5"
     )
 
 

@@ -84,7 +84,7 @@ def test_a_plain_table_has_nothing_to_warn_of():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a,b,y\n1,x,0\n", "column 'b' holds 'x', which is no number, in row 1"),
+        ("a,b,y\n1,x,0\n", "column 'b' holds 'x', which is not a number, in row 1"),
         ("a,b,y\n1,2,0\n3,,1\n", "column 'b' is empty, in row 2"),
         ("a,b,y\n1,2,0\n3,4\n", "row 2: 2 cells for 3 columns"),
         ("a,a,y\n1,2,0\n", "two columns called 'a'"),
@@ -92,7 +92,7 @@ def test_a_plain_table_has_nothing_to_warn_of():
         ("a,b,z\n1,2,0\n", "no column 'y'. It has the columns a, b, z"),
         ("", "is empty"),
         ("a,b,y\n", "a header and no rows"),
-        ('a,b,y\n1,"2,0\n', "no CSV file"),
+        ('a,b,y\n1,"2,0\n', "not a CSV file"),
         ("a,b,y\n1,nan,0\n", "column 'b' has no number in row 1"),
         ("a,b,y\n1,2,\n", "target 'y' has no value in row 1"),
     ],
@@ -108,7 +108,7 @@ def test_a_table_that_is_no_text(tmp_path):
     with pytest.raises(InvalidInputError, match="not UTF-8"):
         load_data(f"{tmp_path / 'latin.csv'}:y")
     (tmp_path / "no.parquet").write_bytes(b"PAR0" * 9)
-    with pytest.raises(InvalidInputError, match="no Parquet file"):
+    with pytest.raises(InvalidInputError, match="not a Parquet file"):
         load_data(f"{tmp_path / 'no.parquet'}:y")
 
 
@@ -152,7 +152,7 @@ def test_images_of_two_modes_get_three_channels(tmp_path):
 def test_what_is_no_image_and_what_belongs_to_no_class(tmp_path):
     picture(tmp_path / "cat" / "a.png")
     (tmp_path / "cat" / "b.png").write_bytes(b"no image")
-    with pytest.raises(InvalidInputError, match=r"b.png is no image"):
+    with pytest.raises(InvalidInputError, match=r"b.png is not an image"):
         load_data(str(tmp_path))
     (tmp_path / "cat" / "b.png").unlink()
     picture(tmp_path / "c.png")
@@ -179,7 +179,7 @@ def test_classes_of_images_are_the_networks_by_name(tmp_path):
     """A net that knows none of them is not scored, whatever their number; one that knows some is, by their names."""
     for name in ("cat", "dog"):
         picture(tmp_path / name / "a.png")
-    with pytest.raises(InvalidInputError, match=r"none of the network's 3 .*Received: dog"):
+    with pytest.raises(InvalidInputError, match=r"not among the network's 3 .*Received: dog"):
         load_data(tmp_path, classes=["ant", "bee", "cat"])
     with pytest.raises(InvalidInputError, match="Received: cat, dog"):
         load_data(tmp_path, classes=["0", "1"])
@@ -194,7 +194,7 @@ def test_folders_and_files_of_no_kind(tmp_path):
     with pytest.raises(InvalidInputError, match="holds no images"):
         load_data(str(tmp_path))
     (tmp_path / "d.xlsx").write_bytes(b"PK")
-    with pytest.raises(InvalidInputError, match="no kind of file"):
+    with pytest.raises(InvalidInputError, match="not a kind of file"):
         load_data(str(tmp_path / "d.xlsx"))
     with pytest.raises(InvalidInputError, match="No such file or folder"):
         load_data(str(tmp_path / "nowhere"))

@@ -57,7 +57,7 @@ def test_labels_that_are_called_numbers():
     net = network(class_names=["1", "2", "3"])
     assert labels_for(net, Y).tolist() == Y.tolist()
     assert labels_for(net, Y + 1).tolist() == Y.tolist()
-    with pytest.raises(InvalidInputError, match=r"none of the 3 classes \(1, 2, 3\)\. Received: 7, 8, 9"):
+    with pytest.raises(InvalidInputError, match=r"not among the 3 classes \(1, 2, 3\)\. Received: 7, 8, 9"):
         labels_for(net, Y + 7)
 
 
@@ -94,9 +94,9 @@ def test_a_regression_and_an_autoencoder():
     ("x", "y", "words"),
     [
         (load_data((X, Y)), None, "A data set has splits"),
-        (X, np.array(["cat", "wolf", "owl"])[Y], r"none of the 3 classes \(cat, dog, owl\)\. Received: wolf"),
+        (X, np.array(["cat", "wolf", "owl"])[Y], r"not among the 3 classes \(cat, dog, owl\)\. Received: wolf"),
         (X, np.eye(4)[Y], "one-hot over 4 classes; the network has 3"),
-        (X, Y - 1, r"none of the 3 classes .*Received: -1$"),
+        (X, Y - 1, r"not among the 3 classes .*Received: -1$"),
         (X[:, :5], Y, r"samples of shape \(8,\)"),
         (X, Y[:9], "equally many"),
         (X.astype(str), Y, "array of numbers"),

@@ -73,7 +73,7 @@ def test_labels_are_read_as_the_networks_classes(labels, classes, expected):
     ("labels", "classes"), [(np.array([0, 3]), ["1", "2", "3"]), (np.array([0, 5]), 5), (np.array(["gnu"]), ["cat"])]
 )
 def test_labels_that_are_none_of_the_networks_classes(labels, classes):
-    with pytest.raises(InvalidInputError, match="none of the"):
+    with pytest.raises(InvalidInputError, match="not among the"):
         understand({"test": labels}, task="classification", classes=classes)
 
 

@@ -154,9 +154,9 @@ def test_a_float8_layer_with_lora_could_not_be_saved_and_is_refused():
 @pytest.mark.parametrize(
     ("layers", "message"),
     [
-        ({"nobody": {"trainable": False}}, "layers that there are"),
-        ({"stem": {"kernel": 3}}, "layers that there are"),
-        ({"stem": {"name": "a b"}}, "cannot be called so"),
+        ({"nobody": {"trainable": False}}, "layers that exist"),
+        ({"stem": {"kernel": 3}}, "layers that exist"),
+        ({"stem": {"name": "a b"}}, "cannot have this name"),
         ({"stem": {"quantization": {"mode": "int3", "config": None}}}, "is quantised in int8"),
         ([1], "changes by the name"),
     ],

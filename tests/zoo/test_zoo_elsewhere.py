@@ -146,7 +146,7 @@ def test_a_hub_that_says_no_is_a_sentence(hub, network, monkeypatch):
     with pytest.raises(InvalidInputError, match="no such repository"):
         leaky_zoo.from_preset("hf://somebody/nothing")
     hub.commit("somebody/empty", {"README.md": b"nothing"})
-    with pytest.raises(MissingFileError, match="hf://somebody/empty is no preset"):
+    with pytest.raises(MissingFileError, match="hf://somebody/empty is not a preset"):
         leaky_zoo.from_preset("hf://somebody/empty")
     monkeypatch.setenv("HF_TOKEN", "wrong")
     with pytest.raises(InvalidInputError, match="hub refuses"):

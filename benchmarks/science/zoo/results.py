@@ -45,7 +45,7 @@ STUDIES = (
         "The verdict where the dimension is known",
         verdicts,
         "The estimate and its interval. At L~ of 7 and more a teacher's code is found, or one more; at 1 and 3 the "
-        "interval holds it, and without a leak there is no bottleneck. In three of those eight teachers the layers "
+        "interval holds it, and without a leak there is no bottleneck. In three of those nine teachers the layers "
         "of the verdict have two numbers of directions, the estimate and one more. **The number of factors of the "
         "sprites is not found.** Our reading, which is not measured: the path holds linear directions, and the "
         "images of a shape that moves or turns lie on a curved surface, so that one factor may take several of "
@@ -55,8 +55,8 @@ STUDIES = (
         "Tables against gradient boosting",
         tables,
         "Mean over five folds; ± is the 95% interval over three seeds, of the nets and of what boosting draws (its "
-        "histogram form draws nothing on tables of this size). The nets are ahead of both on all three; of the "
-        "histogram form on wine by less than the interval.",
+        "histogram form draws nothing on tables of this size). The nets are ahead of both on all three tables; "
+        "on wine their lead over the histogram form is smaller than the interval.",
     ),
     (
         "Denoising",
@@ -66,10 +66,10 @@ STUDIES = (
     (
         "Beside other nets",
         baselines,
-        "The same stem, blocks, head, recipe and loop; 95% interval over seeds. **Where leaky nets lose**: "
-        "accuracy with convolutions on `mnist1d`, by about a point to batch normalisation and a little less to a "
-        "plain net; elsewhere in this table three seeds tell nothing apart. **Where they win**: they get smaller "
-        "without training, the larger `L~` is ([effective depth](../docs/effective_depth.md)), and they are ahead"
+        "The same stem, number and width of blocks, head, recipe and loop; 95% interval over seeds. **Where leaky nets "
+        "lose**: accuracy with convolutions on `mnist1d`, by about a point to batch normalisation and a little less to "
+        "a plain net; elsewhere in this table three seeds tell nothing apart. **Where they win**: the larger `L~`, "
+        "the smaller they get without training ([effective depth](../docs/effective_depth.md)), and they are ahead"
         " of boosting on small tables (above).",
     ),
     (
@@ -87,8 +87,8 @@ STUDIES = (
         "The Hamiltonian of a staged net",
         staged_energy,
         "Along a stage it changes little, while the kinetic energy of the first falls from about 900 to 1.2; across "
-        "the transition it is another number. The largest criticality residual says how far from a critical point a "
-        "stage still is.",
+        "the transition `H` jumps to another value. The largest criticality residual says how far from a critical "
+        "point a stage still is.",
     ),
 )
 

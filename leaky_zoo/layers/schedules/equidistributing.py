@@ -52,7 +52,7 @@ class Equidistributing(UpdatedSchedule):
         if not -2 <= beta <= 2:
             raise InvalidInputError(f"`beta` must be in [-2, 2]. Received: beta={beta}")
         if norm not in NORMS:
-            raise InvalidInputError(f"`norm` is 'k' or 'euclidean'. Received: norm={norm!r}")
+            raise InvalidInputError(f"`norm` must be 'k' or 'euclidean'. Received: norm={norm!r}")
         if not (gamma_0 > 0 and np.isfinite(gamma_0)):
             raise InvalidInputError(f"`gamma_0` must be positive. Received: gamma_0={gamma_0}")
         self.alpha, self.beta, self.norm, self.gamma_0 = float(alpha), float(beta), norm, float(gamma_0)

@@ -37,8 +37,8 @@ def get_family(name: str) -> type[Any]:
     if name not in known:
         near = difflib.get_close_matches(name, known, n=1)
         raise InvalidInputError(
-            f"`family` is one of {', '.join(known)}{f'; did you mean {near[0]!r}?' if near else '.'} Your own is known "
-            f"once its module is imported (leaky-zoo --import MODULE). Received: family={shown(name)}"
+            f"`family` must be one of {', '.join(known)}{f'; did you mean {near[0]!r}?' if near else '.'} Your own is "
+            f"known once its module is imported (leaky-zoo --import MODULE). Received: family={shown(name)}"
         )
     return known[name]
 
