@@ -14,7 +14,7 @@ from leaky_zoo.analysis.network_audit import audit_network
 from leaky_zoo.analysis.network_sums import collect_shard
 from leaky_zoo.analysis.records import BottleneckRank
 from leaky_zoo.analysis.samples import as_array, from_dataset
-from leaky_zoo.analysis.settings import AnalysisSettings, SettingsByName
+from leaky_zoo.analysis.settings import AnalysisSettings, SettingsByName, checked_data
 from leaky_zoo.arguments import check_names
 from leaky_zoo.data import content_sha256
 from leaky_zoo.data.for_network import samples_for
@@ -67,8 +67,8 @@ def analyze(
         The `Audit`.
 
     Raises:
-        InvalidInputError: samples of another shape, no sample, values not finite, an argument out of its range, or
-            `clarke` for a net or data that have no Clarke residual.
+        InvalidInputError: samples of another shape, no sample, values not finite, an argument out of its range, `data`
+            that is not a dict or misspells a key, or `clarke` for a net or data that have no Clarke residual.
         TypeError: an argument that does not exist; the message names the nearest one.
 
     Example:
@@ -78,6 +78,7 @@ def analyze(
     >>> len(audit.layers), audit.n, audit.gamma_0
     (5, 100, 1e-05)
     """
+    data = checked_data(data)
     check_names(changes, (field.name for field in fields(AnalysisSettings)), "analyze")
     chosen = replace(settings or AnalysisSettings(), **changes)
     if not isinstance(model, LeakyNetwork):

@@ -61,7 +61,7 @@ def analyze_any(
             _record(recorder, model, chosen, samples, labels, batch_size, track)
         kinds = {name: type(layer).__name__ for name, layer in chosen.items()}
         measured = recorder.audits(kinds, settings.gamma_0, track)
-    why = "needs a LeakyMLP or LeakyConvNet that knows its loss, mu and training data"
+    why = "needs a network of ours (LeakyMLP, LeakyConvNet, LeakyResNet) that knows its loss, mu and training data"
     return Audit(
         model=_about(model, len(measured)),
         data={"name": None, "split": None, **(data or {}), "is_training_split": None},

@@ -12,9 +12,9 @@ from rich.table import Table
 
 from leaky_zoo.analysis.analyze import analyze
 from leaky_zoo.analysis.audit import Audit
-from leaky_zoo.analysis.settings import AnalysisSettings
+from leaky_zoo.analysis.settings import AnalysisSettings, checked_data
 from leaky_zoo.errors import InvalidInputError, MissingExtraError
-from leaky_zoo.networks import LeakyNetwork
+from leaky_zoo.networks.ours import require_ours
 
 FIELDS = (
     "step_size",
@@ -84,7 +84,7 @@ class AuditCallback(keras.callbacks.Callback):
         if every < 1:
             raise InvalidInputError(f"`every` must be at least 1 epoch. Received: every={every}")
         self.x, self.y, self.every = np.asarray(x), None if y is None else np.asarray(y), int(every)
-        self.data, self.settings = data, settings
+        self.data, self.settings = checked_data(data), settings
         self.csv = None if csv is None else Path(csv)
         self.audits: list[tuple[int, Audit]] = []
         self.tensorboard = None if tensorboard is None else Path(tensorboard)
@@ -94,10 +94,7 @@ class AuditCallback(keras.callbacks.Callback):
         self._live = Live(auto_refresh=False) if live else None
 
     def on_train_begin(self, logs: Any = None) -> None:
-        if not isinstance(self.model, LeakyNetwork):
-            raise InvalidInputError(
-                f"AuditCallback needs a LeakyMLP or LeakyConvNet. Received: model={type(self.model).__name__}"
-            )
+        require_ours(self.model, "AuditCallback")
         if self._live:
             self._live.start()
         if self.tensorboard and self._writer is None:

@@ -26,7 +26,7 @@ def collect_shard(
     """The sums over rows `N (i - 1) / n` to `N i / n`.
 
     Args:
-        network: a `LeakyMLP` or `LeakyConvNet`.
+        network: a `LeakyMLP`, `LeakyConvNet` or `LeakyResNet`.
         x: the **whole** data; only the shard's rows are used.
         y: labels or targets of the whole data, or None.
         shard: `(i, n)`, the i-th of n, from 1. Default `(1, 1)`: all.

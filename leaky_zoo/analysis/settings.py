@@ -1,12 +1,16 @@
 """How an analysis is done: one object, wherever its arguments travel together."""
 
+import difflib
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from leaky_zoo.arguments import number, switch, whole
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.flow.sums import SUBSAMPLE
 from leaky_zoo.geometry.sums import PRODUCTS
+
+ABOUT_DATA = ("name", "split", "sha256", "is_training_split", "recognised_by")  # what audits say of their samples
 
 
 @dataclass(frozen=True)
@@ -82,3 +86,28 @@ class SettingsByName(TypedDict, total=False):
     products: str
     clarke: bool
     relu_samples: int
+
+
+def checked_data(data: Any) -> dict[str, Any] | None:
+    """What an audit is to say of its samples, if it is said by name.
+
+    Example:
+    >>> checked_data({"name": "digits", "splt": "train"})
+    Traceback (most recent call last):
+        ...
+    leaky_zoo.errors.InvalidInputError: `data` has no 'splt'; did you mean 'split'?
+
+    Raises:
+        InvalidInputError: not a dict, or a key that is nearly `name`, `split` or `sha256`.
+    """
+    if data is None:
+        return None
+    if not isinstance(data, Mapping):
+        raise InvalidInputError(
+            f'`data` must be a dict, as {{"name": "digits", "split": "train"}}. Received: data={data!r}'
+        )
+    for key in data:
+        near = difflib.get_close_matches(str(key), ABOUT_DATA, n=1)
+        if near and key not in ABOUT_DATA:
+            raise InvalidInputError(f"`data` has no {key!r}; did you mean {near[0]!r}?")
+    return dict(data)

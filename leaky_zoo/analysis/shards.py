@@ -15,7 +15,7 @@ import numpy as np
 from leaky_zoo.analysis.audit import Audit
 from leaky_zoo.analysis.network_audit import audit_network
 from leaky_zoo.analysis.network_sums import collect_shard
-from leaky_zoo.analysis.settings import AnalysisSettings
+from leaky_zoo.analysis.settings import AnalysisSettings, checked_data
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.flow import nested_sums
 from leaky_zoo.flow.description import NetworkDescription, PathDescription, describe_network
@@ -26,6 +26,7 @@ from leaky_zoo.io.archives import read_npz
 from leaky_zoo.io.files import replacing
 from leaky_zoo.io.reading import existing_file, one_line, parse_json
 from leaky_zoo.networks import LeakyNetwork
+from leaky_zoo.networks.ours import require_ours
 
 FORMAT = "leaky-zoo part 2"
 
@@ -122,7 +123,7 @@ def analyze_part(
     """The sums of one shard of the data: rows `N (i - 1) / n` to `N i / n`.
 
     Args:
-        network: a `LeakyMLP` or `LeakyConvNet`.
+        network: a `LeakyMLP`, `LeakyConvNet` or `LeakyResNet`.
         x: the **whole** data; only the shard's rows are used.
         y: labels or targets of the whole data, or None.
         shard: `(i, n)`, the i-th of n shards, from 1.
@@ -141,8 +142,8 @@ def analyze_part(
     >>> merge_parts([analyze_part(net, x, y, (i, 2)) for i in (1, 2)]).n
     100
     """
-    if not isinstance(network, LeakyNetwork):
-        raise InvalidInputError(f"Shards are for a LeakyMLP or LeakyConvNet. Received: {type(network).__name__}")
+    require_ours(network, "An audit in shards")
+    data = checked_data(data)
     chosen = settings or AnalysisSettings()
     chosen.refuse_clarke("shards: it needs all samples at once")
     if chosen.relu_samples:

@@ -39,8 +39,8 @@ COLUMNS = {
     "criticality_residual": "residual",
     "stable_rank": "stable rank",
     "relu_effect": "ReLU effect",
-    "weight_directions": "directions",
-    "weight_gap": "gap",
+    "written_directions": "directions",
+    "written_gap": "gap",
 }
 WIDE_COLUMNS = {
     "kinetic_energy": "kinetic",
@@ -107,7 +107,7 @@ def analyze_command(
     relu_samples: Annotated[
         int, typer.Option(help="Evenly spaced samples on which ReLUs are left out; 0: none. Not in shards or replicas.")
     ] = 2000,
-    save: Annotated[Path | None, typer.Option(help="Write the audit, JSON (a shard's sums: .npz).")] = None,
+    save: Annotated[Path | None, typer.Option(help="Write the audit, .json (a shard's sums: .npz).")] = None,
     task: Task = None,
     stream: Stream = False,
     data_dir: DataDir = None,
@@ -116,13 +116,16 @@ def analyze_command(
     """Measure dimension, energies and criticality along a network's path; spectra and dimensions of any Keras model.
 
     [dim]Examples:[/]  leaky-zoo analyze leaky_mlp_teacher_k3_l7_equidistant --report audit.html   |
-    leaky-zoo analyze my.keras --data my.npz --json   |   leaky-zoo analyze my.keras --shard 1/4 --save part1.npz
+    leaky-zoo analyze my.keras --data my.npz --json   |   leaky-zoo analyze digits --shard 1/4 --save part1.npz
     """
     if shard is not None:
         _check_shard(shard, plot, report, save)
+    elif save is not None and save.suffix.lower() != ".json":
+        raise InvalidInputError(f"--save writes .json. Received: {save}")
     start_tensorflow()
     from leaky_zoo.analysis import AnalysisSettings, analyze, analyze_part
     from leaky_zoo.networks import LeakyNetwork
+    from leaky_zoo.networks.ours import require_ours
     from leaky_zoo.zoo import load_model
     from leaky_zoo.zoo.training_data import training_data
 
@@ -133,21 +136,19 @@ def analyze_command(
 
         replicas = make_strategy(strategy or "auto", devices)  # before TensorFlow runs anything
     network = load_model(model)
+    if shard is not None or replicas is not None:
+        require_ours(network, "--shard" if shard is not None else "--strategy")
     samples = training_data(network, data, split, data_dir, task=task, stream=stream, need_targets=False)
     say_about(samples.dataset)
     x, y = samples.arrays
     progress = None if as_json else track("analyzing")
     if shard is not None and save is not None:
-        if not isinstance(network, LeakyNetwork):
-            raise InvalidInputError(f"--shard is for a LeakyMLP or LeakyConvNet. Received: {type(network).__name__}")
         analyze_part(network, x, y, parse_shard(shard), settings, data=samples.about, track=progress).save(save)
         err.print(f"written: {save}", soft_wrap=True)
         return
     if replicas is not None:
         from leaky_zoo.training.distributed_audit import analyze_distributed
 
-        if not isinstance(network, LeakyNetwork):
-            raise InvalidInputError(f"--strategy is for a LeakyMLP or LeakyConvNet. Received: {type(network).__name__}")
         audit = analyze_distributed(network, x, y, replicas, settings, data=samples.about, track=progress)
         if not replicas.is_chief:
             return  # every worker has the audit; one writes it

@@ -88,7 +88,7 @@ def _explain(audit: "Audit", shape: tuple[int, ...]) -> None:
     if rank is not None and rank.estimate is not None:
         out.print(
             f"That is: samples of {' x '.join(map(str, shape))} numbers pass layers {rank.layers[0]} to "
-            f"{rank.layers[-1]} in {rank.estimate} directions (columns COI and directions).",
+            f"{rank.layers[-1]} in {rank.estimate} directions (column directions).",
             style="dim",
         )
 

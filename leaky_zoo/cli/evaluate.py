@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 def evaluate(
     model: Annotated[
-        str | None, typer.Argument(help="A preset's name or alias, the path of a preset folder, or a .keras file.")
+        str | None,
+        typer.Argument(help="A preset's name or alias, the path of its folder or of a run's, or a .keras file."),
     ] = None,
     data: Annotated[
         str | None,

@@ -62,7 +62,8 @@ def export(
     """
     suffix = {"onnx": ".onnx", "litert": ".tflite"}.get(format)
     if suffix and file.suffix != suffix:
-        raise InvalidInputError(f"--out must end in {suffix}. Received: {file}")
+        other = "; .tflite is written by --format litert" if file.suffix == ".tflite" else ""
+        raise InvalidInputError(f"--out must end in {suffix}{other}. Received: {file}")
     start_tensorflow()
     from leaky_zoo.deploy import export_model
 

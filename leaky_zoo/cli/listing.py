@@ -8,6 +8,7 @@ from leaky_zoo.cli.console import AsJson, cell, err, out, print_json, table
 from leaky_zoo.io.reading import counted, shown
 from leaky_zoo.zoo import Preset, list_presets
 from leaky_zoo.zoo.ends import feature_names, input_words, output_words, some_of
+from leaky_zoo.zoo.index import models_dir
 
 
 def list_command(
@@ -29,7 +30,8 @@ def list_command(
         print_json(presets)
         return
     if not presets:
-        err.print(f"No preset's name matches {shown(filter)}." if filter else "There are no presets.", markup=False)
+        empty = f"There are no presets in {models_dir()}{'' if models_dir().is_dir() else ', which is not a folder'}."
+        err.print(f"No preset's name matches {shown(filter)}." if filter else empty, markup=False)
         return
     columns = ("name", "L~", "parameters", "test")  # within 80 columns; the rest is in `info` and --json
     rows = (

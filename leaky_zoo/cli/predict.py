@@ -17,7 +17,9 @@ SHOWN = 20  # rows of the table on a terminal
 
 
 def predict_command(
-    model: Annotated[str, typer.Argument(help="A preset's name, a preset folder, a .keras or an .onnx file.")],
+    model: Annotated[
+        str, typer.Argument(help="A preset's name or folder, the folder of a run, a .keras or an .onnx file.")
+    ],
     data: Annotated[
         str,
         typer.Option("--data", help="An .npz, FILE.csv or FILE.csv:TARGET, Parquet, an image, or a folder of them."),

@@ -39,7 +39,12 @@ def plot_audit(audit: Audit, theme: Theme = LIGHT) -> Figure:
     Returns:
         A figure of four panels over `p` in [0, 1]: dimension (log), singular values of `W_l` (log), energies, step
         sizes; for a model that is not ours dimensions and spectra by layer; the reasons where no layer has numbers.
+
+    Raises:
+        InvalidInputError: `theme` is not a `Theme`.
     """
+    if not isinstance(theme, Theme):
+        raise InvalidInputError(f"`theme` must be a Theme; save_plot writes a file. Received: theme={theme!r}")
     figure = theme.figure(11, 7.5)
     if not measured_layers(audit):
         reasons = dict.fromkeys(f"{layer.name}: {layer.reason}" for layer in audit.layers)

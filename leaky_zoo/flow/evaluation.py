@@ -10,6 +10,8 @@ from leaky_zoo.arguments import naming_the_nearest
 from leaky_zoo.data.for_network import samples_for
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.networks import LeakyNetwork
+from leaky_zoo.networks.ours import require_ours
+from leaky_zoo.runtime.input_range import refuse_not_finite
 
 
 @naming_the_nearest
@@ -33,8 +35,8 @@ def evaluate_network(
         mean squared error), and `"accuracy"` in [0, 1] for a classifier.
 
     Raises:
-        InvalidInputError: no sample, samples of another shape, other numbers of samples and targets, labels the network
-            has no output for, or `flips` of what are no images.
+        InvalidInputError: not a network of ours, no sample, samples of another shape or with NaN or infinity, other
+            numbers of samples and targets, labels the network has no output for, or `flips` of what are not images.
 
     Example:
     >>> from leaky_zoo.networks import LeakyMLP
@@ -42,6 +44,7 @@ def evaluate_network(
     >>> sorted(evaluate_network(net, [[0.0, 1.0], [1.0, 0.0]], ["dog", "cat"]))
     ['accuracy', 'loss']
     """
+    require_ours(network, "evaluate_network")
     expected = network.config.input_shape
     x, y = samples_for(network, x, y)
     network.check_inputs(x, stacklevel=4)  # past the wrapper that names the nearest argument
@@ -57,6 +60,7 @@ def evaluate_network(
     totals = {"loss": 0.0}
     for part in _batches(len(x), batch_size):
         inputs = x[part].astype(network.inputs[0].dtype)
+        refuse_not_finite(inputs, "x", part.start)
         outputs = network.predict_on_batch(inputs)
         if flips:
             mirrored = network.predict_on_batch(np.flip(inputs, across))

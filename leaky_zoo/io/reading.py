@@ -23,6 +23,17 @@ MAX_INTEGER = 2**63
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
+def path_text(path: Any, what: str = "path") -> str:
+    """A path or a name as text.
+
+    Raises:
+        InvalidInputError: it is neither a text nor a path; the message calls it `what`.
+    """
+    if not isinstance(path, str | os.PathLike):
+        raise InvalidInputError(f"`{what}` must be a name or a path. Received: {what}={shown(path)}")
+    return os.fspath(path)
+
+
 def existing_file(path: str | os.PathLike[str], what: str = "file") -> Path:
     """The path, if it is a regular file or a link to one: no folder, no pipe, no device.
 
@@ -35,9 +46,12 @@ def existing_file(path: str | os.PathLike[str], what: str = "file") -> Path:
     """
     path = Path(path)
     try:
-        found = path.is_file()
+        found, folder = path.is_file(), path.is_dir()
     except (OSError, ValueError):  # a name that is too long, or holds a zero byte
-        found = False
+        found = folder = False
+    if folder:
+        article = "an" if what[0] in "AEIO" else "a"
+        raise InvalidInputError(f"{shown_text(str(path))} is a folder, not {article} {what}.")
     if not found:
         raise InvalidInputError(f"No such {what}: {shown_text(str(path))}")
     return path

@@ -17,7 +17,7 @@ class StepSizes(keras.layers.Layer):
     """Owns the vector `rho` of a path and the schedule that moves it; gives each block its scalar.
 
     Under a plain `fit` the schedules that follow the path (adaptive, hamiltonian, ...) stay where they start: pass
-    `leaky_zoo.training.StepSizeUpdate` as a callback (for a `LeakyMLP` or `LeakyConvNet`; recipes do it).
+    `leaky_zoo.training.StepSizeUpdate` as a callback (for networks of this project; recipes do it).
 
     Called on any tensor (its value is not used; it places the layer in the graph), it returns `depth` scalars. They
     stay in the variable dtype under mixed precision: `1 - rho L~` in bfloat16 would have three digits.

@@ -70,6 +70,29 @@ class RangeWatch:
             warnings.warn(words, InputRangeWarning, stacklevel=stacklevel)
 
 
+def refuse_not_finite(x: np.ndarray, what: str, first: int = 0) -> None:
+    """Refuse samples with NaN or infinity: a classifier would name a class for them all the same.
+
+    Args:
+        x: samples, one per row, any real dtype.
+        what: name of the argument, for the message.
+        first: number of `x[0]` among all samples, from 0. Default 0.
+
+    Raises:
+        InvalidInputError: the message names the first such sample.
+
+    Example:
+    >>> refuse_not_finite(np.array([[1.0], [np.nan]]), "x", first=10)
+    Traceback (most recent call last):
+        ...
+    leaky_zoo.errors.InvalidInputError: `x` holds NaN or infinity, first in sample 11.
+    """
+    if x.dtype.kind != "f" or np.isfinite(x).all():
+        return
+    bad = ~np.isfinite(x).reshape(len(x), -1).all(axis=1)
+    raise InvalidInputError(f"`{what}` holds NaN or infinity, first in sample {first + int(np.argmax(bad))}.")
+
+
 def checked_span(span: Any) -> Any:
     """`[least, most]` as plain numbers or lists of them; None stays None.
 

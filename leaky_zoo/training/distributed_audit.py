@@ -7,6 +7,7 @@ import numpy as np
 from leaky_zoo.analysis import AnalysisSettings, Audit
 from leaky_zoo.analysis.network_audit import audit_network
 from leaky_zoo.analysis.network_sums import collect_shard
+from leaky_zoo.analysis.settings import checked_data
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.flow import NetworkSums, nested_sums
 from leaky_zoo.flow.description import describe_network
@@ -28,7 +29,7 @@ def analyze_distributed(
     """`analyze` on the replicas of a strategy; on several workers each gets the same audit.
 
     Args:
-        network: a `LeakyMLP` or `LeakyConvNet`, the same on every worker.
+        network: a `LeakyMLP`, `LeakyConvNet` or `LeakyResNet`, the same on every worker.
         x: the whole data, on every worker.
         y: labels or targets of the whole data, or None.
         strategy: from `make_strategy`.
@@ -49,7 +50,7 @@ def analyze_distributed(
     >>> analyze_distributed(net, x, y, make_strategy("cpu")).n
     40
     """
-    chosen, count = settings or AnalysisSettings(), strategy.replicas
+    chosen, count, data = settings or AnalysisSettings(), strategy.replicas, checked_data(data)
     chosen.refuse_clarke("replicas: it needs all samples at once")
     if chosen.relu_samples:
         raise InvalidInputError(

@@ -9,11 +9,11 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from leaky_zoo.arguments import naming_the_nearest, whole
-from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.geometry import ProbePath, euler_step, leak
 from leaky_zoo.layers import Schedule
 from leaky_zoo.layers.block import with_ones
 from leaky_zoo.networks import LeakyNetwork, LeakyPath
+from leaky_zoo.networks.ours import require_ours
 from leaky_zoo.training.callbacks import StepCallback
 
 MAX_CONV_COLUMNS = 1024
@@ -59,10 +59,7 @@ class StepSizeUpdate(StepCallback):
         self.seconds = 0.0
 
     def on_train_begin(self, logs: Any = None) -> None:
-        if not isinstance(self.model, LeakyNetwork):
-            raise InvalidInputError(
-                f"StepSizeUpdate needs a LeakyMLP or LeakyConvNet. Received: model={type(self.model).__name__}"
-            )
+        require_ours(self.model, "StepSizeUpdate")
         self._entries = [path.entry for path in self.model.paths]
 
     def next_stop(self, step: int) -> int | None:

@@ -41,7 +41,7 @@ def write_card(metadata: dict[str, Any], audit: Audit | None, recipe: Recipe | N
         "Limits": _limits(audit, publish.limits if publish else None),
         "Choice of the recipe": [publish.choice if publish and publish.choice else metadata.get("selection", "")],
         "Training": _training(metadata, recipe),
-        "Use": ["```python\nimport leaky_zoo\n\n" + f'net = leaky_zoo.from_preset("{metadata["name"]}")\n```'],
+        "Use": [_use(metadata)],
         "Citation": [f"Licence of the weights: {metadata['licence']}. Please cite: {metadata['citation']}"],
     }
     blocks = [_head(metadata), f"# {metadata['name']}"]
@@ -49,6 +49,14 @@ def write_card(metadata: dict[str, Any], audit: Audit | None, recipe: Recipe | N
         if any(paragraphs):
             blocks += [f"## {title}"] * (title is not None) + [text for text in paragraphs if text]
     return "\n\n".join(blocks) + "\n"
+
+
+def _use(metadata: dict[str, Any]) -> str:
+    """Python that loads it: by its name in a published zoo, else by the folder it stands in."""
+    name, words = metadata["name"], ""
+    if "trained_with" not in metadata:
+        name, words = f"./{name}", "  # the path of this folder"
+    return f'```python\nimport leaky_zoo\n\nnet = leaky_zoo.from_preset("{name}"){words}\n```'
 
 
 def _head(metadata: dict[str, Any]) -> str:

@@ -24,9 +24,9 @@ def input_words(metadata: Mapping[str, Any]) -> str | None:
     given = _end(metadata, "input")
     if given is None:
         return None
-    numbers = f" {given['dtype']}" if "dtype" in given else ""
     span = range_words(given.get("range"))
-    return f"raw samples of shape {_shape(given)},{numbers} values{span}; preprocessing is part of the net"
+    values = f", {given.get('dtype', '')} values{span}".replace("  ", " ") if span or "dtype" in given else ""
+    return f"raw samples of shape {_shape(given)}{values}; preprocessing is part of the net"
 
 
 def output_words(metadata: Mapping[str, Any]) -> str | None:

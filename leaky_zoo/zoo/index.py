@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from leaky_zoo.arguments import naming_the_nearest
 from leaky_zoo.errors import InvalidInputError
-from leaky_zoo.io.reading import existing_file, read_fields, read_json, shown, shown_text
+from leaky_zoo.io.reading import existing_file, path_text, read_fields, read_json, shown, shown_text
 from leaky_zoo.zoo.addresses import FILES, INDEX_FILE, NAME, HubAddress, IndexAddress, address_of
 
 ALIASES = "aliases.json"  # in the folder of presets: short names for those to start with
@@ -156,7 +156,7 @@ def _metadata_files(source: str | os.PathLike[str] | None) -> Iterator[tuple[str
 
 def is_path(name: str | os.PathLike[str]) -> bool:
     """Whether a preset is given as a path: it holds a separator, starts with a dot, or is a `Path`."""
-    text = os.fspath(name)
+    text = path_text(name, "name")
     return isinstance(name, Path) or os.sep in text or text.startswith(".")
 
 
@@ -174,7 +174,7 @@ def preset_folder(name: str | os.PathLike[str], files: Sequence[str] = FILES) ->
         ChangedFileError: a file is not the one that the index names.
         InvalidInputError: an address where nothing is, or that cannot be reached.
     """
-    text = os.fspath(name)
+    text = path_text(name, "name")
     address = None if isinstance(name, Path) else address_of(text)
     if isinstance(address, HubAddress):
         from leaky_zoo.zoo.hub import fetch_from_hub
@@ -192,12 +192,21 @@ def preset_folder(name: str | os.PathLike[str], files: Sequence[str] = FILES) ->
     if text not in known and aliases.get(text) in known:
         text = aliases[text]
     if not NAME.match(text) or text not in known:
-        near = difflib.get_close_matches(text, [*known, *aliases], n=3)
-        advice = f"Nearest: {', '.join(near)}" if near else f"Known: {', '.join(sorted(known)) or 'none'}"
-        raise UnknownPresetError(
-            f"No preset is called {shown(text)}. {advice}. A folder is given as a path, as ./{text[:80]}"
-        )
+        raise UnknownPresetError(f"No preset is called {shown(text)}. {_advice(text, known, list(aliases))}")
     return models_dir() / text
+
+
+def _advice(text: str, known: list[str], aliases: list[str]) -> str:
+    """What somebody may have meant who gave a name that no preset has."""
+    if Path(text).exists():
+        kind = "folder" if Path(text).is_dir() else "file"
+        return f"The {kind} of this name is taken for a `.keras` file, a run or a preset if it is given as ./{text}"
+    folder = models_dir()
+    if not known:
+        return f"There are no presets in {folder}{'' if folder.is_dir() else ', which is not a folder'}."
+    near = difflib.get_close_matches(text.lower(), known + aliases, n=3)
+    words = f"Nearest: {', '.join(near)}." if near else f"`leaky-zoo list` names the {len(known)} that there are."
+    return f"{words} A folder is given as a path, as ./{text[:80]}"
 
 
 def _is_preset(folder: Path, text: str) -> Path:
@@ -208,9 +217,10 @@ def _is_preset(folder: Path, text: str) -> Path:
             raise MissingFileError(f"{shown_text(text)} is not a preset: it has no metadata.json.") from error
         if not folder.exists():
             raise MissingFileError(f"No such file or folder: {shown_text(text)}") from error
-        raise MissingFileError(
-            f"{shown_text(text)} is not a `.keras` file, a run or a preset: it has no metadata.json."
-        ) from error
+        words = (
+            "leaky-zoo inspect, verify and predict read it." if folder.suffix == ".onnx" else "it has no metadata.json."
+        )
+        raise MissingFileError(f"{shown_text(text)} is not a `.keras` file, a run or a preset: {words}") from error
     return folder
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from leaky_zoo.arguments import naming_the_nearest
 from leaky_zoo.errors import InvalidInputError
+from leaky_zoo.io.reading import path_text
 from leaky_zoo.zoo.index import is_path
 from leaky_zoo.zoo.preset import Preset, WrongClassError
 
@@ -30,7 +31,7 @@ def keras_file_of(name: str | os.PathLike[str] | Preset) -> Path | None:
     """
     if isinstance(name, Preset):
         return None
-    if os.fspath(name).endswith(".keras"):
+    if path_text(name, "name").endswith(".keras"):
         return Path(name)
     folder = Path(name)
     if not is_path(name) or (folder / "metadata.json").exists():

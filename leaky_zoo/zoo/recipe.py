@@ -1,12 +1,14 @@
 """A recipe: everything that one training run needs, validated, as YAML on disk."""
 
 import os
+import shlex
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.io.files import write_text
 from leaky_zoo.io.reading import read_fields, read_yaml
 from leaky_zoo.networks.tasks import TASKS
@@ -214,6 +216,8 @@ class Recipe(_Part):
     @classmethod
     def from_dict(cls, value: Any, source: str = "recipe") -> "Recipe":
         """A recipe from plain data, with errors that name `source` and the field."""
+        if isinstance(value, dict) and "recipe" in value and {"grid", "cases"} & value.keys():
+            raise InvalidInputError(f"{source} is a sweep over a recipe: leaky-zoo sweep {shlex.quote(source)}")
         return read_fields(cls, value, source, "recipe")
 
     def write(self, path: str | os.PathLike[str]) -> None:

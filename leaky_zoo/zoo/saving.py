@@ -13,8 +13,11 @@ from leaky_zoo.analysis import Audit
 from leaky_zoo.arguments import naming_the_nearest
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.io.files import making_folder, sha256, write_json, write_text
+from leaky_zoo.io.reading import shown
 from leaky_zoo.networks import LeakyNetwork
 from leaky_zoo.networks.ends import known_of_input
+from leaky_zoo.networks.ours import require_ours
+from leaky_zoo.runtime.input_range import refuse_not_finite
 from leaky_zoo.zoo.addresses import PICTURE, HubAddress, IndexAddress, address_of
 from leaky_zoo.zoo.card import write_card
 from leaky_zoo.zoo.index import FILES, NAME
@@ -22,6 +25,13 @@ from leaky_zoo.zoo.preset import HASHED
 from leaky_zoo.zoo.recipe import Recipe
 
 GOLDEN_SAMPLES = 16
+# What the network and its files say themselves.
+OWN_FACTS = frozenset(
+    {
+        "name", "class", "task", "dataset", "effective_depth", "schedule", "depth", "width", "depths", "widths",
+        "parameters", "weight_decay", "io_weight_decay", "output", "class_names", "sha256",
+    }
+)  # fmt: skip
 LICENCE = "Apache-2.0"
 CITATION = (
     "Arthur Jacot and Alexandre Kaiser. Hamiltonian Mechanics of Feature Learning: Bottleneck Structure in Leaky "
@@ -61,7 +71,8 @@ def save_to_preset(
         good.
 
     Raises:
-        InvalidInputError: the folder exists and `overwrite` is False, or its name is no preset name.
+        InvalidInputError: not a network of ours, the folder exists and `overwrite` is False, its name cannot be a
+            preset's, golden inputs of another shape or not finite, or `metrics` or `extra` of another form.
         WriteFailedError: disk full or read-only; an existing preset is as it was.
 
     Example:
@@ -78,6 +89,8 @@ def save_to_preset(
         "golden_inputs": golden_inputs,
         "extra": extra,
     }
+    require_ours(network, "save_to_preset")
+    _check_facts(metrics, extra)
     address = None if isinstance(folder, Path) else address_of(folder)
     if address is not None:
         return _save_to_hub(network, address, overwrite, parts)
@@ -93,6 +106,21 @@ def save_to_preset(
     with making_folder(folder, replace=True) as aside:
         write_preset(network, aside, folder.name, **parts)
     return folder
+
+
+def _check_facts(metrics: Any, extra: Any) -> None:
+    """Refuse metrics and metadata of another form than they are written in."""
+    if metrics is not None and not (
+        isinstance(metrics, Mapping) and all(isinstance(values, Mapping) for values in metrics.values())
+    ):
+        raise InvalidInputError(
+            f'`metrics` must be given by split, as {{"test": {{"accuracy": 0.97}}}}. Received: metrics={shown(metrics)}'
+        )
+    if extra is not None and not isinstance(extra, Mapping):
+        raise InvalidInputError(f"`extra` must be a dict of metadata. Received: extra={shown(extra)}")
+    taken = sorted({*(extra or {})} & OWN_FACTS)
+    if taken:
+        raise InvalidInputError(f"`extra` cannot change what the network says itself. Received: {', '.join(taken)}")
 
 
 def _save_to_hub(
@@ -195,4 +223,9 @@ def _ends(network: LeakyNetwork, config: dict[str, Any]) -> dict[str, Any]:
 
 def _write_golden(path: Path, network: LeakyNetwork, inputs: np.ndarray) -> None:
     inputs = np.asarray(inputs[:GOLDEN_SAMPLES])
+    if inputs.shape[1:] != network.config.input_shape:
+        raise InvalidInputError(
+            f"`golden_inputs` must have samples of shape {network.config.input_shape}. Received: {inputs.shape}"
+        )
+    refuse_not_finite(inputs, "golden_inputs")
     np.savez_compressed(path, inputs=inputs, outputs=network.predict_on_batch(inputs.astype(network.inputs[0].dtype)))

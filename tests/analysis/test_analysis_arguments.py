@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from leaky_zoo import analyze, evaluate_network
+from leaky_zoo.analysis import AuditCallback
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.figures import plot_audit, write_report
 from leaky_zoo.networks import LeakyMLP
@@ -86,11 +87,38 @@ def test_several_inputs(two):
         (X, Y.astype(float) + 0.5, "holds fractions"),
         (X, np.where(Y == 2, "owl", "cat"), r"not among the 3 classes \(0, 1, 2\)\. Received: cat, owl"),
         (X, Y + 7, r"not among the 3 classes \(0, 1, 2\)\. Received: 7, 8, 9"),
+        (np.where(np.arange(len(X))[:, None] == 4, np.nan, X), Y, "`x` holds NaN or infinity, first in sample 4"),
+        (np.where(np.arange(len(X))[:, None] == 1, np.inf, X), Y, "`x` holds NaN or infinity, first in sample 1"),
     ],
 )
 def test_evaluate_refuses(x, y, words, net):
     with pytest.raises(InvalidInputError, match=words):
-        evaluate_network(net, x, y)
+        evaluate_network(net, x, y, batch_size=3)
+
+
+def test_other_models_are_not_evaluated(one):
+    with pytest.raises(InvalidInputError, match=r"evaluate_network needs a LeakyConvNet or .* Received: "):
+        evaluate_network(one, X, Y)
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ("digits", "`data` must be a dict, .* Received: data='digits'"),
+        ({"name": "digits", "splt": "train"}, "no 'splt'; did you mean 'split'?"),
+    ],
+)
+def test_what_the_samples_are_is_said_by_name(data, words, net, one):
+    for model in (net, one):
+        with pytest.raises(InvalidInputError, match=words):
+            analyze(model, X, Y, data=data)
+    with pytest.raises(InvalidInputError, match=words):
+        AuditCallback(X, Y, data=data)
+
+
+def test_a_plot_takes_a_theme_and_no_file(net):
+    with pytest.raises(InvalidInputError, match=r"`theme` must be a Theme; save_plot writes a file.*p\.png"):
+        plot_audit(analyze(net, X, Y), "p.png")
 
 
 @pytest.mark.parametrize(

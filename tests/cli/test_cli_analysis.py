@@ -107,7 +107,10 @@ def test_compare_takes_models_and_audits(run, folder, tmp_path):
         (["analyze", "net_2.keras", "--layers", "block_1"], "is analysed whole"),
         (["analyze", "net_2.keras", "--strategy", "nowhere"], "strategy='nowhere'"),
         (["analyze", "other.keras"], "give --data"),
-        (["analyze", "other.keras", "--data", "data.npz", "--shard", "1/2", "--save", "p.npz"], "--shard is for"),
+        (
+            ["analyze", "other.keras", "--data", "data.npz", "--shard", "1/2", "--save", "p.npz"],
+            "--shard needs a LeakyConvNet or",
+        ),
         (["analyze", "other.keras", "--data", "data.npz", "--layers", "none"], "Received: layers=none"),
         (["compare", "net_2.keras"], "two models or more"),
         (["compare", "net_2.keras", "nothing.json"], "nothing.json"),

@@ -168,7 +168,7 @@ def test_a_backend_that_is_none_of_ours_is_a_sentence(backend, tmp_path):
     assert len(done.stderr.splitlines()) == 1
     code = f"import leaky_zoo; leaky_zoo.from_preset({PRESET!r})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
-    assert "InvalidInputError: KERAS_BACKEND is tensorflow or jax here" in done.stderr
+    assert "InvalidInputError: KERAS_BACKEND must be tensorflow or jax here" in done.stderr
 
 
 def test_training_on_another_backend_is_a_sentence(project, tmp_path):

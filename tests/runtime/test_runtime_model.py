@@ -37,6 +37,20 @@ def test_a_foreign_file_is_described_by_its_graph(plain_file, tmp_path):
         foreign.predict_probabilities(np.zeros((1, 4, 3)))
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_samples_that_are_not_finite_have_no_class(value, plain_file, samples, tmp_path):
+    x = samples(6).astype("float32")
+    x[4, 1, 2] = value
+    model = load(plain_file)
+    for ask in (model.predict, model.predict_labels, model.predict_probabilities, model.predict_by_name):
+        with pytest.raises(InvalidInputError, match="`x` holds NaN or infinity, first in sample 4"):
+            ask(x)
+    bare = onnx.load(plain_file)
+    bare.ClearField("metadata_props")
+    (tmp_path / "net.onnx").write_bytes(bare.SerializeToString())
+    assert len(load(tmp_path / "net.onnx").predict(x)) == 6  # of another origin: NaN may stand for what is missing
+
+
 def test_probabilities_are_softmax_over_the_temperature(watching_file, samples):
     model, x = load(watching_file), samples(20)
     probabilities = model.predict_probabilities(x)
