@@ -190,6 +190,8 @@ def _understood(
     elif need_targets and task not in (None, "autoencoding"):
         raise InvalidInputError(f"{found.name} has no targets for a {task}. Received: inputs alone")
     if "test" not in splits and (labelled or task == "autoencoding"):
+        if checked and isinstance(splits["train"][0], np.ndarray):
+            look(found.name, "x", splits["train"][0])  # before the split: rows have the numbers that the user knows
         splits = _with_test(found.name, splits)
     normalize = splits["train"][0].ndim == 2
 

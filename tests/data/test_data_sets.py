@@ -135,6 +135,13 @@ def test_users_files(tmp_path):
         ({"a": np.zeros((9, 2)), "b": np.zeros(9)}, "holds `a`, `b`.* Accepted: `x` and `y`"),
         ({"x": np.zeros((9, 2)), "y": np.zeros(8)}, r"\(8,\)"),
         ({"x": np.full((9, 2), np.nan), "y": np.zeros(9, int)}, "`x` holds NaN or infinity, first in sample 0"),
+        *(
+            (
+                {"x": np.where(np.arange(9)[:, None] == row, np.nan, 1.0), "y": np.zeros(9, int)},
+                f"`x` holds .* sample {row}",
+            )
+            for row in (1, 2, 7)  # in whatever split it would come
+        ),
         ({"x": np.zeros((9, 2)), "y": np.where(np.arange(9) == 4, np.inf, 0)}, "`y` holds .* sample 4"),
         ({"x": np.zeros(9), "y": np.zeros(9)}, "one row of features"),
         ({"x": np.zeros((9, 2), complex), "y": np.zeros(9)}, "complex"),
