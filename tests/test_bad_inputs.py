@@ -87,7 +87,9 @@ def test_files_that_are_no_files_are_refused(tmp_path):
     (tmp_path / "latin").write_bytes(b"caf\xe9")
     (tmp_path / "long").write_bytes(b"a" * 11)
     os.mkfifo(tmp_path / "pipe")
-    for path in (tmp_path, tmp_path / "none", tmp_path / ("x" * 300), "a\x00b", "/dev/zero", tmp_path / "pipe"):
+    with pytest.raises(InvalidInputError, match="is a folder, not a file"):
+        read_json(tmp_path)
+    for path in (tmp_path / "none", tmp_path / ("x" * 300), "a\x00b", "/dev/zero", tmp_path / "pipe"):
         with pytest.raises(InvalidInputError, match="No such file"):
             read_json(path)
     with pytest.raises(InvalidInputError, match="UTF-8 text: byte 3"):

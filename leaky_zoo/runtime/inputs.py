@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from leaky_zoo.errors import InvalidInputError
+from leaky_zoo.runtime.input_range import refuse_not_finite
 
 DTYPES = {"float": "float32", "double": "float64"}
 
@@ -45,18 +46,20 @@ class Input:
         return cls(value.name, tuple(value.shape)[1:], dtype)
 
 
-def named_samples(inputs: Sequence[Input], x: Any) -> dict[str, np.ndarray]:
+def named_samples(inputs: Sequence[Input], x: Any, finite: bool = False) -> dict[str, np.ndarray]:
     """Raw samples as a graph takes them.
 
     Args:
         inputs: of the graph.
         x: samples of its one input; of several a dict by name, or a list or tuple in their order.
+        finite: refuse NaN and infinity. Default False.
 
     Returns:
         An array for each input, equally long.
 
     Raises:
-        InvalidInputError: other names, other shapes, numbers of samples that differ, or values that are not real.
+        InvalidInputError: other names, other shapes, numbers of samples that differ, or values that are not real, or
+            not finite where they must be.
 
     Example:
     >>> two = [Input("a", (2,), np.dtype("float32")), Input("b", (), np.dtype("int32"))]
@@ -71,7 +74,7 @@ def named_samples(inputs: Sequence[Input], x: Any) -> dict[str, np.ndarray]:
             )
         given = {name: x[name] for name in names}
     elif len(inputs) == 1:
-        return {names[0]: as_samples(x, inputs[0], "x")}
+        return {names[0]: as_samples(x, inputs[0], "x", finite)}
     elif isinstance(x, list | tuple) and len(x) == len(inputs):
         given = dict(zip(names, x, strict=True))
     else:
@@ -80,18 +83,18 @@ def named_samples(inputs: Sequence[Input], x: Any) -> dict[str, np.ndarray]:
             f"The file has {len(inputs)} inputs: give a dict with {', '.join(names)}, or a tuple in that order. "
             f"Received: {received}"
         )
-    found = {each.name: as_samples(given[each.name], each, f"x[{each.name!r}]") for each in inputs}
+    found = {each.name: as_samples(given[each.name], each, f"x[{each.name!r}]", finite) for each in inputs}
     if len({len(values) for values in found.values()}) != 1:
         counts = ", ".join(f"{len(values)} of {name}" for name, values in found.items())
         raise InvalidInputError(f"All inputs must have equally many samples. Received: {counts}")
     return found
 
 
-def as_samples(x: Any, taken: Input, what: str) -> np.ndarray:
+def as_samples(x: Any, taken: Input, what: str, finite: bool = False) -> np.ndarray:
     """`x` (the argument called `what`) in the dtype of an input, if it is at least one of its samples.
 
     Raises:
-        InvalidInputError: it is not, or holds numbers that the dtype does not.
+        InvalidInputError: it is not, or holds numbers that the dtype does not, or NaN or infinity where `finite`.
     """
     array = checked(x, taken.shape, what)
     if taken.dtype.kind in "iub":
@@ -99,7 +102,10 @@ def as_samples(x: Any, taken: Input, what: str) -> np.ndarray:
         if not np.array_equal(found, array):
             raise InvalidInputError(f"`{what}` must hold {taken.dtype} numbers. Received: others, {array.dtype}")
         return np.ascontiguousarray(found)
-    return np.ascontiguousarray(array, dtype=taken.dtype)
+    found = np.ascontiguousarray(array, dtype=taken.dtype)
+    if finite:
+        refuse_not_finite(found, what)
+    return found
 
 
 def as_float32(x: Any, sample_shape: Sequence[Any], what: str) -> np.ndarray:

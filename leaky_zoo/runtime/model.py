@@ -9,7 +9,7 @@ import numpy as np
 from leaky_zoo.arguments import naming_the_nearest, whole
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.io.reading import shown
-from leaky_zoo.runtime.input_range import RangeWatch, refuse_not_finite
+from leaky_zoo.runtime.input_range import RangeWatch
 from leaky_zoo.runtime.inputs import Input, named_samples
 from leaky_zoo.runtime.metadata import PREFIX, parse_properties
 from leaky_zoo.runtime.onnx_file import existing_file, first_line
@@ -140,8 +140,7 @@ class OnnxModel:
             float32, shape `(n, *output_shape)`: logits, predictions or reconstructions; of several outputs the first.
 
         Raises:
-            InvalidInputError: names or shapes do not fit, the values are not real numbers, or (in a file of ours) not
-                finite.
+            InvalidInputError: names or shapes do not fit, or values are not real numbers, in files of ours finite ones.
         """
         return self._run([self._outputs[0][0]], x, batch_size)[0]
 
@@ -287,10 +286,8 @@ class OnnxModel:
     def _run(self, names: list[str], x: Any, batch_size: int) -> list[np.ndarray]:
         if batch_size < 1:
             raise InvalidInputError(f"`batch_size` must be at least 1. Received: batch_size={batch_size}")
-        named = named_samples(self._inputs, x)
-        if PREFIX + "schema_version" in self.metadata:  # a file of another origin may take NaN for what is missing
-            for name, values in named.items():
-                refuse_not_finite(values, "x" if len(named) == 1 else f"x[{name!r}]")
+        ours = PREFIX + "schema_version" in self.metadata  # others may take NaN for what is missing
+        named = named_samples(self._inputs, x, finite=ours)
         self._watch(named[self._inputs[0].name], 4)
         count, options = len(next(iter(named.values()))), run_options()
         try:
