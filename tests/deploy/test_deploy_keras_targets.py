@@ -102,7 +102,7 @@ def test_what_does_not_agree_is_not_written(tmp_path, monkeypatch, make_network)
 def test_what_cannot_be_is_refused_before_any_work(tmp_path, monkeypatch):
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "mine.txt").write_text("keep")
-    with pytest.raises(InvalidInputError, match=r"no SavedModel \(mine.txt\)"):
+    with pytest.raises(InvalidInputError, match=r"not just a SavedModel \(mine.txt\)"):
         export_model(PRESET, tmp_path / "notes", format="saved_model")
     with pytest.raises(InvalidInputError, match=r"ends in \.tflite"):
         export_model(PRESET, tmp_path / "net.onnx", format="litert")
