@@ -187,7 +187,7 @@ function foldWords(folds, network) {
 function showOutputs(network, outputs) {
   const label = network.metadata["leaky_zoo.task"] === "classification";
   const values = label ? softmax(outputs, network.metadata["leaky_zoo.temperature"] ?? 1) : Array.from(outputs);
-  if (isImage(network.outputShape) || values.length > MOST_BARS) {
+  if (!label && (isImage(network.outputShape) || values.length > MOST_BARS)) {
     at("answer").textContent = "";
     showValues(at("outputs"), network, values, network.outputShape, "the output", "output");
     return;
