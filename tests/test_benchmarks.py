@@ -1,5 +1,6 @@
 """Every benchmark can be imported and explains itself; what the pages say in numbers is what the tables say."""
 
+import functools
 import importlib
 import itertools
 import pkgutil
@@ -16,9 +17,11 @@ from benchmarks import tables
 from benchmarks.common import read_table
 from benchmarks.science import codes, logit_drift, mnist_classes, mnist_rank, questions, schedule_selection, slopes
 from benchmarks.science.studies import sweep_of
-from benchmarks.science.zoo import fine_tuning, results, selection, staged_energy
+from benchmarks.science.zoo import baselines, fine_tuning, results, selection, staged_energy
 from benchmarks.science.zoo.image_nets import Maker, keras_example, resnet_20
+from benchmarks.science.zoo.progress import Progress
 from benchmarks.science.zoo.results import multiply_adds
+from leaky_zoo.data import load_data
 from leaky_zoo.networks import LeakyConvNet, LeakyMLP
 from leaky_zoo.zoo import Preset, list_presets
 
@@ -102,6 +105,40 @@ def test_image_baselines_are_the_nets_they_are_called():
     assert sum(int(np.prod(weight.shape)) for weight in example.trainable_variables) == 1_250_858
     for net in (resnet_20(maker, *ends, 10, True), example):
         assert net.output.dtype == "float32"
+
+
+def test_a_baseline_that_was_stopped_goes_on_to_the_same_bits(tmp_path, monkeypatch):
+    preset = Preset.open("leaky_conv_optical_digits_l3_equidistant")
+    recipe = preset.recipe.model_copy(
+        update={
+            "data": preset.recipe.data.model_copy(update={"train": "train[:200]", "test": "test[:300]"}),
+            "optimizer": preset.recipe.optimizer.model_copy(update={"epochs": 3}),
+        }
+    )
+    data, finals = load_data(recipe.data.name), []
+    model_of = functools.partial(baselines.model_of, "residual, norm", recipe, data)
+    # What comes after the training takes a thousand batches.
+    monkeypatch.setattr(baselines, "_settle", lambda model, *others: finals.append(model.get_weights()))
+    whole = baselines.trained(model_of, recipe, data)
+    progress = Progress(tmp_path / "progress.npz")
+    keep, kept = progress.keep, []
+
+    def stop(variables, steps):
+        keep(variables, steps)
+        kept.append(steps)
+        if len(kept) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(progress, "keep", stop)
+    with pytest.raises(KeyboardInterrupt):
+        baselines.trained(model_of, recipe, data, progress)
+    later = Progress(progress.path)
+    assert baselines.trained(model_of, recipe, data, later) == whole
+    assert later.seconds > 0
+    for once, again in zip(*finals, strict=True):
+        np.testing.assert_array_equal(once, again)
+    with pytest.raises(SystemExit, match="another net"):
+        later.restore([])
 
 
 def test_the_zoo_studies_are_sweeps_of_valid_recipes():

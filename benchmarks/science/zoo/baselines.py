@@ -23,6 +23,7 @@ import keras
 import numpy as np
 
 from benchmarks.common import markdown, options, read_table, shown, write_table
+from benchmarks.science.zoo.progress import Progress
 from leaky_zoo.training import Recipe
 from leaky_zoo.zoo import models_dir
 
@@ -66,8 +67,13 @@ def model_of(kind: str, recipe: Recipe, data: Any) -> keras.Model:
     return keras.Model(leaky.input, leaky.head(current), name=kind.replace(", ", "_"))
 
 
-def trained(model_of: Callable[[], keras.Model], recipe: Recipe, data: Any) -> tuple[float, int]:
-    """Test accuracy after training the model that is made, and the number of its trainable weights."""
+def trained(
+    model_of: Callable[[], keras.Model], recipe: Recipe, data: Any, progress: Progress | None = None
+) -> tuple[float, int]:
+    """Test accuracy after training the model that is made, and the number of its trainable weights.
+
+    With `progress` the training is kept there after every pass over the data, and goes on from there.
+    """
     from leaky_zoo.data.pipeline import BatchOrder
     from leaky_zoo.training.building import batch_size
     from leaky_zoo.training.optimizer import make_optimizer
@@ -81,13 +87,17 @@ def trained(model_of: Callable[[], keras.Model], recipe: Recipe, data: Any) -> t
     optimizer = make_optimizer(recipe.optimizer, total)
     optimizer.build(model.trainable_variables)
     take, means = stepper(model, optimizer, recipe, data, x, y)
-    for number in range(total):
+    state = [variable.value for variable in model.variables + optimizer.variables] + means
+    for number in range(progress.restore(state) if progress else 0, total):
         take(number, order.rows(number))
+        if progress and (number + 1) % order.steps_per_pass == 0:
+            progress.keep(state, number + 1)
     weights = model.trainable_variables
     for weight, mean in zip(weights, means, strict=True):
         weight.assign(mean)
-    if any(isinstance(layer, keras.layers.BatchNormalization) for layer in model.layers):
-        _settle(model, x, order.batch_size)
+    momenta = [layer.momentum for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    if momenta:
+        _settle(model, x, order.batch_size, momenta[0])
     x_test, y_test = data.select(recipe.data.test)
     outputs = model.predict(x_test.astype(np.float32), batch_size=1000, verbose=0)
     return float(np.mean(outputs.argmax(-1) == y_test)), sum(int(np.prod(weight.shape)) for weight in weights)
@@ -135,10 +145,13 @@ def stepper(
     return lambda number, rows: step(tf.constant(number, tf.int64), tf.constant(rows)), means
 
 
-def _settle(model: keras.Model, x: np.ndarray, batch: int) -> None:
-    """The normalisations' running moments of the mean weights, which no step has seen; nothing is trained."""
+def _settle(model: keras.Model, x: np.ndarray, batch: int, momentum: float) -> None:
+    """The normalisations' running moments of the mean weights, which no step has seen; nothing is trained.
+
+    After `10 / (1 - momentum)` batches less than e^-10 of the moments is left from before.
+    """
     starts = range(0, len(x) - batch + 1, batch)
-    for number in range(1000):
+    for number in range(round(10 / (1 - momentum))):
         start = starts[number % len(starts)]
         model(x[start : start + batch].astype(np.float32), training=True)
 

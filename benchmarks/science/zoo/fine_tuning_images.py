@@ -4,11 +4,11 @@
     python -m benchmarks.science.zoo.fine_tuning_images train [--seeds 0-2]      in this process
     python -m benchmarks.science.zoo.fine_tuning_images measure                  writes fine_tuning_images.csv
 
-CIFAR-10 (JPEG). Ship and truck, the last two classes, are held out; the net of the other eight has the recipe of
-`image_baselines`, with fewer epochs. Three ways on 100 images of the two, each seed another hundred: new weights, the
-net of eight with a new head, and its head alone; the same network, steps, changes of the images and batches. Each with
-two learning rates; which of them stands in the table is decided by the validation loss (2,000 training images that no
-net is trained on), not by the test split (2,000 images).
+CIFAR-10 (JPEG). Ship and truck, the last two classes, are held out; the net of the other eight has the recipe
+`cifar10_jpeg_sixteen_bits.yaml`, with fewer epochs. Three ways on 100 images of the two, each seed another hundred:
+new weights, the net of eight with a new head, and its head alone; the same network, steps, changes of the images and
+batches. Each with two learning rates; which of them stands in the table is decided by the validation loss (2,000
+training images that no net is trained on), not by the test split (2,000 images).
 """
 
 from collections.abc import Iterator
@@ -22,11 +22,11 @@ from benchmarks.common import BUILD, ROOT, options, write_table
 from benchmarks.science.studies import finished, run_here, sweep_of
 from benchmarks.science.zoo import fine_tuning
 from benchmarks.science.zoo.fine_tuning import KEYS, RATES, WAYS, measured, study
-from benchmarks.science.zoo.image_baselines import RECIPE
 from leaky_zoo.io.files import replacing
 from leaky_zoo.training import Recipe
 
 TABLE = Path(__file__).with_suffix(".csv")
+RECIPE = TABLE.with_name("cifar10_jpeg_sixteen_bits.yaml")
 STUDY = "zoo_fine_tuning_images"
 HELD_OUT, OF_EACH, VALIDATION = (8, 9), 50, 2000
 MOST_SEEDS = 10

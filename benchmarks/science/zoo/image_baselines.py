@@ -1,13 +1,13 @@
 """CIFAR-10 (JPEG): leaky nets beside ResNet-20 and the Keras example, one core-hour each.
 
-    python -m benchmarks.science.zoo.image_baselines [--seeds 0-0] [--nets ...] [--recipe FILE]
-                                                                 writes image_baselines.csv
+    python -m benchmarks.science.zoo.image_baselines epochs [--nets ...]   writes image_epochs.csv
+    python -m benchmarks.science.zoo.image_baselines train [--seeds 0-0] [--nets ...]     writes image_baselines.csv
 
-The recipe is `cifar10_jpeg_sixteen_bits.yaml` for all: its data, changes of the images, batches, optimiser, rate, mean
-of the weights, precision, and for the leaky nets its widths. What differs is the net, and the epochs: as many as fit
-into one hour of one core, from the time of a few steps measured here. All go through the loop of `baselines`. The test
-split is looked at once for each net. Run it with one thread (TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1) and
-nothing beside; `processor_seconds` is what it took. Without 16-bit units, `--recipe` needs one with `dtype: float32`.
+The recipe is `cifar10_jpeg_one_hour.yaml` for all: its data, changes of the images, batches, optimiser, rate, mean of
+the weights, precision, and for the leaky nets its widths. What differs is the net, and the epochs: as many as fit into
+one hour of one core, from the time of a few steps. All go through the loop of `baselines`. The test split is looked at
+once for each net. Run both with one thread (TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1) and a core of their
+own. A training that was stopped goes on where it was; `processor_seconds` is what it took.
 """
 
 import time
@@ -18,19 +18,18 @@ from typing import Any
 import keras
 import numpy as np
 
-from benchmarks.common import markdown, options, read_table, shown, write_table
+from benchmarks.common import BUILD, markdown, options, read_table, shown, write_table
 from benchmarks.science.zoo.baselines import trained
 from benchmarks.science.zoo.image_nets import Maker, keras_example, resnet_20
+from benchmarks.science.zoo.progress import Progress
 from leaky_zoo.training import Recipe
 
 TABLE = Path(__file__).with_suffix(".csv")
-RECIPE = TABLE.with_name("cifar10_jpeg_sixteen_bits.yaml")
+EPOCHS = TABLE.with_name("image_epochs.csv")
+RECIPE = TABLE.with_name("cifar10_jpeg_one_hour.yaml")
 HOUR = 3600.0  # seconds of one core for each net
-NETS = ("leaky at L~ = 1", "leaky at L~ = 3", "ResNet-20", "ResNet-20 without normalisation", "Keras example")
-LEAKY = {
-    "leaky at L~ = 1": {},
-    "leaky at L~ = 3": {"effective_depth": 3.0, "depths": [4, 4, 4]},  # with three blocks a step would leave nothing
-}
+LEAKY = {"leaky at L~ = 1": 1.0, "leaky at L~ = 3": 3.0}
+NETS = (*LEAKY, "ResNet-20", "ResNet-20 without normalisation", "Keras example")
 
 
 def model_of(net: str, recipe: Recipe, data: Any) -> keras.Model:
@@ -38,7 +37,7 @@ def model_of(net: str, recipe: Recipe, data: Any) -> keras.Model:
     from leaky_zoo.training.building import build
 
     if net in LEAKY:
-        network = recipe.network.model_dump(exclude_unset=True) | LEAKY[net]
+        network = recipe.network.model_dump(exclude_unset=True) | {"effective_depth": LEAKY[net]}
         return build(Recipe.model_validate(recipe.model_dump(exclude_unset=True) | {"network": network}), data)
     statistics = data.statistics(recipe.data.train)
     maker = Maker(recipe.network.dtype, recipe.objective.io_weight_decay or recipe.objective.weight_decay)
@@ -48,12 +47,10 @@ def model_of(net: str, recipe: Recipe, data: Any) -> keras.Model:
     return resnet_20(maker, *ends, data.output_size, normalised=net == "ResNet-20")
 
 
-def epochs_in_an_hour(net: str, recipe: Recipe, data: Any) -> int:
-    """Passes over the training split that take an hour: from trainings of one and of four passes over 20 batches."""
-    batches = 20
-    part = recipe.data.model_copy(
-        update={"train": f"train[:{batches * recipe.data.batch_size}]", "test": "test[:1000]"}
-    )
+def seconds_of_an_image(net: str, recipe: Recipe, data: Any) -> float:
+    """Processor time of an image in training: from trainings of one and of four passes over 20 batches."""
+    images = 20 * recipe.data.batch_size
+    part = recipe.data.model_copy(update={"train": f"train[:{images}]", "test": "test[:1000]"})
     seconds = []
     for epochs in (1, 4):
         short = recipe.model_copy(
@@ -62,27 +59,34 @@ def epochs_in_an_hour(net: str, recipe: Recipe, data: Any) -> int:
         begin = time.process_time()
         trained(partial(model_of, net, short, data), short, data)
         seconds.append(time.process_time() - begin)
-    step = (seconds[1] - seconds[0]) / (3 * batches)
-    return max(1, int(HOUR / (step * len(data.select(recipe.data.train)[0]) / recipe.data.batch_size)))
+    return (seconds[1] - seconds[0]) / (3 * images)
 
 
-def measure(seeds: range, nets: tuple[str, ...], recipe: Recipe) -> None:
-    """One row for each net."""
-    from leaky_zoo.data import load_data
+def measure_epochs(nets: tuple[str, ...], recipe: Recipe, data: Any) -> None:
+    """How often each net goes through the training split in an hour."""
+    images = len(data.select(recipe.data.train)[0])
+    for net in nets:
+        seconds = seconds_of_an_image(net, recipe, data)
+        row = {"net": net, "milliseconds_of_an_image": 1e3 * seconds, "epochs": max(1, int(HOUR / seconds / images))}
+        write_table(EPOCHS, [row], ("net",))
+        print(row, flush=True)
 
-    data = load_data(recipe.data.name)
-    passes = {net: epochs_in_an_hour(net, recipe, data) for net in nets}  # once: seeds are to differ in nothing else
+
+def measure(seeds: range, nets: tuple[str, ...], recipe: Recipe, data: Any) -> None:
+    """One row for each net and seed."""
+    epochs = {row["net"]: int(row["epochs"]) for row in read_table(EPOCHS)}
     for seed in seeds:
         for net in nets:
-            optimizer = recipe.optimizer.model_copy(update={"epochs": passes[net]})
+            optimizer = recipe.optimizer.model_copy(update={"epochs": epochs[net]})
             seeded = recipe.model_copy(update={"seed": seed, "optimizer": optimizer})
-            begin = time.process_time()
-            accuracy, numbers = trained(partial(model_of, net, seeded, data), seeded, data)
+            progress = Progress(BUILD / "image_baselines" / f"{net} {seed}.npz".replace(" ", "_"))
+            accuracy, numbers = trained(partial(model_of, net, seeded, data), seeded, data, progress)
             row = {
-                "net": net, "seed": seed, "accuracy": accuracy, "parameters": numbers, "epochs": passes[net],
-                "processor_seconds": round(time.process_time() - begin),
+                "net": net, "seed": seed, "accuracy": accuracy, "parameters": numbers, "epochs": epochs[net],
+                "processor_seconds": round(progress.seconds),
             }  # fmt: skip
             write_table(TABLE, [row], ("net", "seed"))
+            progress.path.unlink()
             print(row, flush=True)
 
 
@@ -104,5 +108,12 @@ def table() -> str:
 
 
 if __name__ == "__main__":
-    chosen = options(__doc__, seeds=range(1), nets=NETS, recipe=str(RECIPE))
-    measure(chosen.seeds, chosen.nets, Recipe.read(chosen.recipe))
+    from leaky_zoo.data import load_data
+
+    chosen = options(__doc__, "epochs", "train", seeds=range(1), nets=NETS)
+    recipe = Recipe.read(RECIPE)
+    data = load_data(recipe.data.name)
+    if chosen.step == "epochs":
+        measure_epochs(chosen.nets, recipe, data)
+    else:
+        measure(chosen.seeds, chosen.nets, recipe, data)
