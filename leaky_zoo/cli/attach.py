@@ -6,13 +6,18 @@ from typing import Annotated
 
 import typer
 
-from leaky_zoo.cli.console import AsJson, out, print_json, table
+from leaky_zoo.cli.console import AsJson, found_model_or_onnx, out, print_json, table
 
 
 def attach(
     file: Annotated[Path, typer.Argument(help="An .onnx file without our metadata.")],
     source: Annotated[
-        str, typer.Option("--from", help="The .onnx file it was made from, or a preset's name (needs TensorFlow).")
+        str,
+        typer.Option(
+            "--from",
+            help="The .onnx file it was made from, or a preset's name (needs TensorFlow).",
+            callback=found_model_or_onnx,
+        ),
     ],
     target: Annotated[Path | None, typer.Option("--out", help="Where to write. [default: in place]")] = None,
     tolerance: Annotated[

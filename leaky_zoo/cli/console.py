@@ -34,9 +34,23 @@ def _writes(*suffixes: str) -> Callable[[typer.CallbackParam, Path | None], Path
     return check
 
 
+def found_model(value: str | None) -> str | None:
+    """Refuse a name that stands for no model before TensorFlow starts, which takes seconds."""
+    if value is not None:
+        from leaky_zoo.zoo.loading import require_model
+
+        require_model(value)
+    return value
+
+
+def found_model_or_onnx(value: str) -> str:
+    """As `found_model`, for commands that read ONNX files too."""
+    return value if value.lower().endswith(".onnx") else str(found_model(value))
+
+
 __all__ = [
     "AsJson", "DataDir", "Devices", "Model", "Plot", "Report", "StrategyName", "Stream", "Task", "cell", "command",
-    "err", "fail", "out", "print_json", "say_about", "table",
+    "err", "fail", "found_model", "found_model_or_onnx", "out", "print_json", "say_about", "table",
 ]  # fmt: skip
 
 Report = Annotated[
@@ -50,7 +64,8 @@ Model = Annotated[
     str,
     typer.Argument(
         help="A preset's name or alias, the path of its folder, its address (hf://USER/NAME[@REVISION], INDEX#NAME), "
-        "the folder of a run, or a .keras file."
+        "the folder of a run, or a .keras file.",
+        callback=found_model,
     ),
 ]
 StrategyName = Annotated[

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from leaky_zoo.cli.console import AsJson, DataDir, Stream, err, fail, out, print_json, say_about, table
+from leaky_zoo.cli.console import AsJson, DataDir, Stream, err, fail, found_model, out, print_json, say_about, table
 from leaky_zoo.cli.startup import start_tensorflow
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.io.reading import counted
@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 def evaluate(
     model: Annotated[
         str | None,
-        typer.Argument(help="A preset's name or alias, the path of its folder or of a run's, or a .keras file."),
+        typer.Argument(
+            help="A preset's name or alias, the path of its folder or of a run's, or a .keras file.",
+            callback=found_model,
+        ),
     ] = None,
     data: Annotated[
         str | None,

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from leaky_zoo.cli.console import AsJson, err, out, print_json, table
+from leaky_zoo.cli.console import AsJson, err, found_model_or_onnx, out, print_json, table
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.io.reading import counted
 from leaky_zoo.runtime.probabilities import softmax
@@ -18,7 +18,11 @@ SHOWN = 20  # rows of the table on a terminal
 
 def predict_command(
     model: Annotated[
-        str, typer.Argument(help="A preset's name or folder, the folder of a run, a .keras or an .onnx file.")
+        str,
+        typer.Argument(
+            help="A preset's name or folder, the folder of a run, a .keras or an .onnx file.",
+            callback=found_model_or_onnx,
+        ),
     ],
     data: Annotated[
         str,

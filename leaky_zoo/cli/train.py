@@ -28,8 +28,19 @@ if TYPE_CHECKING:
     from leaky_zoo.training import Recipe, TrainingResult
 
 
+def _found_recipe(value: str) -> str:
+    """Refuse a recipe that is not there before TensorFlow starts, which takes seconds."""
+    from leaky_zoo.zoo.recipe_source import require_recipe
+
+    require_recipe(value)
+    return value
+
+
 def train_command(
-    recipe: Annotated[str, typer.Argument(help="A recipe (YAML), or a preset's name: its own recipe is used.")],
+    recipe: Annotated[
+        str,
+        typer.Argument(help="A recipe (YAML), or a preset's name: its own recipe is used.", callback=_found_recipe),
+    ],
     folder: Annotated[Path, typer.Option("--out", help="Folder of the run.")],
     data_dir: DataDir = None,
     strategy: StrategyName = None,

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from leaky_zoo.arguments import naming_the_nearest
 from leaky_zoo.errors import InvalidInputError
-from leaky_zoo.io.reading import path_text
-from leaky_zoo.zoo.index import is_path
+from leaky_zoo.io.other_formats import refuse_other_formats
+from leaky_zoo.io.reading import existing_file, path_text
+from leaky_zoo.zoo.index import is_path, preset_folder
 from leaky_zoo.zoo.preset import Preset, WrongClassError
 
 if TYPE_CHECKING:
@@ -44,6 +45,23 @@ def keras_file_of(name: str | os.PathLike[str] | Preset) -> Path | None:
             "goes on with it where --resume is added."
         )
     return None
+
+
+def require_model(name: str | os.PathLike[str]) -> None:
+    """Refuse a name that `load_model` finds nothing by, before Keras and TensorFlow start, which takes seconds.
+
+    Args:
+        name: as `load_model`, but no open `Preset`.
+
+    Raises:
+        InvalidInputError: as `load_model`, where there is no file and no preset, or a file of another format.
+    """
+    refuse_other_formats(name)
+    file = keras_file_of(name)
+    if file is None:
+        preset_folder(name, ("metadata.json",))
+    else:
+        existing_file(file, "model file")
 
 
 @naming_the_nearest
@@ -97,7 +115,7 @@ def load_model(
     Raises:
         InvalidInputError: as `load_keras_file` or `from_preset`; for `.h5` files and SavedModels, what to do.
     """
-    from leaky_zoo.io.keras_file import load_keras_file, refuse_other_formats
+    from leaky_zoo.io.keras_file import load_keras_file
     from leaky_zoo.networks.families import all_families
 
     if not isinstance(name, Preset):
@@ -121,10 +139,10 @@ def load_network(name: str | os.PathLike[str] | Preset) -> "LeakyNetwork":
         InvalidInputError: as `load_model`, or a `.keras` file holds another model.
     """
     from leaky_zoo.networks import LeakyNetwork
-    from leaky_zoo.networks.families import FAMILIES
+    from leaky_zoo.networks.families import all_families
 
     model = load_model(name)
     if not isinstance(model, LeakyNetwork):
-        ours = " or a ".join(family.__name__ for family in FAMILIES.values())
+        ours = " or a ".join(family.__name__ for family in all_families().values())
         raise InvalidInputError(f"{name} holds a {type(model).__name__}; a {ours} is needed here.")
     return model

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from leaky_zoo.errors import InvalidInputError
-from leaky_zoo.zoo.index import is_path
+from leaky_zoo.io.reading import existing_file
+from leaky_zoo.zoo.index import is_path, preset_folder
 from leaky_zoo.zoo.preset import Preset
 from leaky_zoo.zoo.recipe import Recipe
 
@@ -35,13 +36,30 @@ def recipe_of(source: Recipe | Mapping[str, Any] | str | os.PathLike[str] | Pres
         raise InvalidInputError(
             f"A recipe is a Recipe, a dict, a path or a preset's name. Received: {type(source).__name__}"
         )
-    if not isinstance(source, Preset):
-        path = Path(source)
-        if path.suffix.lower() in (".yaml", ".yml") or path.is_file():
-            return Recipe.read(path)
-        if is_path(source) and (path / "recipe.yaml").is_file():
-            return Recipe.read(path / "recipe.yaml")
+    if not isinstance(source, Preset) and (file := _file_of(source)):
+        return Recipe.read(file)
     preset = Preset.open(source, ("recipe.yaml",))
     if preset.recipe is None:
         raise InvalidInputError(f"The preset {preset.name} has no recipe.yaml: it does not say how it was trained.")
     return preset.recipe
+
+
+def require_recipe(source: str | os.PathLike[str]) -> None:
+    """Refuse a text or path that `recipe_of` finds nothing by; what the recipe says is not read.
+
+    Raises:
+        InvalidInputError: there is no such file and no such preset.
+    """
+    if file := _file_of(source):
+        existing_file(file, "recipe")
+    else:
+        preset_folder(source, ("metadata.json",))
+
+
+def _file_of(source: str | os.PathLike[str]) -> Path | None:
+    """The YAML file that a text or path stands for, or None where it stands for a preset."""
+    path = Path(source)
+    if path.suffix.lower() in (".yaml", ".yml") or path.is_file():
+        return path
+    inside = path / "recipe.yaml"
+    return inside if is_path(source) and inside.is_file() else None

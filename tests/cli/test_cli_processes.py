@@ -3,8 +3,11 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from leaky_zoo.cli import main, startup
 
 
 def python(code):
@@ -27,6 +30,36 @@ def test_starts_without_keras_and_tensorflow(code):
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["train", "no.yaml", "--out", "run"], "No such recipe: no.yaml"),
+        (["train", "no", "--out", "run"], "No preset is called 'no'."),
+        (["evaluate", "no.keras"], "No such model file: no.keras"),
+        (["evaluate", "wine.h5"], "an HDF5 file of Keras 2's kind"),
+        (["analyze", "./no"], "No such file or folder: ./no"),
+        (["analyze", "./empty.onnx"], "leaky-zoo inspect, verify and predict read it."),
+        (["export", "no.keras", "--out", "no.onnx"], "No such model file: no.keras"),
+        (["compress", "no.keras", "--out", "no.onnx"], "No such model file: no.keras"),
+        (["predict", "no.keras", "--data", "no.npz"], "No such model file: no.keras"),
+        (["attach", "empty.onnx", "--from", "no"], "No preset is called 'no'."),
+    ],
+    ids=str,
+)
+def test_what_is_not_there_is_refused_before_tensorflow_starts(words, said, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("empty.onnx").touch()
+    Path("wine.h5").write_bytes(b"\x89HDF\r\n\x1a\n")
+    monkeypatch.setattr(startup, "quiet_start", lambda: pytest.fail("TensorFlow was about to start"))
+    monkeypatch.delitem(sys.modules, "tensorflow", raising=False)  # else there is nothing to start
+    monkeypatch.setattr(sys, "argv", ["leaky-zoo", *words])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 2
+    assert said in " ".join(capsys.readouterr().err.split())
+    assert not Path("run").exists()
 
 
 @pytest.mark.parametrize(

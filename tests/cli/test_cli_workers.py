@@ -112,7 +112,9 @@ def test_workers_end_with_their_launcher(tmp_path, number, code):
     [["0"], ["2", "--restarts", "-1"], ["2", "--devices", "2"], ["2", "--strategy", "cpu"]],
 )
 def test_what_does_not_go_together_is_refused(tmp_path, monkeypatch, capsys, arguments):
-    monkeypatch.setattr("sys.argv", ["leaky-zoo", "train", "r.yaml", "--out", str(tmp_path), "--workers", *arguments])
+    recipe, out = tmp_path / "r.yaml", tmp_path / "run"
+    recipe.touch()
+    monkeypatch.setattr("sys.argv", ["leaky-zoo", "train", str(recipe), "--out", str(out), "--workers", *arguments])
     with pytest.raises(SystemExit) as stop:
         main()
     assert stop.value.code == 2 and "Received" in capsys.readouterr().err

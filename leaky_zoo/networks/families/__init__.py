@@ -16,11 +16,11 @@ BUILT_IN = tuple(sorted(module.name for module in pkgutil.iter_modules(__path__)
 
 
 def all_families() -> dict[str, type[Any]]:
-    """Every family's class by its name: ours, and those whose modules were imported."""
+    """Every family's class by its name, in the names' order: ours, and those whose modules were imported."""
     with naming_extras():
         for name in BUILT_IN:
             import_module(f"{__name__}.{name}")
-    return FAMILIES
+    return dict(sorted(FAMILIES.items()))
 
 
 def get_family(name: str) -> type[Any]:
