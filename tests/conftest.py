@@ -41,9 +41,9 @@ def pytest_collection_finish():
     gc.freeze()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", autouse=True)
 def only_new_garbage():
-    """For modules in which Keras collects garbage again and again: it does not look through what others have left."""
+    """Keras and Python collect garbage again and again: they do not look through what other modules have left."""
     gc.collect()
     gc.freeze()
 

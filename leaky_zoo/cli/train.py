@@ -132,7 +132,9 @@ def _changed(recipe: str, given: dict[str, Any]) -> "Recipe":
     from leaky_zoo.zoo import Recipe, recipe_of
 
     found = recipe_of(recipe)
-    return Recipe.from_dict({**found.model_dump(), **given}, source="the command line") if given else found
+    # A field that was not given must stay so: what is then chosen depends on the data and the family.
+    fields = found.model_dump(exclude_unset=True)
+    return Recipe.from_dict(fields | given, source="the command line") if given else found
 
 
 def _train(

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from leaky_zoo.data.found import part_of, rows_at_once
+from leaky_zoo.data.inspection import LEAST_VARIANCE
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.networks.tasks import TASKS
 
@@ -111,11 +112,16 @@ class Dataset:
         return part_of(x, chosen), None if y is None else y[chosen]
 
     def statistics(self, split: str) -> dict[str, Any]:
-        """Arguments `input_mean`, `input_variance` (and, for a regression, `output_*`) of a network for this split."""
+        """Arguments `input_mean`, `input_variance` (and, for a regression, `output_*`) of a network for this split.
+
+        Raises:
+            InvalidInputError: no such split, or targets that vary by too little to be standardised.
+        """
         x, y = self.select(split)
         result = dict(zip(("input_mean", "input_variance"), _moments(x, self.normalize_features), strict=True))
         if self.task is not None and TASKS[self.task].standardizes:
             targets = y.reshape(len(y), -1)
+            _check_spread(self.identifier, targets)
             result |= dict(zip(("output_mean", "output_variance"), _moments(targets, True), strict=True))
         return result
 
@@ -165,6 +171,20 @@ def _position(text: str | None, default: int, count: int) -> int:
     return round(int(text[:-1]) / 100 * count) if text.endswith("%") else int(text)
 
 
+def _check_spread(name: str, targets: np.ndarray) -> None:
+    """Refuse targets that vary, but by less than float32 and Keras can standardise: a net would learn nothing."""
+    wide = targets.astype(np.float64)
+    deviation = wide.std(0)
+    small = (wide.min(0) < wide.max(0)) & (deviation**2 <= LEAST_VARIANCE)
+    if small.any():
+        column = int(np.argmax(small))
+        which = f" of output {column}" if targets.shape[1] > 1 else ""
+        raise InvalidInputError(
+            f"{name}: the targets{which} must have a standard deviation above {LEAST_VARIANCE**0.5:g}: give them in "
+            f"other units. Received: {deviation[column]:.3g}"
+        )
+
+
 def _moments(values: Any, by_feature: bool) -> tuple[Any, Any]:
     """Mean and variance in the seven digits of float32; 0 and 1 where data are standardised up to rounding.
 
@@ -177,7 +197,7 @@ def _moments(values: Any, by_feature: bool) -> tuple[Any, Any]:
     mean = sum(np.asarray(values[part], np.float64).sum(axis) for part in parts) / count
     squares = (np.square(np.asarray(values[part], np.float64) - mean).sum(axis) for part in parts)
     variance = sum(squares) / count
-    variance = np.where(variance > 1e-12, variance, 1.0)  # a constant feature keeps its scale
+    variance = np.where(variance > LEAST_VARIANCE, variance, 1.0)  # a constant feature keeps its scale
     mean = np.where(np.abs(mean) < 1e-6 * np.sqrt(variance), 0.0, mean)
     variance = np.where(np.abs(variance - 1) < 1e-6, 1.0, variance)
     return tuple(np.asarray(value, np.float32).astype(np.float64).tolist() for value in (mean, variance))

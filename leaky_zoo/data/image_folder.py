@@ -87,12 +87,16 @@ def read_image(
                         f"{path} has {opened.width} x {opened.height} pixels; at most {MAX_PIXELS:,} are read."
                     )
                 upright = image_ops.exif_transpose(opened)
+                if upright.mode == "F":
+                    raise InvalidInputError(
+                        f"{path} holds floats; images of 8 or 16 bits are read. Give such samples as an .npz."
+                    )
+                wide, grey = upright.mode.startswith("I"), upright.mode in GREY
                 if size is not None and upright.size != (size[1], size[0]):
-                    upright = upright.convert("L" if upright.mode in GREY else "RGB")
+                    upright = upright.convert("I" if wide else "L" if grey else "RGB")
                     upright = upright.resize((size[1] or upright.width, size[0] or upright.height))
-                grey = upright.mode in GREY
-                if upright.mode.startswith("I"):
-                    pixels = np.asarray(upright).astype(np.uint16)
+                if wide:
+                    pixels = _sixteen_bits(path, np.asarray(upright))
                 elif channels == 1 or (channels is None and grey):
                     pixels = np.asarray(upright.convert("L"))
                 else:
@@ -103,6 +107,15 @@ def read_image(
         raise InvalidInputError(f"{path} is not an image that can be read: {one_line(error)}.") from error
     pixels = pixels[..., None] if pixels.ndim == 2 else pixels
     return np.repeat(pixels, 3, axis=2) if channels == 3 and pixels.shape[2] == 1 else pixels
+
+
+def _sixteen_bits(path: Path, pixels: np.ndarray) -> np.ndarray:
+    if pixels.min() < 0 or pixels.max() > 65_535:
+        raise InvalidInputError(
+            f"{path} holds values from {pixels.min()} to {pixels.max()}; images of 8 or 16 bits are read. Give such "
+            "samples as an .npz."
+        )
+    return pixels.astype(np.uint16)
 
 
 def _pillow() -> tuple:
@@ -161,14 +174,15 @@ def _common(paths: Sequence[Path]) -> tuple[tuple[int, int, int], np.dtype]:
     """Shape and dtype of all images, from their headers."""
     image, _ = _pillow()
     sizes: dict[tuple[int, int], Path] = {}
-    grey = wide = True
+    bits: dict[int, Path] = {}
+    grey = True
     for path in paths:
         try:
             with image.open(path) as opened:
                 turned = opened.getexif().get(0x0112, 1) >= 5
                 size = (opened.width, opened.height) if turned else (opened.height, opened.width)
                 grey &= opened.mode in GREY
-                wide &= opened.mode.startswith("I")
+                bits.setdefault(16 if opened.mode.startswith("I") else 8, path)
         except Exception as error:
             raise InvalidInputError(f"{path} is not an image that can be read: {one_line(error)}.") from error
         sizes.setdefault(size, path)
@@ -178,8 +192,13 @@ def _common(paths: Sequence[Path]) -> tuple[tuple[int, int, int], np.dtype]:
                 f"Images must have one size: {shown_text(str(first))} has {one[1]} x {one[0]} pixels, "
                 f"{shown_text(str(second))} {other[1]} x {other[0]}. Resize or crop them first."
             )
+    if len(bits) > 1:
+        raise InvalidInputError(
+            f"Images must all have 8 bits, or all 16. Received: {shown_text(str(bits[8]))} with 8, "
+            f"{shown_text(str(bits[16]))} with 16"
+        )
     (height, width), _ = next(iter(sizes.items()))
-    return (height, width, 1 if grey else 3), np.dtype(np.uint16 if wide else np.uint8)
+    return (height, width, 1 if grey else 3), np.dtype(np.uint16 if 16 in bits else np.uint8)
 
 
 def _pixels(paths: Sequence[Path], shape: tuple[int, int, int], dtype: np.dtype) -> Iterator[np.ndarray]:

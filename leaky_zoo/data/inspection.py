@@ -11,6 +11,7 @@ from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.io.reading import shown_text
 
 LARGEST = 1e18  # squares of larger numbers leave float32
+LEAST_VARIANCE = 1e-12  # what varies by less is left as it is: Keras divides by 1e-7 at least
 SCALES = 1e6  # ratio of the spread of two features above which rounding in float32 eats the smaller
 _TIME = re.compile(r"date|time|day|year|stamp|when", re.IGNORECASE)
 
@@ -33,6 +34,21 @@ def native(name: str, samples: Samples, what: str) -> Samples:
         return Chunked(samples.shape, wanted, lambda: (part.astype(wanted, copy=False) for part in read()))
     with np.errstate(over="ignore"):
         return samples.astype(wanted, copy=False)
+
+
+def first_missing(values: np.ndarray) -> int | None:
+    """The first row of Python objects in which one is None, NaN or what pandas has in their place; None: there is none.
+
+    Example:
+    >>> first_missing(np.array(["a", None], object)), first_missing(np.array(["a", "b"], object))
+    (1, None)
+    """
+    if values.dtype.kind != "O":
+        return None
+    for row, value in enumerate(values.reshape(len(values), -1).tolist()):
+        if any(each is None or type(each).__name__ in ("NAType", "NaTType") or each != each for each in value):
+            return row
+    return None
 
 
 @dataclass
@@ -111,6 +127,11 @@ def warnings_of_columns(columns: Columns, names: Sequence[str] | None, shape: tu
             found.append(
                 f"column {label[row]} looks like dates written as numbers ({kind}): a net sees only their size"
             )
+    for row in np.flatnonzero((spread > 0) & (spread < LEAST_VARIANCE**0.5))[:5]:
+        found.append(
+            f"column {label[row]} varies by {spread[row]:.2g} only: it is not standardised, and a net hardly sees it; "
+            "give it in other units"
+        )
     size = np.where(spread > 0, spread, np.nan)
     if np.isfinite(size).any() and np.nanmax(size) > SCALES * np.nanmin(size):
         large, small = int(np.nanargmax(size)), int(np.nanargmin(size))
@@ -146,6 +167,23 @@ def warnings_of_labels(labels: Mapping[str, np.ndarray], names: Sequence[str] | 
             one = len(new) == 1
             found.append(f"class{'' if one else 'es'} {words}{more} {'is' if one else 'are'} in the {split} split only")
     return found
+
+
+def warnings_of_splits(looks: Mapping[str, Columns]) -> list[str]:
+    """A sentence for each split whose numbers have another size than the first one's.
+
+    Example:
+    >>> looks = {split: look("x.npz", "x", np.full((2, 1), size)) for split, size in (("train", 1.0), ("test", 255.0))}
+    >>> warnings_of_splits(looks)
+    ['the test inputs reach 255, the train inputs 1: are both scaled alike?']
+    """
+    reach = {split: float(np.abs([columns.least, columns.most]).max()) for split, columns in looks.items()}
+    first = next(iter(reach))
+    return [
+        f"the {split} inputs reach {size:g}, the {first} inputs {reach[first]:g}: are both scaled alike?"
+        for split, size in reach.items()
+        if min(size, reach[first]) > 0 and not 1 / 50 < size / reach[first] < 50
+    ]
 
 
 def _date(least: float, most: float, name: str) -> str | None:

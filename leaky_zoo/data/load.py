@@ -15,7 +15,7 @@ from leaky_zoo.data.checks import changed
 from leaky_zoo.data.dataset import Dataset
 from leaky_zoo.data.found import Chunked, Found, Samples
 from leaky_zoo.data.image_folder import read_image_folder
-from leaky_zoo.data.inspection import Columns, look, native, warnings_of_columns, warnings_of_labels
+from leaky_zoo.data.inspection import look, native, warnings_of_columns, warnings_of_labels, warnings_of_splits
 from leaky_zoo.data.labels import evident_task, understand
 from leaky_zoo.data.npz_file import read_npz_file
 from leaky_zoo.data.python_objects import find_objects
@@ -111,7 +111,7 @@ def _registered(
 
 
 def find(name: str, data_dir: str | os.PathLike[str] | None, stream: bool) -> Found:
-    """What a file, a folder or `tfds:NAME` holds, before its targets are understood; arguments as `load_data`.
+    """What a name, a file or a folder holds, before its targets are understood; arguments as `load_data`.
 
     Raises:
         InvalidInputError: as `load_data`.
@@ -137,8 +137,9 @@ def find(name: str, data_dir: str | os.PathLike[str] | None, stream: bool) -> Fo
     if _exists(name) or Path(name).suffix or os.sep in name:
         existing_file(name, "file or folder of data")
         raise InvalidInputError(f"{name} is not a kind of file that can be read here. Accepted: {ACCEPTED}.")
-    record_of(name)
-    raise AssertionError("a name of the registry was looked up before")
+    from leaky_zoo.data.tfds_sets import read_record
+
+    return read_record(*record_of(name), data_dir, stream)
 
 
 def _exists(name: str) -> bool:
@@ -173,7 +174,8 @@ def _understood(
     checked: bool = True,
 ) -> Dataset:
     """Samples and targets as networks take them, with notes and warnings."""
-    splits = {split: (native(found.name, x, _named(split, "x")), y) for split, (x, y) in found.splits.items()}
+    ordered = sorted(found.splits.items(), key=lambda pair: pair[0] != "train")  # the others are held against the first
+    splits = {split: (native(found.name, x, _named(split, "x")), y) for split, (x, y) in ordered}
     _check_shapes(found, splits)
     notes = list(found.notes)
     if task == "autoencoding":
@@ -189,18 +191,19 @@ def _understood(
         notes += [targets.note] if targets.note else []
     elif need_targets and task not in (None, "autoencoding"):
         raise InvalidInputError(f"{found.name} has no targets for a {task}. Received: inputs alone")
-    if "test" not in splits and (labelled or task == "autoencoding"):
+    if "test" not in splits and "train" in splits and (labelled or task == "autoencoding"):
         if checked and isinstance(splits["train"][0], np.ndarray):
             look(found.name, "x", splits["train"][0])  # before the split: rows have the numbers that the user knows
         splits = _with_test(found.name, splits)
-    normalize = splits["train"][0].ndim == 2
+    first = next(iter(splits))
+    normalize = splits[first][0].ndim == 2
 
     def sentences() -> list[str]:
         if not checked:
             return []
         looks = {split: look(found.name, _named(split, "x"), x) for split, (x, _) in splits.items()}
-        said = warnings_of_columns(looks["train"], found.feature_names, splits["train"][0].shape[1:])
-        said += _warnings_of_splits(looks)
+        said = warnings_of_columns(looks[first], found.feature_names, splits[first][0].shape[1:])
+        said += warnings_of_splits(looks)
         if meant == "classification":
             said += warnings_of_labels({split: y for split, (_, y) in splits.items() if y is not None}, names)
         return said
@@ -225,7 +228,7 @@ def _named(split: str, role: str) -> str:
 
 
 def _check_shapes(found: Found, splits: dict[str, tuple[Samples, np.ndarray | None]]) -> None:
-    first = splits["train"][0]
+    first = next(iter(splits.values()))[0]
     for split, (x, y) in splits.items():
         name = _named(split, "x")
         if not len(x) or 0 in x.shape or (y is not None and y.size == 0):
@@ -280,13 +283,3 @@ def _some(x: Samples, rows: np.ndarray) -> Samples:
             start += len(part)
 
     return Chunked((len(rows), *x.shape[1:]), x.dtype, read)
-
-
-def _warnings_of_splits(looks: dict[str, Columns]) -> list[str]:
-    """A sentence for a split whose numbers have another size than the training split's."""
-    reach = {split: float(np.abs([columns.least, columns.most]).max()) for split, columns in looks.items()}
-    return [
-        f"the {split} inputs reach {size:g}, the training inputs {reach['train']:g}: are both scaled alike?"
-        for split, size in reach.items()
-        if min(size, reach["train"]) > 0 and not 1 / 50 < size / reach["train"] < 50
-    ]

@@ -12,6 +12,7 @@ from leaky_zoo.data.found import Chunked, Found
 from leaky_zoo.data.image_folder import SUFFIXES, read_image
 from leaky_zoo.data.inspection import look, native
 from leaky_zoo.data.load import find
+from leaky_zoo.data.registry import DATASETS
 from leaky_zoo.errors import InvalidInputError
 
 _TARGET = re.compile(r"\.\w+:[^/]+$")  # a table with its target named
@@ -24,7 +25,7 @@ def read_inputs(
 
     Args:
         data: an `.npz`, `FILE.csv` (or `FILE.csv:TARGET`, whose target is left aside), Parquet, one image, or a folder
-            of images, in folders or not.
+            of images, in folders or not; or the name of a data set, whose test split is taken.
         shape: of one sample; sides that are no integers are free.
         resize: bring images of another size to the network's. Default False: refuse them.
 
@@ -51,8 +52,10 @@ def read_inputs(
         if not files:
             raise InvalidInputError(f"{path} holds no images.")
         return [str(file.relative_to(path)) for file in files], _images(files, sides, resize)
-    found = find(os.fspath(data), None, False)
-    split = "test" if "train" not in found.splits else "train"
+    name = os.fspath(data)
+    found = find(name, None, False)
+    named = name.startswith("tfds:") or name.partition("/")[0] in DATASETS
+    split = "test" if "test" in found.splits and (named or "train" not in found.splits) else next(iter(found.splits))
     x = native(found.name, found.splits[split][0], "x")
     assert not isinstance(x, Chunked)
     look(found.name, "x", x)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from leaky_zoo.data.found import Chunked, Found
+from leaky_zoo.data.inspection import first_missing
 from leaky_zoo.data.npz_file import find_roles
 from leaky_zoo.data.table_file import frame_arrays
 from leaky_zoo.errors import InvalidInputError
@@ -91,6 +92,11 @@ def plain_array(value: Any, name: str) -> np.ndarray:
         array = np.asarray(value)
     except (ValueError, TypeError, RuntimeError) as error:
         raise InvalidInputError(f"`{name}` is not an array: {one_line(error)}.") from error
+    # numpy makes a text of a NaN among texts.
+    objects = np.array(value, object) if array.dtype.kind == "U" and isinstance(value, list | tuple) else array
+    row = first_missing(objects) if array.ndim else None
+    if row is not None:
+        raise InvalidInputError(f"`{name}` has no value in sample {row}.")
     if array.dtype.kind == "O":
         kinds = {type(item) for item in array.ravel()[:1000].tolist()}
         if kinds <= {str}:

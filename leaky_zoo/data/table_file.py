@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from leaky_zoo.data.found import CHUNK, Chunked, Found, Samples, stamps
+from leaky_zoo.data.inspection import first_missing
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.io.reading import one_line, shown, shown_text
 
@@ -18,6 +19,7 @@ SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet", ".pq")
 SPLITS = {"train": "train", "test": "test", "validation": "validation", "valid": "validation", "val": "validation"}
 INDEX_NAMES = ("", "Unnamed: 0", "index", "__index_level_0__")
 LONGEST = 1024**2  # characters of a line
+MISSING = ("na", "n/a", "nan", "null", "none", "?", "-", ".", "missing")  # as people write that there is no value
 
 
 def is_table(path: str | Path) -> bool:
@@ -66,12 +68,13 @@ def read_table(files: dict[str, Path], target: str | None, name: str, stream: bo
 def frame_arrays(frame: Any, target: str | Sequence[str] | None) -> Found:
     """Features and targets of a pandas frame, as `read_table` reads a file."""
     columns = [str(column) for column in frame.columns]
+    _check_columns("The frame", columns)
     asked = target if target is None or isinstance(target, str) else ",".join(target)
     targets = _targets("The frame", columns, asked)
     values = {column: frame.iloc[:, row].to_numpy() for row, column in enumerate(columns)}
     features = tuple(column for column in columns if column not in targets)
     x = np.column_stack([_feature("The frame", column, values[column], 0, bool(targets)) for column in features])
-    y = _joined([_native(values[column]) for column in targets]) if targets else None
+    y = _joined([_complete("The frame", column, values[column]) for column in targets]) if targets else None
     return Found("frame", {"train": (x, y)}, None, features, ",".join(targets) or "y")
 
 
@@ -198,7 +201,7 @@ def _targets(path: Any, columns: Sequence[str], target: str | None) -> tuple[str
     return chosen
 
 
-def _check_columns(path: Path, columns: Sequence[str]) -> None:
+def _check_columns(path: Any, columns: Sequence[str]) -> None:
     twice = next((name for name in columns if list(columns).count(name) > 1), None)
     if twice is not None:
         raise InvalidInputError(f"{path} has two columns called {shown(twice)}.")
@@ -217,6 +220,13 @@ def _cells(path: Any, name: str, cells: np.ndarray) -> np.ndarray:
         except (ValueError, OverflowError):
             continue
     lower = np.char.lower(texts)
+    absent = np.isin(lower, MISSING)
+    if absent.any() and all(map(_is_number, texts[~absent])):
+        row = int(np.argmax(absent))
+        raise InvalidInputError(
+            f"{path}: target {shown(name)} holds numbers, and {shown(str(texts[row]))} in row {row + 1}: fill it or "
+            "drop the row."
+        )
     return lower == "true" if np.isin(lower, ("true", "false")).all() else texts
 
 
@@ -246,6 +256,14 @@ def _feature(path: Any, name: str, cells: np.ndarray, start: int, has_target: bo
             f"{path}: column {shown(name)} has no number in row {start + int(np.argmax(np.isnan(values))) + 1}."
         )
     return values
+
+
+def _complete(path: Any, name: str, cells: np.ndarray) -> np.ndarray:
+    """A target column of a frame, in which every row has a value."""
+    row = first_missing(cells)
+    if row is not None:
+        raise InvalidInputError(f"{path}: the target {shown(name)} has no value in row {row + 1}.")
+    return _native(cells)
 
 
 def _native(values: np.ndarray) -> np.ndarray:

@@ -36,7 +36,9 @@ def find_problems(
         LeakyZooError: the check itself died.
     """
     command = [sys.executable, "-m", "leaky_zoo.sweeps.check", *([str(data_dir)] if data_dir else [])]
-    asked = [{"name": cell.name, "recipe": cell.recipe.model_dump(mode="json")} for cell in cells if cell.recipe]
+    # Only what was given: what is chosen for other fields depends on the data and the family.
+    recipes = {cell.name: cell.recipe.model_dump(mode="json", exclude_unset=True) for cell in cells if cell.recipe}
+    asked = [{"name": name, "recipe": recipe} for name, recipe in recipes.items()]
     found, answered = {}, 0
     with tempfile.TemporaryFile("w+") as questions, tempfile.TemporaryFile("w+") as words:
         questions.writelines(json.dumps(question) + "\n" for question in asked)
@@ -72,9 +74,8 @@ def main() -> None:
         asked = json.loads(line)
         recipe = Recipe.from_dict(asked["recipe"])
         # Seeds and lengths change nothing about what can be built.
-        kind = json.dumps(
-            recipe.model_dump(mode="json", exclude={"name", "seed", "optimizer", "lbfgs", "converge", "log_every"})
-        )
+        others = {"name", "seed", "optimizer", "lbfgs", "converge", "log_every"}
+        kind = json.dumps([recipe.model_dump(mode="json", exclude=others), recipe.optimizer.micro_batches])
         if kind not in known:
             known[kind] = _problem(recipe, data_dir)
         answers.write(json.dumps({"name": asked["name"], "problem": known[kind]}) + "\n")
@@ -83,7 +84,7 @@ def main() -> None:
 def _problem(recipe: Any, data_dir: str | None) -> str | None:
     import keras
 
-    from leaky_zoo.training.building import batch_size, build, data_of
+    from leaky_zoo.training.building import augmentation, batch_size, build, data_of
 
     keras.backend.clear_session()
     try:
@@ -91,6 +92,7 @@ def _problem(recipe: Any, data_dir: str | None) -> str | None:
         for split in filter(None, (recipe.data.train, recipe.data.validation, recipe.data.test)):
             data.select(split)
         batch_size(recipe, len(data.select(recipe.data.train)[0]))
+        augmentation(recipe, data)
         build(recipe, data)
     except LeakyZooError as error:
         return one_line(error)

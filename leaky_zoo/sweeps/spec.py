@@ -173,8 +173,10 @@ def cell_name(fields: dict[str, Any]) -> str:
 def _slug(value: Any) -> str:
     if isinstance(value, bool) or value is None:
         return str(value).lower()
-    if isinstance(value, int | float):
-        return f"{value:g}" if float(f"{value:g}") == value else repr(value)
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float):
+        return (f"{value:g}" if float(f"{value:g}") == value else repr(value)).replace("+", "")
     text = str(value.get("name", "")) if isinstance(value, dict) else str(value)
     slug = re.sub(r"[^a-z0-9_.-]+", "-", text.lower()).strip("-.")[:40]
     # What was lost in the name is kept in a hash, so that two values never share a folder.

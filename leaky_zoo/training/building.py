@@ -53,7 +53,8 @@ def augmentation(recipe: Recipe, data: Dataset) -> Augmentation:
     """What the inputs of each step go through; dropped table cells become their feature's mean, dropped pixels 0.
 
     Raises:
-        InvalidInputError: a change of images for what are none, or further than they are large.
+        InvalidInputError: a change of images for what are none, whose channels come first, or further than they are
+            large.
     """
     part, mean = recipe.data, 0.0
     if data.normalize_features or part.cutout:
@@ -67,7 +68,20 @@ def augmentation(recipe: Recipe, data: Dataset) -> Augmentation:
         **{name: getattr(part, name) for name in CHANGES},
     )
     changes.check(tuple(data.input_shape))
+    if changes.needs_images and _channels_first(recipe):
+        raise InvalidInputError(
+            f"data.{changes.needs_images[0]} needs images of (height, width, channels). "
+            "Received: network.data_format=channels_first"
+        )
     return changes
+
+
+def _channels_first(recipe: Recipe) -> bool:
+    """Whether the network takes images with their channels first."""
+    if "data_format" not in get_family(recipe.network.family).config_class.model_fields:
+        return False
+    own = recipe.network.family_fields.get("data_format")
+    return (own or keras.config.image_data_format()) == "channels_first"
 
 
 def build(recipe: Recipe, data: Dataset) -> LeakyNetwork:
@@ -119,7 +133,11 @@ def _continued(
             f"network.from: {source} takes samples of shape {network.config.input_shape}; bring the data to it. "
             f"Received: {data.identifier}, samples of shape {tuple(data.input_shape)}"
         )
-    return network.with_new_head(output_size, freeze_path=freeze, step_size_trace=None, **arguments)
+    network = network.with_new_head(output_size, freeze_path=freeze, step_size_trace=None, **arguments)
+    if not freeze:  # of a source whose path was frozen too
+        for layer in network.representations.layers:
+            layer.trainable = True
+    return network
 
 
 def _names_of(data: Dataset) -> list[str] | None:

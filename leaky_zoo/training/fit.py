@@ -119,6 +119,7 @@ def train(
             return read_run(folder)
         loop, updates = _loop(run, callbacks, request)
         trained = _run_optimizer(run, loop)
+        run.network.step_size_trace = updates.trace  # here: a run may go on after the optimiser has ended
         network = run.network.astype(recipe.network.dtype)  # a copy that is not spread over replicas
         if run.strategy.is_chief:
             lbfgs = _run_lbfgs(run, loop, trained, network, on_lbfgs_iteration) if recipe.lbfgs_phase else None

@@ -52,5 +52,6 @@ class HeldOutAudits(AuditCallback):
             data = data_of(self._recipe, self._data_dir)
             x, y = data.select(split)
             rows = even_rows(len(x), SAMPLES)
-            self.x, self.y, self.data = x[rows], y[rows], {"name": data.identifier, "split": split}
+            self.x, self.y = x[rows], None if y is None else y[rows]
+            self.data = {"name": data.identifier, "split": split}
         super().on_train_begin(logs)

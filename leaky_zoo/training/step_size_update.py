@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 
 from leaky_zoo.arguments import naming_the_nearest, whole
 from leaky_zoo.geometry import ProbePath, euler_step, leak
-from leaky_zoo.layers import Schedule
+from leaky_zoo.layers import StepSizes
 from leaky_zoo.layers.block import with_ones
 from leaky_zoo.networks import LeakyNetwork, LeakyPath
 from leaky_zoo.networks.ours import require_ours
@@ -22,7 +22,8 @@ MAX_CONV_COLUMNS = 1024
 class StepSizeUpdate(StepCallback):
     """Let the schedule move the step sizes every `schedule.interval` training steps, until it freezes; record it.
 
-    Learnable step sizes move by themselves; they are recorded, at most a hundred times.
+    Learnable step sizes move by themselves; they are recorded, at most a hundred times. A path whose step sizes are
+    frozen (`trainable = False`, as `with_new_head(freeze_path=True)` leaves it) stays as it is.
 
     The path is measured on one fixed probe batch. With `schedule.keeps_function` the weights are corrected so that the
     function stays, `W_new = r W_old + L~ (1 - r) W_id`, `r = rho_old / rho_new`; an update that changes the output by
@@ -64,10 +65,10 @@ class StepSizeUpdate(StepCallback):
 
     def next_stop(self, step: int) -> int | None:
         stops = []
-        for schedule in self._schedules():
-            if schedule.interval:
-                stop = step - step % schedule.interval + schedule.interval
-                stops += [stop] if stop <= schedule.freeze_at * self.total_steps else []
+        for layer in self._layers():
+            if layer.trainable and (interval := layer.schedule.interval):
+                stop = step - step % interval + interval
+                stops += [stop] if stop <= layer.schedule.freeze_at * self.total_steps else []
         return min(stops, default=None)
 
     def get_state(self) -> dict[str, Any]:
@@ -79,10 +80,11 @@ class StepSizeUpdate(StepCallback):
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         super().on_train_batch_end(batch, logs)
         due = [
-            each.interval is not None
-            and self.step % each.interval == 0
-            and self.step <= each.freeze_at * self.total_steps
-            for each in self._schedules()
+            layer.trainable
+            and layer.schedule.interval is not None
+            and self.step % layer.schedule.interval == 0
+            and self.step <= layer.schedule.freeze_at * self.total_steps
+            for layer in self._layers()
         ]
         if not any(due):
             return
@@ -94,7 +96,7 @@ class StepSizeUpdate(StepCallback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         last = self.trace[-1]["step"] if self.trace else 0
-        if any(each.trainable for each in self._schedules()) and self.step - last >= self.total_steps / 100:
+        if any(layer.trainable_variables for layer in self._layers()) and self.step - last >= self.total_steps / 100:
             self._record([None])
 
     def on_train_end(self, logs: Any = None) -> None:
@@ -104,10 +106,11 @@ class StepSizeUpdate(StepCallback):
         """Measure the paths and move the step sizes once.
 
         Args:
-            due: which paths. Default None: all.
+            due: which paths. Default None: all that are not frozen.
         """
+        due = due or [layer.trainable for layer in self._layers()]
         measured = measure_paths(self.model, self.probe, self._entries)
-        paths = zip(self.model.paths, measured, due or [True] * len(measured), strict=True)
+        paths = zip(self.model.paths, measured, due, strict=True)
         self._record([self._update(path, probe) for path, probe, wanted in paths if wanted])
 
     def _update(self, path: LeakyPath, probe: ProbePath) -> tuple[float, bool] | None:
@@ -132,8 +135,8 @@ class StepSizeUpdate(StepCallback):
             layer.assign(old)
         return change, change <= schedule.tolerance
 
-    def _schedules(self) -> list[Schedule]:
-        return [path.step_size_layer.schedule for path in self.model.paths]
+    def _layers(self) -> list[StepSizes]:
+        return [path.step_size_layer for path in self.model.paths]
 
     def _outputs(self) -> np.ndarray:
         return keras.ops.convert_to_numpy(self.model(self.probe, training=False)).astype(np.float64)

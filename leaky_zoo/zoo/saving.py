@@ -7,13 +7,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 
 from leaky_zoo.analysis import Audit
-from leaky_zoo.arguments import naming_the_nearest
+from leaky_zoo.arguments import naming_the_nearest, number
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.io.files import making_folder, sha256, write_json, write_text
 from leaky_zoo.io.reading import shown
+from leaky_zoo.layers import LeakyBlock, StepSizes
 from leaky_zoo.networks import LeakyNetwork
 from leaky_zoo.networks.ends import known_of_input
 from leaky_zoo.networks.ours import require_ours
@@ -59,7 +61,7 @@ def save_to_preset(
         folder: where to; its last part is the preset's name. `hf://USER/NAME[@BRANCH]` is a repository on a hub
             (`HF_ENDPOINT`, else huggingface.co; `HF_TOKEN` is the right to write there).
         recipe: how it was trained. Default None: no `recipe.yaml`.
-        metrics: measured metrics by split. Default None.
+        metrics: measured metrics by split, finite numbers. Default None.
         audit: its analysis. Default None: no `audit.json`.
         golden_inputs: raw inputs whose outputs are kept beside the weights; the first 16 are used. Default None.
         extra: more metadata, as `device`, `training_seconds`, `cross_validation`, or a `licence` of your own; the card
@@ -90,7 +92,7 @@ def save_to_preset(
         "extra": extra,
     }
     require_ours(network, "save_to_preset")
-    _check_facts(metrics, extra)
+    parts["metrics"] = _check_facts(metrics, extra)
     address = None if isinstance(folder, Path) else address_of(folder)
     if address is not None:
         return _save_to_hub(network, address, overwrite, parts)
@@ -108,8 +110,8 @@ def save_to_preset(
     return folder
 
 
-def _check_facts(metrics: Any, extra: Any) -> None:
-    """Refuse metrics and metadata of another form than they are written in."""
+def _check_facts(metrics: Any, extra: Any) -> dict[str, dict[str, float]] | None:
+    """Refuse metrics and metadata of another form than they are written in; the metrics as plain numbers."""
     if metrics is not None and not (
         isinstance(metrics, Mapping) and all(isinstance(values, Mapping) for values in metrics.values())
     ):
@@ -121,6 +123,16 @@ def _check_facts(metrics: Any, extra: Any) -> None:
     taken = sorted({*(extra or {})} & OWN_FACTS)
     if taken:
         raise InvalidInputError(f"`extra` cannot change what the network says itself. Received: {', '.join(taken)}")
+    if metrics is None:
+        return None
+    checked: dict[str, dict[str, float]] = {}
+    for split, each in metrics.items():
+        for name, value in each.items():
+            plain = number(f"metrics[{split!r}][{name!r}]", value)
+            if not np.isfinite(plain):
+                raise InvalidInputError(f"A metric must be finite. Received: metrics[{split!r}][{name!r}]={value}")
+            checked.setdefault(str(split), {})[str(name)] = plain
+    return checked
 
 
 def _save_to_hub(
@@ -189,7 +201,7 @@ def write_preset(
         "schedule": config["schedule"]["name"],
         **{key: config[key] for key in ("depth", "width")},
         **{key: list(config[key]) for key in ("depths", "widths") if config.get(key)},
-        "parameters": sum(int(np.prod(weight.shape)) for weight in network.trainable_weights),
+        "parameters": _parameters(network),
         **{key: config[key] for key in ("weight_decay", "io_weight_decay")},
         "seed": recipe.seed if recipe else None,
         "metrics": metrics or {},
@@ -203,6 +215,19 @@ def write_preset(
     write_json(folder / "metadata.json", metadata)
     write_text(folder / "README.md", write_card(metadata, audit, recipe))
     return metadata
+
+
+def _parameters(network: LeakyNetwork) -> int:
+    """Numbers that training moves, those that are frozen now included."""
+    weights: list[Any] = []
+    for layer in network.layers:
+        if isinstance(layer, LeakyBlock):
+            weights += [layer.kernel, *([] if layer.bias is None else [layer.bias])]
+        elif isinstance(layer, StepSizes):
+            weights += layer.weights if layer.schedule.trainable else []
+        elif not isinstance(layer, keras.layers.Normalization | keras.layers.Dropout):
+            weights += layer.weights
+    return sum(int(np.prod(weight.shape)) for weight in weights)
 
 
 def draw_audit(audit: Audit, path: Path) -> None:

@@ -129,6 +129,29 @@ def test_training_ends_with_the_next_command_and_it_runs(project, line, monkeypa
     assert (project / "runs" / "second run" / "audit.html").is_file()
 
 
+def test_options_leave_what_the_recipe_does_not_say(project, line, tmp_path):
+    """48 samples: fewer than a batch has where nobody says how many it has."""
+    small = {**RECIPE, "data": {"name": f"{project}/flowers.csv:kind"}}
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump(small))
+    code, _, err = line("train", tmp_path / "small.yaml", "--out", tmp_path / "run", "--seed", 3)
+    assert code == 0, err
+    assert Recipe.read(tmp_path / "run" / "recipe.yaml").seed == 3
+
+
+@pytest.mark.parametrize("task", ["autoencoding", "denoising"])
+def test_nets_without_targets_are_audited_while_they_train(task, line, tmp_path):
+    recipe = {
+        "name": "code",
+        "data": {"name": "optical_digits", "train": "train[:200]", **({"noise": 0.1} if task == "denoising" else {})},
+        "network": {"task": "autoencoding", "width": 6, "depth": 4, "effective_depth": 1.0},
+        "optimizer": {"epochs": 2},
+    }
+    (tmp_path / "code.yaml").write_text(yaml.safe_dump(recipe))
+    code, _, err = line("train", tmp_path / "code.yaml", "--out", tmp_path / "run", "--audit-every", 1)
+    assert code == 0, err
+    assert len((tmp_path / "run" / "energies.csv").read_text().splitlines()) > 2
+
+
 def test_training_says_what_was_reached(project, line, monkeypatch, tmp_path):
     monkeypatch.chdir(project)
     for criticality, word in ((1e-9, "not converged"), (1e9, "converged")):

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from leaky_zoo.data import load_data
+from leaky_zoo.data.image_folder import read_image
 from leaky_zoo.data.prediction_inputs import read_inputs
 from leaky_zoo.errors import InvalidInputError
 
@@ -95,6 +96,7 @@ def test_a_plain_table_has_nothing_to_warn_of():
         ('a,b,y\n1,"2,0\n', "not a CSV file"),
         ("a,b,y\n1,nan,0\n", "column 'b' has no number in row 1"),
         ("a,b,y\n1,2,\n", "target 'y' has no value in row 1"),
+        ("a,b,y\n1,2,.5\n3,4,NA\n", "target 'y' holds numbers, and 'NA' in row 2"),
     ],
 )
 def test_tables_that_cannot_be_used(tmp_path, text, message):
@@ -140,6 +142,23 @@ def test_images_of_two_sizes_are_refused_by_name(tmp_path):
     picture(tmp_path / "dog" / "b.png", (7, 6))
     with pytest.raises(InvalidInputError, match=r"a.png has 5 x 6 pixels, .*b.png 7 x 6"):
         load_data(str(tmp_path))
+
+
+def test_pixels_that_would_not_survive_are_refused(tmp_path):
+    for row in range(5):
+        picture(tmp_path / "cat" / f"{row}.png", mode="L")
+    deep = np.arange(30, dtype="uint16").reshape(6, 5) * 2000
+    Image.fromarray(deep).save(tmp_path / "cat" / "deep.png")
+    with pytest.raises(InvalidInputError, match=r"8 bits, or all 16. Received: .*0.png with 8, .*deep.png with 16"):
+        load_data(str(tmp_path))
+    np.testing.assert_array_equal(read_image(tmp_path / "cat" / "deep.png")[..., 0], deep)
+    half = read_image(tmp_path / "cat" / "deep.png", 1, (3, 5))
+    assert half.dtype == np.uint16 and 50_000 < half.max() <= deep.max()  # not cut at 255
+    Image.fromarray(np.full((2, 2), 0.5, "float32")).save(tmp_path / "float.tif")
+    Image.fromarray(np.full((2, 2), 70_000, "int32")).save(tmp_path / "wide.tif")
+    for name, words in (("float.tif", "holds floats"), ("wide.tif", "values from 70000 to 70000")):
+        with pytest.raises(InvalidInputError, match=words):
+            read_image(tmp_path / name)
 
 
 def test_images_of_two_modes_get_three_channels(tmp_path):
@@ -214,6 +233,9 @@ def test_inputs_to_predict(tmp_path):
     assert read_inputs(f"{tmp_path / 'd.csv'}:y", (2,))[1].shape == (40, 2)
     with pytest.raises(InvalidInputError, match=r"shape \(2,\)"):
         read_inputs(tmp_path / "d.csv", (2,))
+    assert read_inputs("optical_digits", (8, 8, 1))[1].shape == load_data("optical_digits").select("test")[0].shape
+    with pytest.raises(InvalidInputError, match="Unknown data set 'optical'"):
+        read_inputs("optical", (8, 8, 1))
     save(tmp_path / "flat.npz", x=np.zeros((3, 64)))
     assert read_inputs(tmp_path / "flat.npz", (8, 8, 1))[1].shape == (3, 8, 8, 1)
 

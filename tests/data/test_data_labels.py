@@ -1,6 +1,7 @@
 """Labels as people have them: read as what they evidently are, and said; or a question."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.datasets import load_digits
 
@@ -80,6 +81,45 @@ def test_labels_that_are_none_of_the_networks_classes(labels, classes):
 def test_names_of_a_source_find_the_networks_classes():
     found = understand({"test": np.array([0, 1])}, class_names=["dog", "cat"], classes=["cat", "dog", "eel"])
     assert found.values["test"].tolist() == [1, 0] and found.class_names == ("cat", "dog", "eel")
+
+
+@pytest.mark.parametrize("missing", [None, float("nan"), pd.NA])
+def test_a_target_that_is_missing_is_no_class(missing):
+    texts = ["a", "b", missing, "a", "b", "b"]
+    with pytest.raises(InvalidInputError, match="`y` has no value in sample 2"):
+        load_data((np.eye(6), texts))
+    with pytest.raises(InvalidInputError, match="`y` has no value in sample 2"):
+        load_data((np.eye(6), np.array(texts, object)))
+    frame = pd.DataFrame({"size": range(6), "kind": pd.Series(texts, dtype=object)})
+    with pytest.raises(InvalidInputError, match="the target 'kind' has no value in row 3"):
+        load_data(frame, target="kind")
+
+
+def test_a_frame_has_no_two_columns_of_one_name():
+    with pytest.raises(InvalidInputError, match="two columns called 'a'"):
+        load_data(pd.DataFrame(np.ones((6, 3)), columns=["a", "a", "y"]), target="y")
+
+
+def test_a_test_split_alone_is_data_to_evaluate_on():
+    data = load_data({"test": (np.eye(6), np.arange(6) % 2)})
+    assert list(data.splits) == ["test"] and data.input_shape == (6,) and data.output_size == 2
+    with pytest.raises(InvalidInputError, match="has the splits test, "):
+        data.select("train")
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e-3])
+def test_targets_that_float32_cannot_standardise_are_refused(offset):
+    random = np.random.default_rng(0)
+    x, noise = random.normal(size=(50, 3)), random.normal(size=50)
+    data = load_data((x, offset + 1e-8 * noise), task="regression")
+    with pytest.raises(InvalidInputError, match=r"standard deviation above 1e-06: give them in other units"):
+        data.statistics("train")
+    small = load_data((x, offset + 1e-5 * noise), task="regression").statistics("train")
+    assert small["output_variance"][0] == pytest.approx(1e-10, rel=0.5)
+    constant = load_data((x, np.full(50, offset + 0.1)), task="regression").statistics("train")
+    assert constant["output_variance"] == [1.0]
+    (said,) = [each for each in load_data((x * [1, 1e-8, 1], noise)).warnings if "not standardised" in each]
+    assert "x[:, 1] varies by" in said
 
 
 def test_very_many_whole_numbers_are_a_question():

@@ -15,7 +15,6 @@ from leaky_zoo.networks.layer_changes import QUANTIZATION_MODES
 from leaky_zoo.networks.resampling import resample
 from leaky_zoo.zoo import from_preset, load_model, save_to_preset
 
-pytestmark = pytest.mark.usefixtures("only_new_garbage")  # Keras: whenever a layer lets go of a variable
 POLICIES = ("float32", "float64", "float16", "bfloat16", "mixed_float16", "mixed_bfloat16")
 NETS = 12
 

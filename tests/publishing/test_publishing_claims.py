@@ -14,7 +14,7 @@ from leaky_zoo.networks import LeakyMLP
 from leaky_zoo.publishing.claims import DIFFERS, EXACT, ROUNDED, UNCHECKED, check_presets
 from leaky_zoo.zoo import from_preset, models_dir, save_to_preset
 
-pytestmark = [pytest.mark.tensorflow_only, pytest.mark.usefixtures("data_read_once", "only_new_garbage")]
+pytestmark = [pytest.mark.tensorflow_only, pytest.mark.usefixtures("data_read_once")]
 SHIPPED = "leaky_mlp_optical_digits_l1_irregular"
 
 

@@ -13,6 +13,7 @@ from leaky_zoo.cli.sweep_watch import watcher_for
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.processes.shards import parse_shard, shard_of
 from leaky_zoo.sweeps import RunState, Sweep, SweepFolder
+from leaky_zoo.sweeps.check import find_problems
 from leaky_zoo.sweeps.figures import plot_sweep, plots
 from leaky_zoo.sweeps.folder import write_status
 from leaky_zoo.sweeps.report import collect_rows, summarize_rows, to_csv
@@ -52,6 +53,12 @@ def test_any_fields_give_a_name_that_is_one_plain_folder(fields):
     assert 0 < len(name) <= 120 and "/" not in name and name not in (".", "..") and name.isprintable()
 
 
+@pytest.mark.parametrize("value", [1_000_000, 10**12, 1e6, 1e20, 2.5e6, 1234567])
+def test_large_numbers_name_runs_too(value):
+    (cell,) = make(grid={"optimizer.learning_rate": [value]}).cells()
+    assert cell.problem is None and cell.recipe.optimizer.learning_rate == value
+
+
 def test_a_schedule_argument_is_a_field():
     base = {**BASE, "network": {"schedule": "irregular"}}
     (cell,) = make(recipe=base, grid={"network.schedule.amplitude": [0.5]}).cells()
@@ -88,6 +95,36 @@ def test_a_wrong_value_is_reported_by_its_cell():
     cells = make(grid={"network.depth": [0, 10]}).cells()
     assert [cell.recipe is None for cell in cells] == [True, False]
     assert cells[0].name == "depth-0" and cells[0].problem.startswith("network.depth:")
+
+
+WINE = {"name": "base", "data": {"name": "wine"}, "optimizer": {"epochs": 2}}  # 142 samples to train on
+IMAGES = {**BASE, "network": {"family": "resnet", "depth": 6}}
+
+
+@pytest.mark.tensorflow_only
+@pytest.mark.parametrize(
+    ("base", "grid", "problems"),
+    [
+        (WINE, {"seed": [0]}, [None]),
+        (WINE, {"data.batch_size": [142, 256]}, [None, "must be at most 142"]),
+        (WINE, {"data.flip": [0.0, 0.5]}, [None, "`flip` needs images"]),
+        ({**WINE, "data": {"name": "wine", "batch_size": 32}}, {"optimizer.micro_batches": [1, 64]}, [None, "64"]),
+        ({**WINE, "data": {"name": "wine", "batch_size": 32}}, {"optimizer.micro_batches": [64, 1]}, ["64", None]),
+        (IMAGES, {"network.effective_depths": [[1.0, 1.0, 2.0]]}, [None]),
+        (IMAGES, {"network.schedules": [["irregular", "equidistant", "equidistant"]]}, [None]),
+        (IMAGES, {"data.crop_padding": [2, 8]}, [None, "larger than it"]),
+        (
+            {**IMAGES, "data": {"name": "optical_digits", "flip": 0.5}},
+            {"network.data_format": ["channels_last", "channels_first"]},
+            [None, "(height, width, channels)"],
+        ),
+    ],
+)
+def test_the_check_refuses_what_cannot_be_trained_and_nothing_else(base, grid, problems):
+    cells = make(recipe=base, grid=grid).cells()
+    found = find_problems(cells)
+    for cell, words in zip(cells, problems, strict=True):
+        assert words in found[cell.name] if words else cell.name not in found
 
 
 def test_the_base_recipe_may_be_a_file_beside_the_sweep(tmp_path):

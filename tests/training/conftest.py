@@ -73,7 +73,9 @@ def assert_same_run():
         assert (one / "log.csv").read_bytes() == (two / "log.csv").read_bytes()
         results = [json.loads((folder / "result.json").read_text()) for folder in (one, two)]
         assert {**results[0], "seconds": 0} == {**results[1], "seconds": 0}
-        for a, b in zip(*(load_model(folder / "model.keras").get_weights() for folder in (one, two)), strict=True):
+        networks = [load_model(folder / "model.keras") for folder in (one, two)]
+        assert networks[0].step_size_trace == networks[1].step_size_trace
+        for a, b in zip(*(network.get_weights() for network in networks), strict=True):
             np.testing.assert_array_equal(a, b)
 
     return compare

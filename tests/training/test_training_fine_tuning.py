@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from leaky_zoo.errors import InvalidInputError
-from leaky_zoo.training import Recipe, StepCallback, train
+from leaky_zoo.networks import LeakyMLP
+from leaky_zoo.training import Recipe, StepCallback, StepSizeUpdate, train
 from leaky_zoo.zoo import from_preset, load_model
 
 pytestmark = pytest.mark.tensorflow_only
@@ -59,6 +60,41 @@ def test_a_frozen_path_stays_to_the_bit_and_is_frozen_when_loaded_again(trained)
     assert [weight.name for weight in network.trainable_weights] == [
         weight.name for weight in network.get_layer("head").weights
     ]
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        *({"name": name} for name in ("adaptive", "hamiltonian", "equidistributing", "local_error")),
+        {"name": "hamiltonian", "keeps_function": True, "tolerance": 10.0},
+    ],
+    ids=lambda schedule: "-".join(map(str, schedule.values())),
+)
+def test_a_frozen_path_keeps_its_steps_whatever_its_schedule(schedule):
+    moving = {**schedule, "interval": 1, "damping": 1.0}
+    net = LeakyMLP((5,), 3, width=6, depth=5, effective_depth=1.0, schedule=moving)
+    x = np.random.default_rng(0).normal(size=(20, 5)).astype("float32")
+    for freeze in (True, False):
+        tuned, updates = net.with_new_head(2, freeze_path=freeze), StepSizeUpdate(x, total_steps=10)
+        before = path_weights(tuned)
+        updates.set_model(tuned)
+        updates.on_train_begin()
+        assert updates.next_stop(0) == (None if freeze else 1)
+        updates.on_train_batch_end(0)
+        updates.update()
+        same = all(np.array_equal(a, b) for a, b in zip(before, path_weights(tuned), strict=True))
+        assert same == freeze
+
+
+def test_a_net_that_was_frozen_moves_again_where_the_recipe_does_not_freeze_it(trained):
+    frozen = trained(tuning(freeze=True))
+    thawed = Recipe.from_dict({**BASE, "network": {"from": str(frozen / "model.keras")}})
+    network = load_model(trained(thawed) / "model.keras")
+    moved = [
+        float(np.abs(a - b).max())
+        for a, b in zip(path_weights(network), path_weights(load_model(frozen / "model.keras")), strict=True)
+    ]
+    assert max(moved) > 0 and len(network.trainable_weights) == len(from_preset(SOURCE).trainable_weights)
 
 
 @pytest.mark.parametrize("freeze", [False, True])

@@ -6,7 +6,7 @@ import pytest
 
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.networks import LeakyMLP
-from leaky_zoo.zoo import UnknownPresetError, from_preset, save_to_preset
+from leaky_zoo.zoo import Preset, UnknownPresetError, from_preset, save_to_preset
 
 NAME = "leaky_mlp_mine_l2_learnable"
 
@@ -31,6 +31,11 @@ def zoo(network, tmp_path, monkeypatch):
         ({"golden_inputs": np.zeros((3, 5))}, r"`golden_inputs` must have samples of shape \(4,\). Received: \(3, 5\)"),
         ({"metrics": "good"}, "`metrics` must be given by split, .* Received: metrics='good'"),
         ({"metrics": {"accuracy": 0.5}}, "`metrics` must be given by split"),
+        ({"metrics": {"test": {"accuracy": "good"}}}, r"`metrics\['test'\]\['accuracy'\]` must be a number"),
+        (
+            {"metrics": {"test": {"loss": np.nan}}},
+            r"must be finite. Received: metrics\['test'\]\['loss'\]=nan",
+        ),
         ({"extra": ["device"]}, "`extra` must be a dict of metadata. Received"),
         ({"extra": {"name": "other", "device": "CPU"}}, "what the network says itself. Received: name"),
     ],
@@ -39,6 +44,17 @@ def test_what_cannot_be_saved_is_refused_and_nothing_is_left(arguments, words, n
     with pytest.raises(InvalidInputError, match=words):
         save_to_preset(network, tmp_path / "mine", **arguments)
     assert not list(tmp_path.iterdir())
+
+
+def test_metrics_of_numpy_and_frozen_weights_are_saved_as_what_they_are(network, tmp_path):
+    saved = {}
+    for freeze in (False, True):
+        tuned = network.with_new_head(2, freeze_path=freeze)
+        folder = save_to_preset(tuned, tmp_path / f"tuned-{freeze:d}", metrics={"test": {"accuracy": np.float32(0.5)}})
+        saved[freeze] = Preset.open(folder).metadata
+        assert saved[freeze]["metrics"] == {"test": {"accuracy": 0.5}}
+    # Stem 4 x 5 + 5, four blocks of 5 x 5 + 5, four steps, head 5 x 2 + 2.
+    assert saved[True]["parameters"] == saved[False]["parameters"] == 25 + 120 + 4 + 12
 
 
 def test_other_models_are_no_presets(tmp_path):
