@@ -112,11 +112,17 @@ def _without(link: Map, rows: np.ndarray | None, columns: np.ndarray | None) -> 
     return replace(link, factors=(matrix,), bias=bias)
 
 
-def normalization_folded(links: Sequence[Link], largest_ratio: float = 8.0) -> list[Link]:
+def normalization_folded(
+    links: Sequence[Link],
+    largest_ratio: float = 8.0,
+    largest_spread: float = np.inf,
+    deviations: tuple[float, float] = (0.0, np.inf),
+) -> list[Link]:
     """The chain with the normalisation of its inputs in its first map, and that of its outputs in its last one.
 
-    Inputs only where the first map is dense and the mean is at most `largest_ratio` deviations: beyond it rounding
-    grows. Done last: training on raw inputs would be badly scaled.
+    Inputs only where the first map is dense, the mean is at most `largest_ratio` deviations (beyond it rounding
+    grows), no deviation is more than `largest_spread` times another, and all are within `deviations`. Done last:
+    training on raw inputs would be badly scaled.
     """
     result = list(links)
     places = [place for place, link in enumerate(result) if isinstance(link, Map | Step)]
@@ -124,7 +130,9 @@ def normalization_folded(links: Sequence[Link], largest_ratio: float = 8.0) -> l
     before = [link for link in result[:first] if not isinstance(link, keras.layers.Flatten)]
     if len(before) == 1 and isinstance(before[0], keras.layers.Normalization) and result[first].dense:  # type: ignore[union-attr]
         mean, deviation = _statistics(before[0])
-        if np.max(np.abs(mean) / deviation) <= largest_ratio:
+        least, most = deviation.min(), deviation.max()
+        alike = most <= largest_spread * least and deviations[0] <= least and most <= deviations[1]
+        if alike and np.max(np.abs(mean) / deviation) <= largest_ratio:
             result[first] = _scaled_inputs(result[first], mean, deviation, before[0])  # type: ignore[arg-type]
             result.remove(before[0])
             last -= 1

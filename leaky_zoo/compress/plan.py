@@ -156,7 +156,7 @@ def _folds(
     start = linearity.linear_stretch[0] if linearity.linear_stretch else len(linearity.relu_effects) + 1
     for first in range(start, 0, -1):
         layers = left_out | set(range(first, start))
-        if not layers:
+        if tuple(sorted(layers)) in [tried for tried, _ in found]:
             continue
         chain = fold(links, layers)
         _, drop = judge.cost(build_model(chain, network.config.input_shape, "folded"))
@@ -165,7 +165,8 @@ def _folds(
         found.append((tuple(sorted(layers)), chain))
         if drop <= max_drop:
             safe = found[-1]
-    return [*([] if safe in found[-MOST_FOLDS:] else [safe]), *found[-MOST_FOLDS:]]
+    largest = found[-MOST_FOLDS:]
+    return largest if any(each is safe for each in largest) else [safe, *largest]
 
 
 def _two_draws(x: np.ndarray, first: int, second: int) -> tuple[np.ndarray, np.ndarray]:

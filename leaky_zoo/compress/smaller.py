@@ -1,5 +1,6 @@
 """From a plan to a smaller net: factors, distillation, fewer bits, a temperature; the record of what became of it."""
 
+import contextlib
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from leaky_zoo.compress.divergence import Divergence
 from leaky_zoo.compress.folding import leaks_absorbed, normalization_folded
 from leaky_zoo.compress.plan import Choice, CompressionPlan, describe_choice
 from leaky_zoo.compress.search import run_model
-from leaky_zoo.compress.storage import int8_of, rounded
+from leaky_zoo.compress.storage import check_storage, int8_of, rounded
 from leaky_zoo.data.augmentation import Augmentation
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.flow import weights_sha256
@@ -25,6 +26,9 @@ from leaky_zoo.runtime import fit_temperature
 
 AUGMENTED = "validation_augmented"
 COPIES = 8  # of each validation sample, changed as in training, that the budget is measured on too
+# Of the deviations of inputs: the smallest rows of the first map then keep four of int8's seven bits, and all of
+# float16's digits.
+FOLDED_WHERE: dict[str, dict[str, Any]] = {"int8": {"largest_spread": 10.0}, "float16": {"deviations": (1e-3, 1e3)}}
 WORSE = 1e6  # taken off the score of an epoch whose metric is below that of the beginning
 
 
@@ -82,6 +86,7 @@ def compress(
     """
     if not -len(plan.choices) <= choice < len(plan.choices):
         raise InvalidInputError(f"The plan has {len(plan.choices)} choices. Received: choice={choice}")
+    check_storage(storage)
     if epochs and data is None:
         raise InvalidInputError(f"Distillation needs `data`. Received: epochs={epochs}, data=None")
     chosen, metric = plan.choices[choice], Metric.of(network, plan.metric)
@@ -104,9 +109,7 @@ def compress(
             report=report,
         )
         links = read_maps(model, links)
-    links = leaks_absorbed(normalization_folded(links))
-    exact = build_model(links, shape, name)
-    links = rounded(links, storage)
+    links, exact = stored(links, storage), build_model(links, shape, name)
     model = build_model(links, shape, name)
     temperature = None
     if data is not None and network.task.labels:
@@ -124,6 +127,22 @@ def compress(
             record["cost"][AUGMENTED] = measured_cost(metric, models, (moved, y[which]), which)
         record["settings"]["data"] = data.words
     return Compressed(model, links, storage, temperature, record)
+
+
+def stored(links: Sequence[Link], storage: str) -> list[Link]:
+    """The chain as a file of this storage holds it: normalisation and leaks in its maps, where these can be rounded.
+
+    A scale of int8 is for a whole column, and float16 has few digits below 6e-5: features of very different, or very
+    large or small units stay apart. Biases over a small product of leaks may be too large for float16.
+
+    Raises:
+        InvalidInputError: as `rounded`, whatever is folded.
+    """
+    folded = normalization_folded(links, **FOLDED_WHERE.get(storage, {}))
+    for form in (leaks_absorbed(folded), folded):
+        with contextlib.suppress(InvalidInputError):
+            return rounded(form, storage)
+    return rounded(links, storage)
 
 
 def epoch_score(

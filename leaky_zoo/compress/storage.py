@@ -10,6 +10,12 @@ from leaky_zoo.errors import InvalidInputError
 STORAGES = ("float32", "float16", "int8")
 
 
+def check_storage(storage: str) -> None:
+    """Refuse a storage that there is not."""
+    if storage not in STORAGES:
+        raise InvalidInputError(f"`storage` must be one of {', '.join(STORAGES)}. Received: storage={storage!r}")
+
+
 def rounded(links: Sequence[Link], storage: str) -> list[Link]:
     """The chain with the numbers of its maps as a file of this storage holds them.
 
@@ -20,8 +26,7 @@ def rounded(links: Sequence[Link], storage: str) -> list[Link]:
     Raises:
         InvalidInputError: another storage, or a number that float16 cannot hold.
     """
-    if storage not in STORAGES:
-        raise InvalidInputError(f"`storage` must be one of {', '.join(STORAGES)}. Received: storage={storage!r}")
+    check_storage(storage)
     if storage == "float32":
         return list(links)
     cut = _to_float16 if storage == "float16" else _to_int8

@@ -11,7 +11,13 @@ import onnx
 
 from leaky_zoo.compress import Compressed
 from leaky_zoo.compress.chain import Map, Step
-from leaky_zoo.deploy.arguments import checked_metadata, checked_path, checked_tolerance
+from leaky_zoo.deploy.arguments import (
+    checked_audit,
+    checked_inputs,
+    checked_metadata,
+    checked_path,
+    checked_tolerance,
+)
 from leaky_zoo.deploy.compare import as_recorded, compare, load_checked, running
 from leaky_zoo.deploy.compressed_graph import build_compressed
 from leaky_zoo.deploy.describe import describe_model
@@ -67,7 +73,11 @@ def export_compressed(
     """
     path, tolerance = checked_path(path), checked_tolerance(tolerance)
     about = {key: value for key, value in checked_metadata(metadata).items() if key not in _STALE}
-    rows = np.asarray(check_inputs, np.float32)
+    digest, shape = weights_sha256(network), network.config.input_shape
+    checked_audit(audit, digest, about)
+    rows = checked_inputs(check_inputs, {INPUT_NAME: shape}, "check_inputs")[INPUT_NAME]
+    if monitor_data is not None:
+        monitor_data = checked_inputs(monitor_data, {INPUT_NAME: shape}, "monitor_data")[INPUT_NAME]
     graph = build_compressed(compressed, network.task.output_name)
     weight_bytes = graph.ByteSize()
     watch = None
@@ -80,7 +90,7 @@ def export_compressed(
     inputs = {reference.inputs[0].name: rows}
     classifier = network.task.labels
     measured = compare(running(load_checked(graph)), reference, inputs, tolerance=tolerance, classifier=classifier)
-    values = describe_model(network, reference, about, None, weights_sha256(network))
+    values = describe_model(network, reference, about, None, digest)
     values["preset"] = {**values["preset"], "name": compressed.model.name}
     values |= {
         "audit_summary": None if audit is None else summarise_audit(_as_dict(audit)),
@@ -88,6 +98,7 @@ def export_compressed(
             **as_recorded(tolerance, inputs),
             "inputs": f"{len(rows)} given samples",
             "reference": "its Keras model",
+            **({} if audit else {"audit": False}),
         },
         "compression": compressed.record,
         "golden_sha256": None,

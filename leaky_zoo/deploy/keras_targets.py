@@ -147,7 +147,7 @@ def export_keras_target(
             golden_tolerance=max(tolerance, low_precision_error(model)),
         )
         size = bytes_of(aside)
-        _write_beside(path, audit, values)
+    _write_beside(path, audit, values)
     return ExportReport(
         path=str(path),
         file_bytes=size,
@@ -193,7 +193,8 @@ def _plain(value: Any) -> Any:
 
 def bytes_of(path: Path) -> int:
     """Of a file, or of all files in a folder."""
-    return path.stat().st_size if path.is_file() else sum(each.stat().st_size for each in path.rglob("*"))
+    files = [path] if path.is_file() else [each for each in path.rglob("*") if each.is_file()]
+    return sum(each.stat().st_size for each in files)
 
 
 def refuse_path(path: Any, words: str) -> InvalidInputError:

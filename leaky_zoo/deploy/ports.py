@@ -56,6 +56,7 @@ class Reference:
     def __init__(self, model: keras.Model, output_name: str, samples: Sequence[np.ndarray] | None = None) -> None:
         self.model, self.whole_numbers = model, False
         shapes, self._dtypes, labels = _declared_inputs(model, samples)
+        self._keys = labels if not getattr(model, "inputs", None) and isinstance(_built_shapes(model), dict) else None
         names = [INPUT_NAME] if len(shapes) == 1 else _unique(labels)
         self.inputs = tuple(Port(name, shape) for name, shape in zip(names, shapes, strict=True))
         if isinstance(model, LeakyNetwork):
@@ -85,6 +86,8 @@ class Reference:
         packed = cast[0] if len(cast) == 1 and not isinstance(structure, dict | list | tuple) else cast
         if isinstance(structure, dict | list | tuple):
             packed = keras.tree.pack_sequence_as(structure, cast)
+        elif self._keys is not None:
+            packed = dict(zip(self._keys, cast, strict=True))
         if weights is None:
             return keras.tree.flatten(self.model(packed, training=False))
         count = len(self.model.trainable_variables)
@@ -130,6 +133,42 @@ class Reference:
         return tuple(Port(name, array.shape[1:]) for name, array in zip(names, arrays, strict=True))
 
 
+def given_arrays(model: keras.Model, given: Any) -> list[np.ndarray]:
+    """Raw samples, one array for each input in the model's order; of a dict by the names of the inputs.
+
+    What was never built says nothing of its inputs: a list or a tuple of arrays is then one for each.
+    """
+    declared, built = [each.name for each in getattr(model, "inputs", None) or []], _built_shapes(model)
+    names = _unique(declared or (list(built) if isinstance(built, dict) else _numbered(built or [])))
+    if isinstance(given, Mapping):
+        ordered = [given[name] for name in names] if set(given) == set(names) else list(given.values())
+        return [np.asarray(each, np.float32) for each in ordered]
+    unknown = not declared and built is None
+    if isinstance(given, list | tuple) and (len(names) > 1 or (unknown and all(map(_is_batch, given)))):
+        return [np.asarray(each, np.float32) for each in given]
+    return [np.asarray(given, np.float32)]
+
+
+def _is_batch(value: Any) -> bool:
+    return getattr(value, "ndim", 0) >= 2
+
+
+def _numbered(shapes: Sequence[Any]) -> list[str]:
+    return [f"input_{place + 1}" for place in range(len(shapes))]
+
+
+def _built_shapes(model: keras.Model) -> list[tuple[Any, ...]] | dict[str, tuple[Any, ...]] | None:
+    """Shapes of the inputs that a subclassed model was built on, in a dict where it was called with one."""
+    built = (model.get_build_config() or {}).get("input_shape") if model.built else None
+    if getattr(model, "inputs", None) or not isinstance(built, list | tuple | dict) or not built:
+        return None
+    if isinstance(built, dict):
+        return {str(name): tuple(shape) for name, shape in sorted(built.items())}
+    if all(side is None or isinstance(side, int) for side in built):
+        return [tuple(built)]
+    return [tuple(shape) for shape in built] if all(isinstance(shape, list | tuple) for shape in built) else None
+
+
 def _declared_inputs(
     model: keras.Model, samples: Sequence[np.ndarray] | None
 ) -> tuple[list[tuple[int, ...]], list[str], list[str]]:
@@ -139,10 +178,9 @@ def _declared_inputs(
         shapes = [tuple(each.shape) for each in declared]
         dtypes, labels = [str(each.dtype) for each in declared], [each.name for each in declared]
     else:
-        built = (model.get_build_config() or {}).get("input_shape") if model.built else None
-        sides = built if isinstance(built, list | tuple) else ()
-        one = bool(sides) and all(side is None or isinstance(side, int) for side in sides)
-        shapes = [(None, *sides[1:])] if one else []
+        built = _built_shapes(model)
+        known = list(built.values()) if isinstance(built, dict) else built or []
+        shapes = [(None, *sides[1:]) for sides in known]
         if samples is not None:
             shapes = [(None, *each.shape[1:]) for each in samples]
         if not shapes:
@@ -150,7 +188,9 @@ def _declared_inputs(
                 f"What {type(model).__name__} {model.name!r} takes is not known: call it on samples before it is "
                 "exported, or give samples (check_inputs; --data)."
             )
-        dtypes, labels = ["float32"] * len(shapes), [f"input_{place + 1}" for place in range(len(shapes))]
+        if isinstance(built, dict) and len(built) != len(shapes):
+            raise InvalidInputError(f"{model.name} takes {', '.join(built)}. Received: {len(shapes)} arrays")
+        dtypes, labels = ["float32"] * len(shapes), list(built) if isinstance(built, dict) else _numbered(shapes)
     if any(shape[0] is not None for shape in shapes):
         raise InvalidInputError(
             f"{model.name} has a fixed batch: a graph takes any number of samples. Give its Input a shape without one. "

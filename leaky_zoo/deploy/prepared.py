@@ -8,7 +8,7 @@ import numpy as np
 
 from leaky_zoo.deploy.arguments import checked_inputs
 from leaky_zoo.deploy.build import can_build
-from leaky_zoo.deploy.ports import Reference
+from leaky_zoo.deploy.ports import Reference, given_arrays
 from leaky_zoo.deploy.twin import compute_dtypes, float32_twin
 from leaky_zoo.networks import LeakyNetwork
 from leaky_zoo.runtime.metadata import pack_golden
@@ -36,11 +36,7 @@ def reference_for(model: keras.Model, output_name: str, given: Any, *, direct: b
         twin = model.astype("float32") if others and not keeps else None
     else:
         twin = float32_twin(model) if others else None
-    samples = None
-    if given is not None and not isinstance(model, LeakyNetwork):
-        arrays = given.values() if isinstance(given, Mapping) else given if isinstance(given, list | tuple) else [given]
-        several = len(getattr(model, "inputs", None) or [0]) > 1
-        samples = [np.asarray(each, np.float32) for each in arrays] if several else [np.asarray(given, np.float32)]
+    samples = None if given is None or isinstance(model, LeakyNetwork) else given_arrays(model, given)
     words = (
         f"its float32 twin (the model computes in {' and '.join(others)})" if twin else f"the Keras model in {dtype}"
     )

@@ -24,6 +24,7 @@ CLEAR_GAP = 5.0
 MOST_CHOSEN = 20  # directions that are looked at for a gap
 SMALLEST_RATIO = 1e-3  # of the least kept singular value to the largest: covariances stay well conditioned
 _STEP = re.compile(r"^(stage_\d+_)?block_(\d+)/step$")
+_OUTPUT = re.compile(r"^representation_(\d+)$")
 
 
 def add_reference(
@@ -82,7 +83,7 @@ def add_reference(
         raise InvalidInputError(f"A reference needs samples to choose directions with. Received: {len(data)} samples")
     tensor, mean, basis, gap = _choose(model, names, first, directions)
     result = onnx.ModelProto.FromString(model.SerializeToString())
-    _add_nodes(result.graph, tensor, mean, basis, _rank(model, tensor, data[:1]), float16)
+    _add_nodes(result, tensor, mean, basis, _rank(model, tensor, data[:1]), float16)
     value = make_reference(_run(result, [OUTPUT_NAME], rest)[0], OUTPUT_NAME, seed=seed)
     model.CopyFrom(result)
     about = {"tensor": tensor, "layer": _layer_of(tensor, known), "gap": float(f"{gap:.4g}")}
@@ -91,12 +92,16 @@ def add_reference(
 
 
 def _representations(known: Sequence[str]) -> list[str]:
-    steps = [name for name in known if _STEP.match(name) or name.startswith("representation_")]
+    """What the blocks write, the first and the last left out; the outputs of `representations=True` count from 0."""
+    steps = [name for name in known if _STEP.match(name)]
+    steps = steps or [name for name in known if _OUTPUT.match(name) and name != "representation_0"]
     return steps[1:-1] if len(steps) > 2 else steps
 
 
 def _layer_of(tensor: str, known: Sequence[str]) -> int | None:
     """The layer whose step a tensor is, as audits count them: through all stages."""
+    if output := _OUTPUT.match(tensor):
+        return int(output[1])
     found = _STEP.match(tensor)
     if found is None or found[1] is None:
         return int(found[2]) if found else None
@@ -112,6 +117,8 @@ def _choose(
         values, vectors = np.linalg.eigh(covariance)
         spectrum = np.sqrt(np.maximum(values[::-1], 1e-14 * max(values[-1], 1e-200)))
         most = min(MOST_CHOSEN, len(spectrum) - 1, int((spectrum > SMALLEST_RATIO * spectrum[0]).sum()))
+        if most < 1 and directions is None:
+            continue  # of one dimension: nothing is outside of it
         if directions is not None and directions >= len(spectrum):
             raise InvalidInputError(
                 f"{name} has {len(spectrum)} dimensions; `directions` must be fewer. Received: directions={directions}"
@@ -123,7 +130,10 @@ def _choose(
             best = name, mean, vectors[:, ::-1][:, : place + 1], gap
         if gap >= CLEAR_GAP:
             break
-    assert best is not None
+    if best is None:
+        raise InvalidInputError(
+            f"A reference needs representations of two dimensions or more. Received: {', '.join(names[:3])} of one"
+        )
     return best
 
 
@@ -166,8 +176,11 @@ def _rank(model: onnx.ModelProto, tensor: str, sample: np.ndarray) -> int:
 
 
 def _add_nodes(
-    graph: onnx.GraphProto, tensor: str, mean: np.ndarray, basis: np.ndarray, rank: int, float16: bool
+    model: onnx.ModelProto, tensor: str, mean: np.ndarray, basis: np.ndarray, rank: int, float16: bool
 ) -> None:
+    graph = model.graph
+    opset = next(each.version for each in model.opset_import if each.domain in ("", "ai.onnx"))
+
     def constant(name: str, values: np.ndarray) -> str:
         kept, kind = (f"{name}/float16", np.float16) if float16 else (name, np.float32)
         graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(values, kind), kept))
@@ -184,6 +197,11 @@ def _add_nodes(
     centred = node("Sub", [tensor, constant(f"{OUTPUT_NAME}/mean", mean)], f"{OUTPUT_NAME}/centre")
     coordinates = node("Gemm", [centred, matrix], f"{OUTPUT_NAME}/coordinates")
     outside = node("Gemm", [coordinates, matrix, centred], f"{OUTPUT_NAME}/outside", transB=1, alpha=-1.0)
-    energy = node("ReduceSumSquare", [outside], f"{OUTPUT_NAME}/energy", axes=[1], keepdims=1)
+    if opset < 18:
+        energy = node("ReduceSumSquare", [outside], f"{OUTPUT_NAME}/energy", axes=[1], keepdims=1)
+    else:  # axes are an input there
+        axes = numpy_helper.from_array(np.array([1], np.int64), f"{OUTPUT_NAME}/axes")
+        graph.initializer.append(axes)
+        energy = node("ReduceSumSquare", [outside, axes.name], f"{OUTPUT_NAME}/energy", keepdims=1)
     node("Concat", [coordinates, energy], OUTPUT_NAME, axis=1)
     graph.output.append(helper.make_tensor_value_info(OUTPUT_NAME, TensorProto.FLOAT, [BATCH, basis.shape[1] + 1]))

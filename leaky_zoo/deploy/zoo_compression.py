@@ -10,14 +10,16 @@ import numpy as np
 
 from leaky_zoo.analysis import Audit, analyze
 from leaky_zoo.compress import Compressed, CompressionData, compress, plan_compression, split_for
+from leaky_zoo.compress.chain import build_model, read_chain
 from leaky_zoo.compress.data import Metric
 from leaky_zoo.compress.plan import REACH
 from leaky_zoo.compress.smaller import AUGMENTED, measured_cost
-from leaky_zoo.compress.storage import STORAGES
+from leaky_zoo.compress.storage import check_storage
 from leaky_zoo.data import Dataset
 from leaky_zoo.data.augmentation import Augmentation
 from leaky_zoo.deploy.arguments import checked_path
 from leaky_zoo.deploy.compressed import export_compressed
+from leaky_zoo.deploy.compressed_graph import build_compressed
 from leaky_zoo.errors import CheckFailedError, InvalidInputError
 from leaky_zoo.networks import LeakyNetwork
 from leaky_zoo.training.building import augmentation
@@ -78,10 +80,13 @@ def compress_model(
     path = checked_path(path)
     if not isinstance(epochs, int) or epochs < 0:
         raise InvalidInputError(f"`epochs` must be a whole number, at least 0. Received: epochs={epochs!r}")
-    if storage not in STORAGES:
-        raise InvalidInputError(f"`storage` must be one of {', '.join(STORAGES)}. Received: storage={storage!r}")
+    check_storage(storage)
     say = words or (lambda text: None)
     network, audit, recipe, metadata = _subject(model)
+    whole = read_chain(network)
+    shape, output = network.config.input_shape, network.task.output_name
+    # What has no graph is refused here, and not after hours of distillation.
+    build_compressed(Compressed(build_model(whole, shape, network.name), whole, storage, None, {}), output)
     samples = training_data(network, data, data_dir=data_dir)
     dataset = samples.dataset
     parts, changes = split_for(network, dataset), _augmentation(recipe, dataset)

@@ -213,8 +213,11 @@ class Publication:
         # A net that was brought to a critical point is judged by the residual that decided when it was there.
         clarke = self.recipe.converge and why_not(network, len(x)) is None
         audit = analyze(network, x, y, data=named, track=track, relu_samples=RELU_SAMPLES, clarke=clarke)
-        if self.recipe.publish.seeds > 1 and not self._refresh and "seeds" not in self._about:
-            self._about["seeds"] = other_seeds(self.recipe, self._run_folder, metrics["test"], self.data_dir)
+        wanted, measured = self.recipe.publish.seeds, self._about.get("seeds", {"seeds": [self.recipe.seed]})
+        if not self._refresh and len(measured["seeds"]) != wanted:
+            self._about.pop("seeds", None)
+            if wanted > 1:
+                self._about["seeds"] = other_seeds(self.recipe, self._run_folder, metrics["test"], self.data_dir)
         compressed = compressed_files(self._export, network)
         about = self._about | (extra or {}) | self._facts(data) | ({KEY: compressed} if compressed else {})
         onnx = self._write(network, data, metrics, audit, about)

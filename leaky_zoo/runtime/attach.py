@@ -8,8 +8,9 @@ import numpy as np
 
 from leaky_zoo.errors import CheckFailedError, InvalidInputError
 from leaky_zoo.io.files import replacing
-from leaky_zoo.runtime.metadata import PREFIX, parse_properties, schema_version_of, to_json, unpack_golden
+from leaky_zoo.runtime.metadata import PREFIX, parse_properties, schema_version_of, to_json
 from leaky_zoo.runtime.onnx_file import external_locations, first_line, properties, read_model
+from leaky_zoo.runtime.several import unpack_pairs
 
 if TYPE_CHECKING:
     import onnx
@@ -61,7 +62,7 @@ def attach_metadata(
     check = check if isinstance(check, dict) else {}
     stated = check.get("tolerance")
     allowed = tolerance or (stated if isinstance(stated, float) and 0 < stated < 1 else 1e-5)
-    error = _compare(model, Path(stripped), unpack_golden(values[PREFIX + "golden"]), allowed)
+    error = _compare(model, Path(stripped), values[PREFIX + "golden"], allowed)
     left_out = _drop_what_is_gone(model, given, values)
     given[PREFIX + "check"] = to_json({**check, "tolerance": allowed}, "check")
     _write(model, original, given, Path(out or stripped))
@@ -74,14 +75,23 @@ def attach_metadata(
     }
 
 
-def _compare(model: "onnx.ModelProto", path: Path, golden: tuple[np.ndarray, np.ndarray], allowed: float) -> float:
-    from leaky_zoo.runtime.session import RUNTIME_ERRORS, open_session, relative_error, run_rows
+def _compare(model: "onnx.ModelProto", path: Path, golden: Any, allowed: float) -> float:
+    """The largest relative error of the outputs on the golden pairs."""
+    from leaky_zoo.runtime.session import RUNTIME_ERRORS, open_session, relative_error, run_named
 
     try:
-        found = run_rows(open_session(model.SerializeToString(), threads=1), golden[0], 60.0)
-    except RUNTIME_ERRORS as error:
+        session = open_session(model.SerializeToString(), threads=1)
+        inputs, outputs = ([each.name for each in side] for side in (session.get_inputs(), session.get_outputs()))
+        rows, expected = unpack_pairs(golden, inputs, outputs)
+        found = run_named(session, rows, list(expected), 60.0)
+    except (*RUNTIME_ERRORS, ValueError) as error:
+        if isinstance(error, InvalidInputError):
+            raise InvalidInputError(f"{path} does not take what the golden pairs are made of.") from error
         raise InvalidInputError(f"{path} cannot be run on the golden inputs: {first_line(error)}") from error
-    difference = relative_error(found, golden[1]) if isinstance(found, np.ndarray) else float("inf")
+    difference = max(
+        relative_error(found[name], values) if isinstance(found[name], np.ndarray) else float("inf")
+        for name, values in expected.items()
+    )
     if not difference <= allowed:
         raise CheckFailedError(
             f"{path} does not compute what the metadata is about: on the golden pairs its relative error is "

@@ -46,6 +46,17 @@ class Input:
         return cls(value.name, tuple(value.shape)[1:], dtype)
 
 
+def inputs_of(values: Sequence[Any], path: Any) -> list[Input]:
+    """The inputs that a session lists.
+
+    Raises:
+        InvalidInputError: there are none.
+    """
+    if not values:
+        raise InvalidInputError(f"{path} takes no inputs: there is nothing to predict from.")
+    return [Input.of(value) for value in values]
+
+
 def named_samples(inputs: Sequence[Input], x: Any, finite: bool = False) -> dict[str, np.ndarray]:
     """Raw samples as a graph takes them.
 

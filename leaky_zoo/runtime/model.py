@@ -10,7 +10,7 @@ from leaky_zoo.arguments import naming_the_nearest, whole
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.io.reading import shown
 from leaky_zoo.runtime.input_range import RangeWatch
-from leaky_zoo.runtime.inputs import Input, named_samples
+from leaky_zoo.runtime.inputs import inputs_of, named_samples
 from leaky_zoo.runtime.metadata import PREFIX, parse_properties
 from leaky_zoo.runtime.onnx_file import existing_file, first_line
 from leaky_zoo.runtime.probabilities import softmax
@@ -88,7 +88,7 @@ class OnnxModel:
         threads = None if threads is None else whole("threads", threads, least=1)
         try:
             self._session = open_session(str(path), threads, providers)
-            self._inputs = [Input.of(value) for value in self._session.get_inputs()]
+            self._inputs = inputs_of(self._session.get_inputs(), path)
             self._outputs = [(value.name, list(value.shape), value.type) for value in self._session.get_outputs()]
             properties = self._session.get_modelmeta().custom_metadata_map
         except RUNTIME_ERRORS as error:
@@ -168,7 +168,7 @@ class OnnxModel:
             batch_size: as `predict`.
 
         Returns:
-            float32, shape `(n, classes)`, rows summing to one.
+            float64, shape `(n, classes)`, rows summing to one.
 
         Raises:
             InvalidInputError: as `predict`, or the file is no classifier.
@@ -284,8 +284,7 @@ class OnnxModel:
         return value
 
     def _run(self, names: list[str], x: Any, batch_size: int) -> list[np.ndarray]:
-        if batch_size < 1:
-            raise InvalidInputError(f"`batch_size` must be at least 1. Received: batch_size={batch_size}")
+        batch_size = whole("batch_size", batch_size, least=1)
         ours = PREFIX + "schema_version" in self.metadata  # others may take NaN for what is missing
         named = named_samples(self._inputs, x, finite=ours)
         self._watch(named[self._inputs[0].name], 4)

@@ -168,11 +168,13 @@ class DriftMonitor:
 
         Returns:
             `samples` (the open batch included), `batches`, `alarms`, `level`, `p_value` (the chance of at least so many
-            alarms were every batch clean, a binomial tail) and `drift` (whether that is below the level).
+            alarms were every batch clean, a binomial tail; of a single batch its own) and `drift` (whether that is
+            below the level).
         """
         with self._lock:
-            samples, batches, alarms = self._samples, self._batches, self._alarms
-        p_value = binomial_tail(alarms, batches, self._level)
+            samples, batches, alarms, last = self._samples, self._batches, self._alarms, self.last
+        # The chance of an alarm in one batch is the level itself: nothing could be below it.
+        p_value = last.p_value if last and batches == 1 else binomial_tail(alarms, batches, self._level)
         return {"samples": samples, "batches": batches, "alarms": alarms, "level": self._level, "p_value": p_value,
                 "drift": p_value < self._level}  # fmt: skip
 

@@ -8,6 +8,9 @@ import numpy as np
 import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as states
 
+from leaky_zoo.errors import InvalidInputError
+from leaky_zoo.io.reading import shown
+
 # ONNX Runtime's errors share no base class of their own.
 RUNTIME_ERRORS = (
     states.EPFail,
@@ -40,24 +43,31 @@ def check_batches(inputs: Mapping[str, np.ndarray]) -> tuple[int, ...]:
 
 
 def open_session(
-    source: str | bytes, threads: int | None = None, providers: Sequence[Any] = ("CPUExecutionProvider",)
+    source: str | bytes, threads: int | None = None, providers: str | Sequence[Any] = ("CPUExecutionProvider",)
 ) -> onnxruntime.InferenceSession:
     """Open a session on a file's path or a serialised model.
 
     Args:
         source: path, or bytes.
         threads: threads of one operator, at least 1. Default None: ONNX Runtime's choice.
-        providers: as ONNX Runtime takes them. Default: the CPU.
+        providers: as ONNX Runtime takes them, or the name of one. Default: the CPU.
 
     Raises:
+        InvalidInputError: a provider that ONNX Runtime does not have.
         One of `RUNTIME_ERRORS`: it cannot be loaded.
     """
+    chosen = [providers] if isinstance(providers, str) else list(providers)
+    named = [each[0] if isinstance(each, tuple) and each else each for each in chosen]
+    unknown = [each for each in named if each not in onnxruntime.get_all_providers()]
+    if unknown:
+        known = ", ".join(onnxruntime.get_available_providers())
+        raise InvalidInputError(f"`providers` must be among {known} here. Received: {shown(unknown[0])}")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # what goes wrong is raised, and told once
     if threads is not None:
         options.intra_op_num_threads = threads
     # Without the fallback a file that cannot be loaded is tried once and nothing is printed.
-    return onnxruntime.InferenceSession(source, options, providers=list(providers), enable_fallback=False)
+    return onnxruntime.InferenceSession(source, options, providers=chosen, enable_fallback=False)
 
 
 def run_options() -> onnxruntime.RunOptions:

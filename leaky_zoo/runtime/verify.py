@@ -264,7 +264,7 @@ class _File:
             raise _FailedError("Not run: the file does not load.")
         try:
             found = run_named(self.session, rows, self.outputs, MAX_SECONDS)
-        except RUNTIME_ERRORS as error:
+        except (*RUNTIME_ERRORS, ValueError) as error:
             count = len(next(iter(rows.values())))
             raise _FailedError(f"{count} samples cannot be run: {first_line(error)}") from error
         for array in found.values():

@@ -71,6 +71,22 @@ def test_a_file_says_what_became_of_the_net(planned, storage, tmp_path):
     assert report["bytes"] == path.stat().st_size
 
 
+def test_a_file_without_an_audit_verifies_and_one_of_other_weights_is_refused(planned, tmp_path):
+    net, data, plan = planned
+    made = compress(net, plan)
+    export_compressed(made, net, tmp_path / "small.onnx", check_inputs=data.fit[0][:9].tolist())
+    assert verify_onnx(tmp_path / "small.onnx").passed
+    before = (tmp_path / "small.onnx").read_bytes()
+    other = {"model": {"weights_sha256": "f" * 64}, "layers": []}
+    with pytest.raises(InvalidInputError, match="audit is of other weights"):
+        export_compressed(made, net, tmp_path / "small.onnx", check_inputs=data.fit[0][:9], audit=other)
+    with pytest.raises(InvalidInputError, match="`monitor_data` must"):
+        export_compressed(
+            made, net, tmp_path / "small.onnx", check_inputs=data.fit[0][:9], monitor_data=np.ones((9, 2))
+        )
+    assert (tmp_path / "small.onnx").read_bytes() == before
+
+
 def test_int8_is_a_quarter_of_the_weights(planned, tmp_path):
     net, data, plan = planned
     sizes = {}

@@ -8,6 +8,7 @@ import pytest
 from leaky_zoo.deploy import export, export_onnx
 from leaky_zoo.errors import CheckFailedError, InvalidInputError, LeakyZooError
 from leaky_zoo.networks import LeakyConvNet, LeakyMLP
+from leaky_zoo.runtime import OnnxModel
 from leaky_zoo.runtime.verify import verify_onnx
 
 layers = keras.layers
@@ -21,6 +22,29 @@ class Twice(keras.Model):
 
     def call(self, x):
         return self.second(self.first(x))
+
+
+@keras.saving.register_keras_serializable(package="tests_any_model")
+class Two(keras.Model):
+    """Subclassed, of two inputs in a list, a tuple or a dict."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.one, self.other = layers.Dense(4, activation="tanh"), layers.Dense(4)
+
+    def call(self, inputs):
+        a, b = (inputs["a"], inputs["b"]) if isinstance(inputs, dict) else inputs
+        return self.one(a) - 2 * self.other(b)
+
+
+PAIR = {"a": np.linspace(-1, 1, 12).reshape(6, 2), "b": np.linspace(2, 5, 18).reshape(6, 3)}
+
+
+def called_on(kind):
+    model = Two()
+    rows = {name: values.astype("float32") for name, values in PAIR.items()}
+    model(rows if kind is dict else kind(rows.values()))
+    return model
 
 
 def several(outputs="dict"):
@@ -59,6 +83,8 @@ EXPORTED = {
     "sequential with images": lambda: chain(layers.Conv2D(4, 3), layers.GlobalMaxPooling2D(), shape=(9, 9, 2)),
     "nested": nested,
     "subclassed": subclassed,
+    "subclassed, inputs in a list": lambda: called_on(list),
+    "subclassed, inputs in a dict": lambda: called_on(dict),
     "several by name": several,
     "several in a list": lambda: several("list"),
     "several inputs": lambda: several("one"),
@@ -101,10 +127,22 @@ def test_several_inputs_and_outputs_keep_their_names(tmp_path):
         assert graph.input[1].type.tensor_type.shape.dim[0].dim_param == "batch"
 
 
-@pytest.mark.parametrize("give", ["list", "dict"])
+@pytest.mark.parametrize("make", [lambda: called_on(list), lambda: called_on(dict), Two], ids=["list", "dict", "new"])
+def test_subclassed_models_of_several_inputs_take_them_apart(make, tmp_path):
+    model, path = make(), tmp_path / "m.onnx"
+    export_onnx(model, path, check_inputs=list(PAIR.values()))
+    assert verify_onnx(path).passed
+    names = [each.name for each in onnx.load(path).graph.input]
+    found = OnnxModel(path).predict(dict(zip(names, PAIR.values(), strict=True)))
+    expected = Two.call(model, [values.astype("float32") for values in PAIR.values()])
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("give", ["list", "dict", "dict in another order"])
 def test_given_samples_of_several_inputs(give, tmp_path):
     x = {"a": np.ones((6, 8)), "b": np.ones((6, 4, 3))}
-    report = export_onnx(several(), tmp_path / "m.onnx", check_inputs=x if give == "dict" else list(x.values()))
+    given = {"list": list(x.values()), "dict": x, "dict in another order": dict(reversed(x.items()))}[give]
+    report = export_onnx(several(), tmp_path / "m.onnx", check_inputs=given)
     assert report.inputs_from == "6 given samples"
     assert verify_onnx(tmp_path / "m.onnx").passed
     for bad, words in (
@@ -161,9 +199,11 @@ def test_opsets(opset, tmp_path):
         LeakyConvNet((8, 8, 1), 3, width=4, depth=3, effective_depth=1.0),
     ]
     for model in own:
-        export_onnx(model, tmp_path / "m.onnx", opset=opset)
-        assert onnx.load(tmp_path / "m.onnx").opset_import[0].version == opset
-        assert verify_onnx(tmp_path / "m.onnx").passed
+        watched = np.random.default_rng(0).normal(size=(400, *model.config.input_shape))
+        for monitor_data in (None, watched):
+            export_onnx(model, tmp_path / "m.onnx", opset=opset, monitor_data=monitor_data)
+            assert onnx.load(tmp_path / "m.onnx").opset_import[0].version == opset
+            assert verify_onnx(tmp_path / "m.onnx").passed
     if opset <= 18:
         export_onnx(EXPORTED["sequential"](), tmp_path / "m.onnx", opset=opset)
         assert verify_onnx(tmp_path / "m.onnx").passed

@@ -48,6 +48,8 @@ def test_a_preset_becomes_one_file_with_its_audit_beside(name, tmp_path, request
     assert done.exit_code == 0, done.output
     report = json.loads(done.stdout)
     assert report["checks"]["labels_agree"] and max(report["checks"]["relative_errors"].values()) <= 1e-5
+    files = [path] if path.is_file() else [each for each in path.rglob("*") if each.is_file()]
+    assert report["bytes"] == sum(each.stat().st_size for each in files)
     preset = Preset.open(PRESET)
     inputs, outputs = preset.golden
     found = read(path, name, {"inputs": inputs.astype(np.float32)})

@@ -188,6 +188,13 @@ def test_the_runtime_refuses_what_does_not_fit(good_file):
         model.predict(np.full((1, 6, 4, 2), "a"))
     with pytest.raises(InvalidInputError, match="batch_size=0"):
         model.predict(np.zeros((1, 6, 4, 2)), batch_size=0)
+    for size in (None, 2.0, True):
+        with pytest.raises(InvalidInputError, match=f"batch_size={size}"):
+            model.predict(np.zeros((1, 6, 4, 2)), batch_size=size)
+    for providers, named in (("Abacus", "Abacus"), (["Abacus"], "Abacus"), ([("Abacus", {})], "Abacus")):
+        with pytest.raises(InvalidInputError, match=f"CPUExecutionProvider.* Received: '{named}'"):
+            OnnxModel(good_file, providers=providers)
+    assert OnnxModel(good_file, providers="CPUExecutionProvider").input_shape == (6, 4, 2)
     with pytest.raises(InvalidInputError, match="task='regression'"):
         model.predict_labels(np.zeros((1, 6, 4, 2)))
     with pytest.raises(InvalidInputError, match="representations"):

@@ -8,7 +8,7 @@ from leaky_zoo.deploy import export_model
 from leaky_zoo.deploy.build import build_onnx
 from leaky_zoo.deploy.reference import add_reference
 from leaky_zoo.errors import InvalidInputError
-from leaky_zoo.networks import LeakyMLP, LeakyResNet
+from leaky_zoo.networks import LeakyConvNet, LeakyMLP, LeakyResNet
 from leaky_zoo.runtime import DriftMonitor, inspect_onnx, load, verify_onnx
 from leaky_zoo.zoo.training_data import TrainingData, held_out
 
@@ -66,6 +66,32 @@ def test_held_out_samples_are_those_that_were_not_trained_on():
     assert of("train[:5900]")[1] == "test"  # too few follow
     assert of("train", {"train": (x, y)}) is None
     assert of("train", splits | {"validation": (x + 0.5, y)})[1] == "validation"
+
+
+@pytest.mark.parametrize(
+    "net",
+    [
+        lambda: LeakyMLP((4,), 3, width=12, depth=5, effective_depth=2.0),
+        lambda: LeakyConvNet((6, 4, 2), 3, width=5, depth=5, effective_depth=2.0),
+        lambda: LeakyResNet((8, 8, 1), 3, widths=(4, 6), depths=(3, 3), effective_depth=1.0),
+    ],
+    ids=["mlp", "conv", "stages"],
+)
+def test_outputs_for_analysis_change_nothing_of_what_is_watched(net):
+    network = net()
+    data = np.random.default_rng(0).normal(size=(400, *network.config.input_shape)).astype("float32")
+    found = []
+    for representations in (False, True):
+        reference = add_reference(build_onnx(network, representations=representations), data)
+        found.append({key: reference[key] for key in ("layer", "gap", "directions", "samples")})
+    assert found[0] == found[1] and 1 < found[0]["layer"] < len(network.blocks)
+
+
+def test_a_path_of_one_direction_has_nothing_outside_of_it():
+    network = LeakyMLP((4,), 3, width=1, depth=5, effective_depth=1.0)
+    data = np.random.default_rng(0).normal(size=(400, 4)).astype("float32")
+    with pytest.raises(InvalidInputError, match="two dimensions or more"):
+        add_reference(build_onnx(network), data)
 
 
 def test_a_reference_in_16_bits_is_measured_as_it_is_kept():

@@ -103,6 +103,14 @@ def test_metrics_over_seeds_are_those_of_nets_that_were_trained(own):
     assert "over the seeds 0, 1" in card and f"accuracy {100 * seeds['mean']['accuracy']:.2f}%" in card
 
 
+@pytest.mark.parametrize("wanted", [1, 3])
+def test_another_number_of_seeds_is_measured_when_published_again(own, monkeypatch, wanted):
+    recipe = own / "zoo" / NAME / "recipe.yaml"
+    recipe.write_text(RECIPE.replace("seeds: 2", f"seeds: {wanted}"))
+    assert call(monkeypatch, "publish", NAME) == 0
+    assert Preset.open(NAME).metadata.get("seeds", {"seeds": [0]})["seeds"] == list(range(wanted))
+
+
 def test_an_autoencoder_on_data_with_labels_is_audited_on_its_training_split(own):
     folder = own / "zoo" / "leaky_mlp_copies_l2_equidistant"
     folder.mkdir()

@@ -77,6 +77,19 @@ def test_p_values_of_clean_batches_are_uniform_and_small_on_drift(watching_file,
     assert monitor.summary()["drift"]
 
 
+@pytest.mark.parametrize("level", [0.001, 0.003, 0.05, 0.2])
+def test_one_batch_is_judged_by_itself(level, watching_file, samples):
+    model = load(watching_file)
+    for moved in (0.0, 2.0):
+        monitor = DriftMonitor(model, batch=50, level=level)
+        (verdict,) = monitor.watch(model.predict_with_bottleneck(samples(60, seed=12, moved=moved))[1])
+        summary = monitor.summary()
+        assert summary["drift"] == verdict.drift == (verdict.p_value < level)
+        assert summary["p_value"] == verdict.p_value and summary["alarms"] == verdict.drift
+        assert verdict.drift or moved == 0.0
+    assert DriftMonitor(model, batch=50).summary()["p_value"] == 1.0
+
+
 def test_batches_do_not_depend_on_how_samples_come(watching_file, samples):
     model, x = load(watching_file), samples(100, seed=4)
     whole, pieces = DriftMonitor(model, batch=40), DriftMonitor(model, batch=40)

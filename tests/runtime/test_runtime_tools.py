@@ -2,10 +2,12 @@
 
 import shutil
 
+import keras
 import onnx
 import onnxruntime
 import pytest
 
+from leaky_zoo.deploy import export_onnx
 from leaky_zoo.errors import CheckFailedError, InvalidInputError
 from leaky_zoo.runtime import DriftMonitor, attach_metadata, describe_onnx, inspect_onnx, load, provenance, verify_onnx
 from leaky_zoo.runtime.inspect import FOREIGN, OURS, STRIPPED
@@ -115,6 +117,20 @@ def test_metadata_is_put_back(watching_file, tmp_path):
     assert provenance(bare) == OURS
     with pytest.raises(InvalidInputError, match="already"):
         attach_metadata(bare, watching_file)
+
+
+def test_metadata_are_put_back_into_files_of_several_inputs(tmp_path, watching_file):
+    a, b = keras.Input((2,), name="a"), keras.Input((3,), name="b")
+    joined = keras.layers.Concatenate()([a, b])
+    model = keras.Model([a, b], [keras.layers.Dense(2, name=name)(joined) for name in ("one", "two")])
+    export_onnx(model, tmp_path / "two.onnx")
+    bare = strip(tmp_path / "two.onnx", tmp_path / "bare.onnx")
+    assert attach_metadata(bare, tmp_path / "two.onnx", out=tmp_path / "whole.onnx")["relative_error"] <= 1e-6
+    assert verify_onnx(tmp_path / "whole.onnx").passed
+    before = bare.read_bytes()
+    with pytest.raises(InvalidInputError, match=r"bare\.onnx cannot be run on the golden inputs: Required inputs"):
+        attach_metadata(bare, watching_file)
+    assert bare.read_bytes() == before
 
 
 @quiet
