@@ -17,7 +17,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from benchmarks.common import options, read_table, write_table
-from leaky_zoo.analysis.linearity import class_change, measure_linearity, relative_change
+from leaky_zoo.analysis.linearity import class_change, measure_linearity, relative_change, standardised
 from leaky_zoo.compress.chain import build_model, maps_of, read_chain
 from leaky_zoo.compress.data import Metric
 from leaky_zoo.compress.folding import fold
@@ -68,6 +68,7 @@ def measure(preset: str, name: str, data_dir: str | None) -> dict[str, object]:
     before = run_model(net, rows)
     after, maps_before, maps_after = without(net, found.left_out, rows)
     values = [metric.value(outputs, targets) for outputs in (before, after)]
+    before, after = standardised(net, before), standardised(net, after)
     stretch = found.linear_stretch or ("", "")
     return {
         "preset": preset,

@@ -1,5 +1,6 @@
 """Which ReLUs of a network do nothing, measured by leaving them out."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,7 +21,8 @@ class Linearity:
     """What leaving ReLUs out does to a network's outputs.
 
     Attributes:
-        relu_effects: for each layer `||f_l(x) - f(x)|| / ||f(x)||`, `f_l` the net without the ReLU of that layer alone.
+        relu_effects: for each layer `||f_l(x) - f(x)|| / ||f(x)||`, `f_l` the net without the ReLU of that layer alone;
+            outputs that have units are standardised (`output_mean`, `output_variance`), so that none counts as zero.
         linear_stretch: `[first, last]` layer of the longest run that can go without its ReLUs; None: there is none.
         left_out: layers whose ReLUs can go all together, the stretch among them.
         tolerance: what "can go" means.
@@ -71,16 +73,20 @@ def measure_linearity(
     (5, 'classes')
     """
     chosen = x if samples is None else x[even_rows(len(x), samples)]
-    runs = WithoutRelus(network, chosen)
-    full, by_class = runs.outputs(), network.task.labels
+    runs, by_class = WithoutRelus(network, chosen), network.task.labels
+
+    def outputs(layers: Collection[int] = ()) -> np.ndarray:
+        return standardised(network, runs.outputs(layers))
+
+    full = outputs()
     allowed = tolerance if tolerance is not None else CLASS_TOLERANCE if by_class else OUTPUT_TOLERANCE
 
     def holds(layers: set[int]) -> bool:
-        found = runs.outputs(layers)
+        found = outputs(layers)
         change = class_change(found, full) if by_class else relative_change(found, full)
         return bool(change <= allowed)
 
-    effects = [relative_change(runs.outputs({layer}), full) for layer in range(1, runs.depth + 1)]
+    effects = [relative_change(outputs({layer}), full) for layer in range(1, runs.depth + 1)]
     first, last, best = 1, 0, (1, 0)
     while last < runs.depth:
         last += 1
@@ -110,6 +116,12 @@ def with_linearity(audit: Audit, network: LeakyNetwork, x: np.ndarray, samples: 
         layers=[replace(layer, relu_effect=effect) for layer, effect in pairs],
         summary={**audit.summary, **facts},
     )
+
+
+def standardised(network: LeakyNetwork, outputs: np.ndarray) -> np.ndarray:
+    """A network's outputs with the mean and the variance of its targets taken off, in float64; logits as they are."""
+    config = network.config
+    return (outputs.astype(np.float64) - np.asarray(config.output_mean)) / np.sqrt(config.output_variance)
 
 
 def relative_change(found: np.ndarray, full: np.ndarray) -> float:

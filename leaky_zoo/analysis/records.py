@@ -60,8 +60,8 @@ class LayerAudit:
         written_gap: ratio of the two singular values at its largest gap. None likewise.
         negative_share: `||min(A_l, 0)||_F^2 / ||A_l||_F^2`, in [0, 1], to rounding of the sums (1e-15, or 1e-7 with
             float32 products): near 0 the next ReLU does nothing.
-        relu_effect: relative change of the net's output when the ReLU of this step is left out. None where it was not
-            asked for.
+        relu_effect: relative change of the net's output (standardised, where it has units) when the ReLU of this step
+            is left out. None where it was not asked for.
         stable_rank: of `A_l`.
         nuclear_norm_rank: `||A_l||_*^2 / ||A_l||_F^2`.
         participation_ratio: of the covariance of `A_l`.

@@ -53,6 +53,23 @@ def test_relus_on_positive_representations_do_nothing():
     np.testing.assert_allclose(found.relu_effects, 0, atol=1e-6)
 
 
+@pytest.mark.parametrize("task", ["regression", "autoencoding"])
+def test_the_units_of_the_outputs_do_not_matter(task):
+    """What is far from zero changes by little, relatively, whatever is left out."""
+    x, side, size = samples(200), "output" if task == "regression" else "input", 3 if task == "regression" else None
+    weights, found = None, []
+    for mean, variance in ((0.0, 1.0), (300.0, 4.0), (-1e4, 1e-4)):
+        units = {f"{side}_mean": mean, f"{side}_variance": variance}
+        net = LeakyMLP((5,), size, task=task, width=8, depth=6, effective_depth=3.0, **units)
+        weights = weights or net.get_weights()
+        net.set_weights(weights)
+        raw = x if side == "output" else mean + variance**0.5 * x.astype(np.float64)
+        found.append(measure_linearity(net.astype("float64"), raw))
+    for other in found[1:]:
+        np.testing.assert_allclose(other.relu_effects, found[0].relu_effects, rtol=1e-3)
+        assert (other.linear_stretch, other.left_out) == (found[0].linear_stretch, found[0].left_out)
+
+
 def test_the_stretch_is_within_what_is_left_out_and_holds():
     net, x = mlp(depth=8), samples(200)
     found = measure_linearity(net, x, tolerance=0.1)
