@@ -9,6 +9,7 @@ import numpy as np
 
 from leaky_zoo.analysis.any_model import analyze_any
 from leaky_zoo.analysis.audit import Audit
+from leaky_zoo.analysis.content import with_content
 from leaky_zoo.analysis.linearity import with_linearity
 from leaky_zoo.analysis.network_audit import audit_network
 from leaky_zoo.analysis.network_sums import collect_shard
@@ -16,7 +17,6 @@ from leaky_zoo.analysis.records import BottleneckRank
 from leaky_zoo.analysis.samples import as_array, from_dataset
 from leaky_zoo.analysis.settings import AnalysisSettings, SettingsByName, checked_data
 from leaky_zoo.arguments import check_names
-from leaky_zoo.data import content_sha256
 from leaky_zoo.data.for_network import samples_for
 from leaky_zoo.data.python_objects import arrays
 from leaky_zoo.errors import InvalidInputError
@@ -107,8 +107,7 @@ def analyze(
             raise InvalidInputError("`clarke` needs momenta, and they need targets `y`. Received: clarke=True")
         targets = model.task.targets(x, y)
         kinks = KinkFinder(exact, x, np.asarray(targets))(control=True)
-    if y is not None and (model.config.dataset or {}).get("sha256"):
-        data = {"sha256": content_sha256(x, y), **(data or {})}
+    data = with_content(model, x, y, data)
     sums = collect_shard(exact, x, y, settings=chosen, track=track)
     audit = audit_network(describe_network(model), sums, chosen, data, has_targets, kinks)
     return with_linearity(audit, model, x, chosen.relu_samples)

@@ -55,6 +55,10 @@ def judge(
     Returns:
         The `BottleneckRank`; its numbers are None where no rank can be reported.
     """
+    few = next((layer for layer in layers if layer.columns and layer.width and layer.columns <= layer.width), None)
+    if few is not None:
+        columns = counted(few.columns or 0, "column")
+        return _none(f"too few samples: {columns} cannot show how many of {few.width} units are used", layers)
     spectra = [spectrum_before, *[layer.singular_values or [] for layer in layers[:-1]]]
     flat = [
         layer

@@ -102,7 +102,7 @@ def audit_network(
         projection=whole.projection,
         paths=paths if len(paths) > 1 else [],
         products=settings.products,
-        undefined=explain_undefined(network, has_targets),
+        undefined=explain_undefined(network, has_targets, settings.with_momenta),
         warnings=warn(layers, about, with_momenta, [path.bounds for path in paths]),
         versions=versions(),
     )
@@ -176,7 +176,9 @@ def _step(
     spectrum = np.linalg.svd(weights, compute_uv=False)
     directions, gap = largest_gap(spectrum, live_units(np.linalg.norm(weights, axis=1)))
     moment = weights @ before.gram @ weights.T  # of what the step writes
-    written, written_gap = largest_gap(singular_values(moment), live_units(np.sqrt(moment.diagonal().clip(0))))
+    # More directions than samples are not there: the zeros behind them are no gap.
+    live = min(live_units(np.sqrt(moment.diagonal().clip(0))), before.count)
+    written, written_gap = largest_gap(singular_values(moment), live)
     mean_before, mean_after = before.total / before.count, after.total / after.count
     cross = cross_to_next(before, weights, leak, step) / before.count - np.outer(mean_before, mean_after)
     moved = squared_length(before, weights, path.effective_depth, step)

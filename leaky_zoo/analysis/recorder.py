@@ -78,6 +78,8 @@ class Recorder:
             self._entry(name, name).sums = None
             return
         layer = self._entry(name if call == 1 else f"{name}, call {call}", name)
+        if layer.pending is not None:
+            layer.pending.result()  # batch after batch: the sums are the same whatever the machine does
         if layer.reason not in (None, NOT_CALLED):
             return
         known = self._axes.get(name, ())
@@ -86,8 +88,6 @@ class Recorder:
         if array is None:
             layer.sums = None
             return
-        if layer.pending is not None:
-            layer.pending.result()  # batch after batch: the sums are the same whatever the machine does
         places = self.subsample.within(self._start, self._count)
         self._room.acquire()
         image, kept = axes.image if axes else None, _mask_of(mask, array)

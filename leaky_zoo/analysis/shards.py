@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from leaky_zoo.analysis.audit import Audit
+from leaky_zoo.analysis.content import with_content
 from leaky_zoo.analysis.network_audit import audit_network
 from leaky_zoo.analysis.network_sums import collect_shard
 from leaky_zoo.analysis.settings import AnalysisSettings, checked_data
@@ -159,7 +160,7 @@ def analyze_part(
         describe_network(network),
         collect_shard(network, x, y, shard, chosen, track=track),
         replace(chosen, batch_size=None),
-        data=dict(data or {}),
+        data=with_content(network, x, y, data) or {},
         samples=len(x),
         has_targets=y is not None or network.task.from_inputs,
         shard=(number, count),

@@ -59,16 +59,18 @@ def identity_statistics(sums: LayerSums, gamma_0: float) -> dict[str, Any]:
 def identities_statistics(several: Sequence[Moments], gamma_0: float) -> list[dict[str, Any]]:
     """As `identity_statistics`, of several representations with the same features."""
     sweeps = cost_of_identity_sweeps(several, (gamma_0, 10 * gamma_0, gamma_0 / 10, *GAMMA_SWEEP))
-    return [_of_sweep(costs, fractions) for costs, fractions in sweeps]
+    enough = several[0].count >= len(several[0].gram)
+    return [_of_sweep(costs, fractions, enough) for costs, fractions in sweeps]
 
 
-def _of_sweep(costs: np.ndarray, fractions: np.ndarray) -> dict[str, Any]:
+def _of_sweep(costs: np.ndarray, fractions: np.ndarray, enough: bool) -> dict[str, Any]:
+    """With fewer columns than features the cost goes to their number as `gamma_0` falls: a plateau that says N."""
     here, looser, tighter, *sweep = costs.tolist()
-    plateau = find_plateau(GAMMA_SWEEP, sweep)
+    plateau = find_plateau(GAMMA_SWEEP, sweep) if enough else None
     return {
         "cost_of_identity": here,
         "out_of_image_fraction": float(fractions[0]),
-        "on_plateau": bool(max(abs(looser - here), abs(tighter - here)) < PLATEAU * here),
+        "on_plateau": enough and bool(max(abs(looser - here), abs(tighter - here)) < PLATEAU * here),
         "cost_of_identity_sweep": digits(sweep),
         "plateau": None if plateau is None else asdict(plateau),
     }

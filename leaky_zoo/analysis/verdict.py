@@ -57,19 +57,22 @@ def _last_of_each_path(layers: Sequence[LayerAudit]) -> list[LayerAudit]:
     return list({layer.path: layer for layer in layers}.values())
 
 
-def explain_undefined(network: NetworkDescription, has_targets: bool) -> dict[str, str]:
+def explain_undefined(network: NetworkDescription, has_targets: bool, with_momenta: bool = True) -> dict[str, str]:
     """Why a field is None, by field name."""
     reasons = {}
     if any(path.effective_depth == 0 for path in network.paths):
         reasons["potential_energy"] = reasons["kinetic_plus_potential"] = "defined for effective depth > 0 only"
         reasons["rank_from_hamiltonian"] = "-2 H / L~ has no value at effective depth 0"
-    if not has_targets or network.weight_decay == 0:
+    if not with_momenta or not has_targets or network.weight_decay == 0:
         why = "needs targets" if not has_targets else "needs mu > 0: the net was trained without weight decay"
+        why = why if with_momenta else "was left out: with_momenta=False"
         for name in ("hamiltonian", "rank_from_hamiltonian", "criticality_residual", "momentum_norm", "bounds"):
             reasons.setdefault(name, f"the momentum {why}")
     if len(network.paths) > 1:
         reasons |= dict.fromkeys(("bounds", "projection"), "one for each path: see paths")
-    if not network.classes:
+    if not with_momenta and has_targets:
+        reasons["loss"] = "comes with the momenta: with_momenta=False"
+    if not network.classes or not has_targets:
         reasons["within_class_fraction"] = reasons["class_variances"] = "needs a classifier and its labels"
     return reasons
 

@@ -26,6 +26,7 @@ from leaky_zoo.figures.panels import (
     measured_layers,
 )
 from leaky_zoo.figures.theme import LIGHT, Theme
+from leaky_zoo.io.files import replacing
 
 
 @naming_the_nearest
@@ -91,7 +92,9 @@ def save_plot(audit: Audit, path: str | os.PathLike[str]) -> None:
     buffer = io.BytesIO()
     plot_audit(audit).savefig(buffer, format="png", dpi=80)
     with Image.open(buffer) as picture:
-        picture.convert("RGB").quantize(64, dither=Image.Dither.NONE).save(path, format="png", optimize=True)
+        small = picture.convert("RGB").quantize(64, dither=Image.Dither.NONE)
+        with replacing(path) as aside:
+            small.save(aside, format="png", optimize=True)
 
 
 def plot_panel(audit: Audit, panel: str, theme: Theme = LIGHT, size: tuple[float, float] = (6.4, 4.2)) -> Figure:

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from leaky_zoo.arguments import naming_the_nearest
+from leaky_zoo.arguments import naming_the_nearest, whole
 from leaky_zoo.data.for_network import samples_for
 from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.networks import LeakyNetwork
@@ -58,7 +58,7 @@ def evaluate_network(
     y = network.task.targets(x, x if y is None else y)
     loss = network.loss_function()
     totals = {"loss": 0.0}
-    for part in _batches(len(x), batch_size):
+    for part in _batches(len(x), whole("batch_size", batch_size, least=1)):
         inputs = x[part].astype(network.inputs[0].dtype)
         refuse_not_finite(inputs, "x", part.start)
         outputs = network.predict_on_batch(inputs)

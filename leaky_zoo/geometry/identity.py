@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import linalg
 
+from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.geometry.low_rank import eigen
 from leaky_zoo.geometry.moments import Moments
 
@@ -48,7 +49,7 @@ def cost_of_identity(moments: Moments, gamma_0: float = 1e-5) -> Identity:
         The `Identity`.
 
     Raises:
-        ValueError: `gamma_0` is not positive, or the moments are not finite or all zero.
+        InvalidInputError: `gamma_0` is not positive, or the moments are not finite or all zero.
 
     Example: non-negative representations of rank 2, without a row of ones.
 
@@ -79,7 +80,7 @@ def cost_of_identity_sweep(moments: Moments, gammas_0: Sequence[float]) -> tuple
         One cost for each, and one out-of-image fraction for each, float64.
 
     Raises:
-        ValueError: the moments are not finite or all zero.
+        InvalidInputError: the moments are not finite or all zero.
 
     Example:
     >>> import numpy as np
@@ -105,7 +106,7 @@ def cost_of_identity_sweeps(
         As `cost_of_identity_sweep`, for each.
 
     Raises:
-        ValueError: the moments are not finite or all zero.
+        InvalidInputError: the moments are not finite or all zero.
 
     Example:
     >>> import numpy as np
@@ -117,10 +118,10 @@ def cost_of_identity_sweeps(
     """
     gram = several[0].gram
     if not np.isfinite(gram).all():
-        raise ValueError("The representations hold NaN or infinity: no energy can be computed from them.")
+        raise InvalidInputError("The representations hold NaN or infinity: no energy can be computed from them.")
     values, vectors = eigen(gram, several[0].count)
     if values[-1] <= 0:
-        raise ValueError("All features of this layer are zero: its cost of identity is undefined.")
+        raise InvalidInputError("All features of this layer are zero: its cost of identity is undefined.")
     return [_sweep(moments, values, vectors, gammas_0) for moments in several]
 
 
@@ -158,7 +159,7 @@ def k_norms_squared(matrices: Sequence[np.ndarray], features: np.ndarray, gamma_
         The squared norms, float64, shape `(len(matrices),)`.
 
     Raises:
-        ValueError: `gamma_0` is not positive, or the features are not finite or all zero.
+        InvalidInputError: `gamma_0` is not positive, or the features are not finite or all zero.
 
     Example: `||A||_K^2` is the cost of identity.
 
@@ -181,13 +182,13 @@ def k_norms_squared(matrices: Sequence[np.ndarray], features: np.ndarray, gamma_
 def _regularised(gram: np.ndarray, gamma_0: float) -> tuple[float, tuple[np.ndarray, bool]]:
     """`gamma` and the Cholesky factor of `S + gamma I`, an upper triangle."""
     if not gamma_0 > 0:
-        raise ValueError(f"`gamma_0` must be positive: K is singular. Received: gamma_0={gamma_0}")
+        raise InvalidInputError(f"`gamma_0` must be positive: K is singular. Received: gamma_0={gamma_0}")
     if not np.isfinite(gram).all():
-        raise ValueError("The representations hold NaN or infinity: no energy can be computed from them.")
+        raise InvalidInputError("The representations hold NaN or infinity: no energy can be computed from them.")
     # numpy's decomposition, not scipy's: those hold Python's lock, and layers are solved in threads.
     largest = float(np.linalg.eigvalsh(gram)[-1])
     if largest <= 0:
-        raise ValueError("All features of this layer are zero: its cost of identity is undefined.")
+        raise InvalidInputError("All features of this layer are zero: its cost of identity is undefined.")
     gamma = gamma_0 * largest
     return gamma, linalg.cho_factor(gram + gamma * np.eye(len(gram)), overwrite_a=True, check_finite=False)
 

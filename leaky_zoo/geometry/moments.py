@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+ROUNDING = 1e-14  # of the second moment: variance below it is what float64 leaves of a constant
+
 
 @dataclass(frozen=True)
 class Moments:
@@ -50,9 +52,10 @@ class Moments:
 
     @property
     def covariance(self) -> np.ndarray:
-        """Centred second moment of `A`, shape `(w, w)`, divided by `count`."""
+        """Centred second moment of `A`, shape `(w, w)`, divided by `count`; zeros where only rounding is left."""
         mean = self.total / self.count
-        return self.outer / self.count - np.outer(mean, mean)
+        centred = self.outer / self.count - np.outer(mean, mean)
+        return centred if np.trace(centred) > ROUNDING * self.squared / self.count else np.zeros_like(centred)
 
     @property
     def negative_share(self) -> float | None:

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from leaky_zoo.analysis import AnalysisSettings, Audit
+from leaky_zoo.analysis.content import with_content
 from leaky_zoo.analysis.network_audit import audit_network
 from leaky_zoo.analysis.network_sums import collect_shard
 from leaky_zoo.analysis.settings import checked_data
@@ -50,7 +51,8 @@ def analyze_distributed(
     >>> analyze_distributed(net, x, y, make_strategy("cpu")).n
     40
     """
-    chosen, count, data = settings or AnalysisSettings(), strategy.replicas, checked_data(data)
+    chosen, count = settings or AnalysisSettings(), strategy.replicas
+    data = with_content(network, x, y, checked_data(data))
     chosen.refuse_clarke("replicas: it needs all samples at once")
     if chosen.relu_samples:
         raise InvalidInputError(

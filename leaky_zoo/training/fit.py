@@ -119,8 +119,8 @@ def train(
             return read_run(folder)
         loop, updates = _loop(run, callbacks, request)
         trained = _run_optimizer(run, loop)
-        run.network.step_size_trace = updates.trace  # here: a run may go on after the optimiser has ended
         network = run.network.astype(recipe.network.dtype)  # a copy that is not spread over replicas
+        network.step_size_trace = updates.trace  # here: a run may go on after the optimiser has ended
         if run.strategy.is_chief:
             lbfgs = _run_lbfgs(run, loop, trained, network, on_lbfgs_iteration) if recipe.lbfgs_phase else None
             metrics = {name: evaluate_network(network, *run.data.select(split)) for name, split in run.splits.items()}
@@ -263,9 +263,8 @@ def _agreed(folder: RunFolder, strategy: Strategy) -> Checkpoint | None:
     newest = folder.checkpoints.latest() if strategy.is_chief else None
     chosen = (-1, -1) if newest is None else (newest.step, -1 if newest.iteration is None else newest.iteration)
     step, iteration = map(int, strategy.from_chief(np.array(chosen, np.int64)))
-    if step < 0:
-        return None
-    return newest or folder.checkpoints.read(name_of(step, None if iteration < 0 else iteration))
+    name = name_of(step, None if iteration < 0 else iteration)
+    return None if step < 0 else newest or folder.checkpoints.read(name)
 
 
 def _run_lbfgs(

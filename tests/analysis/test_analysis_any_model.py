@@ -38,6 +38,15 @@ class Subclassed(keras.Model):
         return self.last(self.twice(self.twice(self.first(inputs))))
 
 
+def test_a_layer_with_nan_in_one_batch_has_no_numbers_however_slow_the_sums_are():
+    model = keras.Sequential([keras.Input((48, 48, 3)), keras.layers.Conv2D(120, 1)])
+    x = np.random.default_rng(0).normal(size=(96, 48, 48, 3)).astype("float32")
+    x[0, 0, 0, 0] = np.nan
+    for _ in range(4):
+        (layer,) = analyze(model, x, batch_size=32).layers
+        assert layer.reason == "its outputs hold NaN or infinity" and layer.columns is None
+
+
 def test_rows_are_the_statistics_of_each_output(samples):
     x, y = samples
     model = functional()

@@ -6,9 +6,10 @@ import keras
 import numpy as np
 import pytest
 
-from leaky_zoo.analysis import LayerAudit, analyze
+from leaky_zoo.analysis import LayerAudit, analyze, analyze_part, merge_parts
 from leaky_zoo.analysis.bottleneck import is_critical, judge
 from leaky_zoo.analysis.verdict import warn
+from leaky_zoo.data import content_sha256
 from leaky_zoo.networks import LeakyMLP
 from leaky_zoo.zoo import from_preset
 
@@ -50,6 +51,51 @@ def test_a_linear_path_has_the_rank_of_its_inputs():
     audit = analyze(net, x, np.zeros(200, int), gamma_0=1e-9)
     assert [layer.plateau["rank"] for layer in audit.layers] == [3] * 5
     assert all(2.5 < layer.cost_of_identity <= 3.001 for layer in audit.layers)
+
+
+@pytest.mark.parametrize("count", [1, 10, 64])
+def test_fewer_samples_than_units_say_nothing_of_dimensions(count):
+    net = LeakyMLP((4,), 3, width=64, depth=6)
+    audit = analyze(net, np.random.default_rng(0).normal(size=(count, 4)))
+    assert audit.bottleneck_rank.estimate is None
+    assert audit.bottleneck_rank.verdict.startswith(f"too few samples: {count} column")
+    for layer in audit.layers:
+        assert layer.plateau is None and layer.on_plateau is False
+        assert layer.written_directions is None or layer.written_directions <= count // 2 + 1
+
+
+def test_a_net_that_is_constant_has_no_dimension_and_no_similarity():
+    net = LeakyMLP((4,), 3, width=8, depth=4)
+    net.get_layer("stem").kernel.assign(np.zeros((4, 8)))
+    net.get_layer("stem").bias.assign(np.linspace(1, 2, 8))
+    audit = analyze(net, np.random.default_rng(0).normal(size=(60, 4)), np.arange(60) % 3)
+    assert all(layer.participation_ratio is None and layer.cka_with_previous is None for layer in audit.layers)
+
+
+def test_what_is_left_out_says_why():
+    net = LeakyMLP((4,), 3, width=8, depth=4, weight_decay=1e-3)
+    x = np.random.default_rng(0).normal(size=(60, 4))
+    without = analyze(net, x, np.arange(60) % 3, with_momenta=False)
+    assert without.loss is None and without.layers[0].hamiltonian is None
+    for name in ("hamiltonian", "criticality_residual", "loss"):
+        assert "with_momenta=False" in without.undefined[name]
+    assert "labels" in analyze(net, x).undefined["within_class_fraction"]
+
+
+@pytest.mark.parametrize("task", ["regression", "autoencoding"])
+def test_the_training_split_is_known_by_its_content_whatever_the_form_of_its_targets(task):
+    random = np.random.default_rng(0)
+    x, y = random.normal(size=(60, 4)).astype("float32"), random.normal(size=(60, 1)).astype("float32")
+    itself = task == "autoencoding"
+    stored = {"name": "mine", "split": "train", "sha256": content_sha256(x, None if itself else y)}
+    net = LeakyMLP((4,), None if itself else 1, task=task, width=8, depth=5, weight_decay=1e-3, dataset=stored)
+    for targets in (y, y[:, 0], y.astype(float).tolist(), *([None] if itself else [])):
+        assert analyze(net, x, targets).data["is_training_split"] is True
+    parts = [analyze_part(net, x, y[:, 0], (number, 2)) for number in (1, 2)]
+    assert merge_parts(parts).data["is_training_split"] is True
+    assert analyze(net, -x, y).data["is_training_split"] is False
+    if not itself:
+        assert analyze(net, x, -y).data["is_training_split"] is False
 
 
 def test_a_converged_teacher_has_its_rank_named_without_its_weights():
