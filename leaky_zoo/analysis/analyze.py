@@ -115,7 +115,7 @@ def analyze(
 
 def _foreign_samples(model: keras.Model, x: Any, y: Any) -> tuple[Any, Any]:
     """Samples in the structure that the model takes, and targets as an array."""
-    if isinstance(x, Mapping | list | tuple) or hasattr(x, "element_spec"):
+    if isinstance(x, Mapping | list | tuple | keras.utils.PyDataset) or hasattr(x, "element_spec"):
         inputs = getattr(model, "inputs", None) or []
         x, y = from_dataset(x, y, len(inputs[0].shape) if inputs else None)
     else:

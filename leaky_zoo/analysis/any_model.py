@@ -125,6 +125,8 @@ def _labels(y: np.ndarray | None, count: int) -> tuple[np.ndarray | None, int]:
     y = np.asarray(y)
     if len(y) != count:
         raise InvalidInputError(f"`x` and `y` must have equally many samples. Received: {count} and {len(y)}")
+    if y.ndim == 2 and y.shape[1] == 1 and np.issubdtype(y.dtype, np.integer):
+        y = y[:, 0]  # as Keras's own data sets have them
     if y.ndim != 1 or not np.issubdtype(y.dtype, np.integer) or y.min() < 0 or y.max() >= MAX_CLASSES:
         return None, 0
     return y, int(y.max()) + 1

@@ -85,19 +85,22 @@ def from_dataset(x: Any, y: Any, rank: int | None) -> tuple[Any, Any]:
     Raises:
         InvalidInputError: it never ends, or holds nothing.
     """
-    if not (hasattr(x, "element_spec") and hasattr(x, "as_numpy_iterator")):
+    batches = isinstance(x, keras.utils.PyDataset)
+    if not batches and not (hasattr(x, "element_spec") and hasattr(x, "as_numpy_iterator")):
         return x, y
-    if int(x.cardinality()) == -1:
+    if (x.num_batches is None) if batches else int(x.cardinality()) == -1:
         raise InvalidInputError("The dataset never ends: take a number of batches of it.")
-    elements = list(x.as_numpy_iterator())
+    elements = [x[number] for number in range(x.num_batches)] if batches else list(x.as_numpy_iterator())
     if not elements:
         raise InvalidInputError("There is no sample to analyse. Received: an empty dataset")
     pairs = isinstance(elements[0], tuple) and len(elements[0]) > 1
     inputs = [each[0] for each in elements] if pairs else [e[0] if isinstance(e, tuple) else e for e in elements]
-    single = rank is not None and np.ndim(keras.tree.flatten(inputs[0])[0]) == rank - 1
+    single = not batches and rank is not None and np.ndim(keras.tree.flatten(inputs[0])[0]) == rank - 1
     join = np.stack if single else np.concatenate
     whole = keras.tree.map_structure(lambda *parts: join(parts), *inputs)
-    return whole, join([each[1] for each in elements]) if pairs and y is None else y
+    # Targets of several outputs are no labels: nothing here is measured by them.
+    given = y is None and pairs and not isinstance(elements[0][1], Mapping | list | tuple)
+    return whole, join([each[1] for each in elements]) if given else y
 
 
 def _is_array(x: Any) -> bool:

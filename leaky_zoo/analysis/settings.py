@@ -10,6 +10,7 @@ from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.flow.sums import SUBSAMPLE
 from leaky_zoo.geometry.sums import PRODUCTS
 
+LEAST_FLOAT32 = 1e-6  # gamma_0 of float32 products: theirs are right to 1e-7 of the largest eigenvalue
 ABOUT_DATA = ("name", "split", "sha256", "is_training_split", "recognised_by")  # what audits say of their samples
 
 
@@ -74,6 +75,11 @@ class AnalysisSettings:
             raise InvalidInputError(f"`relu_samples` must be at least 0. Received: relu_samples={self.relu_samples}")
         if self.products not in PRODUCTS:
             raise InvalidInputError(f"`products` must be 'float64' or 'float32'. Received: products={self.products!r}")
+        if self.products == "float32" and self.gamma_0 < LEAST_FLOAT32:
+            raise InvalidInputError(
+                f"`gamma_0` must be at least {LEAST_FLOAT32:g} with float32 products, whose rounding exceeds what "
+                f"less would keep apart. Received: gamma_0={self.gamma_0}"
+            )
 
 
 class SettingsByName(TypedDict, total=False):

@@ -1,5 +1,6 @@
 """`leaky-zoo analyze`: the bottleneck of a network on data."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -119,7 +120,8 @@ def analyze_command(
     leaky-zoo analyze my.keras --data my.npz --json   |   leaky-zoo analyze digits --shard 1/4 --save part1.npz
     """
     if shard is not None:
-        _check_shard(shard, plot, report, save)
+        ignored = {"--layers": layers, "--strategy": strategy, "--devices": devices, "--json": as_json or None}
+        _check_shard(shard, plot, report, save, [name for name, value in ignored.items() if value is not None])
     elif save is not None and save.suffix.lower() != ".json":
         raise InvalidInputError(f"--save writes .json. Received: {save}")
     start_tensorflow()
@@ -199,10 +201,12 @@ def show_audit(audit: "Audit", *, report: Path | None, plot: Path | None, save: 
         err.print(f"written: {path}", soft_wrap=True)
 
 
-def _check_shard(shard: str, plot: Path | None, report: Path | None, save: Path | None) -> None:
+def _check_shard(shard: str, plot: Path | None, report: Path | None, save: Path | None, ignored: Sequence[str]) -> None:
     """Refuse what could not be written of a shard, before any work is done."""
     parse_shard(shard)
     if save is None or save.suffix.lower() != ".npz":
         raise InvalidInputError(f"--shard writes the sums of its part: give --save PART.npz. Received: {save}")
     if plot or report:
         raise InvalidInputError("A shard has no picture of its own: --plot and --report go with merge-audits.")
+    if ignored:
+        raise InvalidInputError(f"--shard only writes its sums, in this process: leave {', '.join(ignored)} out.")

@@ -27,6 +27,8 @@ def merge_audits(
 
     [dim]Example:[/]  leaky-zoo merge-audits part1.npz part2.npz --report audit.html
     """
+    if save is not None and save.suffix.lower() != ".json":
+        raise InvalidInputError(f"--save writes .json. Received: {save}")
     start_tensorflow()
     from leaky_zoo.analysis import AuditPart, merge_parts
 

@@ -9,7 +9,7 @@ import numpy as np
 import typer
 
 from leaky_zoo.cli.console import AsJson, err, found_model_or_onnx, out, print_json, table
-from leaky_zoo.errors import InvalidInputError
+from leaky_zoo.errors import CheckFailedError, InvalidInputError
 from leaky_zoo.io.reading import counted
 from leaky_zoo.runtime.probabilities import softmax
 
@@ -47,7 +47,14 @@ def predict_command(
     shape, task, classes, temperature, compute = _opened(model)
     names, x = read_inputs(data, shape, resize)
     names, x = names[:first], x[:first]
-    rows = rows_of(names, compute(x), task, classes, temperature)
+    outputs = compute(x)
+    if not isinstance(outputs, np.ndarray) or len(outputs) != len(names):
+        raise InvalidInputError(f"A model of one output is needed here. Received: {model} with several")
+    bad = ~np.isfinite(outputs.reshape(len(outputs), -1)).all(1)
+    if bad.any() and (as_json or (path is not None and path.suffix.lower() == ".json")):
+        row = names[int(np.argmax(bad))]
+        raise CheckFailedError(f"{model} gives NaN or infinity, first for sample {row}, which JSON cannot hold.")
+    rows = rows_of(names, outputs, task, classes, temperature)
     if path is not None:
         from leaky_zoo.io.files import write_json, write_text
 
@@ -123,7 +130,11 @@ def _opened(model: str) -> tuple[Any, str | None, list[str] | None, float, Any]:
 
     network = load_model(model)
     if not isinstance(network, LeakyNetwork):
-        return network.input_shape[1:], None, None, 1.0, lambda x: network.predict(x, verbose=0)
+        inputs = getattr(network, "inputs", None) or []
+        if len(inputs) != 1:
+            what = f"takes {len(inputs)}" if inputs else "does not say what it takes"
+            raise InvalidInputError(f"A model of one input is needed here. Received: {model}, which {what}")
+        return tuple(inputs[0].shape[1:]), None, None, 1.0, lambda x: network.predict(x, verbose=0)
 
     def compute(x: np.ndarray) -> np.ndarray:
         return network.predict(x.astype(network.inputs[0].dtype), verbose=0)

@@ -47,6 +47,42 @@ def test_a_layer_with_nan_in_one_batch_has_no_numbers_however_slow_the_sums_are(
         assert layer.reason == "its outputs hold NaN or infinity" and layer.columns is None
 
 
+@pytest.mark.tensorflow_only
+@pytest.mark.parametrize("kind", ["tf.data", "PyDataset"])
+@pytest.mark.parametrize("structure", ["dict", "list"])
+def test_batches_of_several_inputs_and_targets_are_joined(kind, structure):
+    import tensorflow as tf
+
+    random = np.random.default_rng(0)
+    parts = {"a": random.normal(size=(24, 3)).astype("float32"), "b": random.normal(size=(24, 2)).astype("float32")}
+    targets = {"one": np.arange(24) % 2, "other": np.arange(24) % 3}
+    inputs = {name: keras.Input(values.shape[1:], name=name) for name, values in parts.items()}
+    joined = keras.layers.Dense(4)(keras.layers.Concatenate()(list(inputs.values())))
+    if structure == "list":
+        parts, inputs = tuple(parts.values()), list(inputs.values())
+    model = keras.Model(inputs, joined)
+
+    class Batches(keras.utils.PyDataset):
+        def __len__(self):
+            return 4
+
+        def __getitem__(self, number):
+            return keras.tree.map_structure(lambda values: values[6 * number : 6 * number + 6], (parts, targets))
+
+    data = Batches() if kind == "PyDataset" else tf.data.Dataset.from_tensor_slices((parts, targets)).batch(6)
+    whole = analyze(model, parts if structure == "dict" else list(parts))
+    found = analyze(model, data)
+    assert found.n == 24
+    assert [layer.cost_of_identity for layer in found.layers] == [layer.cost_of_identity for layer in whole.layers]
+
+
+def test_labels_in_a_column_are_labels(samples):
+    x, y = samples
+    model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(4)])
+    flat, column = (analyze(model, x, labels).layers[0].within_class_fraction for labels in (y, y[:, None]))
+    assert flat == column is not None
+
+
 def test_rows_are_the_statistics_of_each_output(samples):
     x, y = samples
     model = functional()

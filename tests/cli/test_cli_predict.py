@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import keras
 import numpy as np
 import pytest
 from PIL import Image
@@ -69,6 +70,33 @@ def test_predict_gives_the_same_from_every_model_and_format(leaky_zoo, digits):
         assert all(abs(sum(row["probabilities"].values()) - 1) < 1e-9 for row in rows)
         assert all(row["probability"] == max(row["probabilities"].values()) for row in rows)
     assert answers[2][3]["sample"] == "03.png"
+
+
+def foreign(kind):
+    """A model that is not ours, of a kind whose answers cannot be written in rows."""
+    x = keras.Input((3,))
+    if kind == "two outputs":
+        return keras.Model(x, [keras.layers.Dense(2)(x), keras.layers.Dense(2)(x)])
+    if kind == "two inputs":
+        return keras.Model([x, other := keras.Input((3,))], keras.layers.Add()([x, other]))
+    return keras.Model(x, keras.layers.Rescaling(np.inf)(x))
+
+
+@pytest.mark.parametrize(
+    ("kind", "words", "code"),
+    [
+        ("two outputs", "A model of one output", 2),
+        ("two inputs", "A model of one input", 2),
+        ("infinite", "NaN or inf", 1),
+    ],
+)
+def test_answers_that_cannot_be_written_are_refused(kind, words, code, leaky_zoo, tmp_path):
+    foreign(kind).save(tmp_path / "model.keras")
+    np.savez(tmp_path / "new.npz", x=np.ones((2, 3), np.float32))
+    for how in (["--json"], ["--out", "rows.json"]):
+        said = leaky_zoo("predict", "model.keras", "--data", "new.npz", *how, code=code, cwd=tmp_path)
+        assert words in said.stderr and not said.stdout
+    assert not (tmp_path / "rows.json").exists()
 
 
 def test_predict_needs_no_tensorflow_for_onnx(digits):
