@@ -79,7 +79,7 @@ def foreign(kind):
         return keras.Model(x, [keras.layers.Dense(2)(x), keras.layers.Dense(2)(x)])
     if kind == "two inputs":
         return keras.Model([x, other := keras.Input((3,))], keras.layers.Add()([x, other]))
-    return keras.Model(x, keras.layers.Rescaling(np.inf)(x))
+    return keras.Model(x, keras.layers.Rescaling(1e38)(x))
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def foreign(kind):
 )
 def test_answers_that_cannot_be_written_are_refused(kind, words, code, leaky_zoo, tmp_path):
     foreign(kind).save(tmp_path / "model.keras")
-    np.savez(tmp_path / "new.npz", x=np.ones((2, 3), np.float32))
+    np.savez(tmp_path / "new.npz", x=np.full((2, 3), 100, np.float32))
     for how in (["--json"], ["--out", "rows.json"]):
         said = leaky_zoo("predict", "model.keras", "--data", "new.npz", *how, code=code, cwd=tmp_path)
         assert words in said.stderr and not said.stdout
