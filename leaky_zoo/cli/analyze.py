@@ -38,6 +38,7 @@ COLUMNS = {
     "cost_of_identity": "COI",
     "rank_from_hamiltonian": "-2H/L~",
     "criticality_residual": "residual",
+    "clarke_residual": "Clarke",
     "stable_rank": "stable rank",
     "relu_effect": "ReLU effect",
     "written_directions": "directions",
@@ -72,6 +73,8 @@ def audit_table(audit: "Audit", title: str) -> Rows:
     """The audit by layer, with the energies where the terminal is wide enough; `--json` has all of it."""
     narrow, wide = (COLUMNS, WIDE_COLUMNS) if audit.kind == "path" else (ANY_MODEL_COLUMNS, WIDE_ANY_MODEL_COLUMNS)
     columns = narrow | wide if out.width >= WIDE else narrow
+    if all(layer.clarke_residual is None for layer in audit.layers):
+        columns = {name: words for name, words in columns.items() if name != "clarke_residual"}
     return table(title, columns.values(), ([getattr(layer, name) for name in columns] for layer in audit.layers))
 
 

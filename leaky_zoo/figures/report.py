@@ -33,13 +33,16 @@ COLUMNS = {
     "plateau": "plateau",
     "rank_from_hamiltonian": "-2H/L~",
     "criticality_residual": "residual",
+    "clarke_residual": "Clarke residual",
     "kinetic_energy": "kinetic",
     "potential_energy": "potential",
     "hamiltonian": "H",
     "out_of_image_fraction": "out of image",
     "weight_norm": "‖W‖",
-    "weight_directions": "directions",
-    "weight_gap": "gap",
+    "written_directions": "directions",
+    "written_gap": "gap",
+    "weight_directions": "directions of W",
+    "weight_gap": "gap of W",
     "negative_share": "negative",
     "relu_effect": "ReLU effect",
     "stable_rank": "stable rank",
@@ -152,6 +155,9 @@ def _facts(audit: Audit) -> dict[str, str]:
         residuals = [layer.criticality_residual for layer in audit.layers if layer.criticality_residual is not None]
         if residuals:
             found["criticality residual"] = f"{_number(min(residuals))} to {_number(max(residuals))}"
+        clarke = [layer.clarke_residual for layer in audit.layers if layer.clarke_residual is not None]
+        if clarke:
+            found["Clarke residual, which decides"] = f"{_number(min(clarke))} to {_number(max(clarke))}"
         if summary.get("weight_norm_balance") is not None:
             found["balance of ‖W‖ (least / largest)"] = _number(summary["weight_norm_balance"])
         if summary.get("path_length") is not None:

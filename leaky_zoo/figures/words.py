@@ -22,7 +22,7 @@ GLOSSARY = {
     "plateau": ("gamma_0, plateau", "The regulariser of the energies, relative to the size of the representation. "
         "Where the cost of identity hardly changes over a decade of gamma_0, it is a dimension: a plateau."),
     "bottleneck_rank": ("bottleneck rank", "How many directions the representations of the narrow layers have. "
-        "Reported where the net is at a critical point and the weights have a gap."),
+        "Reported where the net is at a critical point and what the layers write has a gap."),
     "rank_from_hamiltonian": ("-2H/L~", "The same number by another way, from the Hamiltonian; at a critical point it "
         "comes up to the rank from below."),
     "criticality_residual": ("criticality residual", "How far the weights of a layer are from where training would "
@@ -31,8 +31,10 @@ GLOSSARY = {
         "representation, what its dimension costs (-L~/2 COI), and the Hamiltonian, which a critical path conserves."),
     "out_of_image_fraction": ("out of image", "Part of a representation that no weights behind the ReLU reproduce."),
     "weight_norm": ("‖W‖", "Frobenius norm of a layer's weights."),
-    "weight_directions": ("directions, gap", "How many singular values of the weights stand before the largest gap, "
-        "and how large that gap is, as a ratio."),
+    "clarke_residual": ("Clarke residual", "The same with the best choice of slopes for ReLUs that stand on their "
+        "kink. Where it was measured, it decides whether a layer is critical."),
+    "written_directions": ("directions, gap; directions of W, gap of W", "How many singular values of what a layer writes, W s(A), stand before "
+        "the largest gap, and how large that gap is, as a ratio; the same of the weights alone."),
     "negative_share": ("negative, ReLU effect", "Share of a representation that the next ReLU cuts off, and how much "
         "the outputs change where that ReLU is left out."),
     "stable_rank": ("stable rank, part. ratio, nuclear rank", "Soft ranks of a representation: near the number of "
@@ -48,7 +50,7 @@ GLOSSARY = {
 # Fields beside the one that an entry is called by.
 _ALSO = {
     "kinetic_energy": ("potential_energy", "hamiltonian"),
-    "weight_directions": ("weight_gap",),
+    "written_directions": ("written_gap", "weight_directions", "weight_gap"),
     "negative_share": ("relu_effect",),
     "stable_rank": ("participation_ratio", "nuclear_norm_rank"),
     "two_nn_dimension": ("mle_dimension",),
