@@ -33,8 +33,9 @@ GLOSSARY = {
     "weight_norm": ("‖W‖", "Frobenius norm of a layer's weights."),
     "clarke_residual": ("Clarke residual", "The same with the best choice of slopes for ReLUs that stand on their "
         "kink. Where it was measured, it decides whether a layer is critical."),
-    "written_directions": ("directions, gap; directions of W, gap of W", "How many singular values of what a layer writes, W s(A), stand before "
-        "the largest gap, and how large that gap is, as a ratio; the same of the weights alone."),
+    "written_directions": ("directions, gap; directions of W, gap of W", "How many singular values of what a layer "
+        "writes, W s(A), stand before the largest gap, and how large that gap is, as a ratio; the same of the weights "
+        "alone."),
     "negative_share": ("negative, ReLU effect", "Share of a representation that the next ReLU cuts off, and how much "
         "the outputs change where that ReLU is left out."),
     "stable_rank": ("stable rank, part. ratio, nuclear rank", "Soft ranks of a representation: near the number of "
