@@ -118,8 +118,8 @@ def write_comparison(audits: Sequence[Audit], path: str | os.PathLike[str]) -> N
         )
         for name in comparisons_of(audits)
     ]
-    facts = [_facts(audit) for audit in audits]
-    names = list(dict.fromkeys(name for each in facts for name in each))
+    facts, made_with = [_facts(audit) for audit in audits], [_made_with(audit) for audit in audits]
+    names, settings = (list(dict.fromkeys(name for each in found for name in each)) for found in (facts, made_with))
     page = _template("compare.html.j2").render(
         audits=audits,
         verdicts=[_verdict(audit) for audit in audits],
@@ -127,7 +127,8 @@ def write_comparison(audits: Sequence[Audit], path: str | os.PathLike[str]) -> N
         facts=facts,
         panels=panels,
         glossary=list(dict.fromkeys(entry for audit in audits for entry in glossary_of(audit))),
-        made_with=[_made_with(audit) for audit in audits],
+        made_with=made_with,
+        settings=settings,
     )
     write_text(path, page)
 

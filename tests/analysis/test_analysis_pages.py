@@ -86,6 +86,12 @@ def test_pages_need_nothing_else_and_escape_what_they_show(pages):
         assert "prefers-color-scheme: dark" in text and "@media print" in text and "viewport" in text
 
 
+def test_a_comparison_says_of_each_audit_what_it_was_measured_with_whatever_comes_first(audits, tmp_path):
+    write_comparison([audits[3], audits[1]], tmp_path / "mixed.html")
+    text = (tmp_path / "mixed.html").read_text()
+    assert "effective depth, layers, schedule" in text and "2, 6, equidistant" in text
+
+
 def test_the_same_audit_gives_the_same_page(audits, pages, tmp_path):
     write_report(audits[3], tmp_path / "again.html")
     assert (tmp_path / "again.html").read_bytes() == pages["report_3.html"].read_bytes()
