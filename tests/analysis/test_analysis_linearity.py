@@ -53,6 +53,7 @@ def test_relus_on_positive_representations_do_nothing():
     np.testing.assert_allclose(found.relu_effects, 0, atol=1e-6)
 
 
+@pytest.mark.tensorflow_only  # in float64: JAX has it only where x64 is on
 @pytest.mark.parametrize("task", ["regression", "autoencoding"])
 def test_the_units_of_the_outputs_do_not_matter(task):
     """What is far from zero changes by little, relatively, whatever is left out."""
