@@ -81,12 +81,13 @@ def _compare(model: "onnx.ModelProto", path: Path, golden: Any, allowed: float) 
 
     try:
         session = open_session(model.SerializeToString(), threads=1)
-        inputs, outputs = ([each.name for each in side] for side in (session.get_inputs(), session.get_outputs()))
-        rows, expected = unpack_pairs(golden, inputs, outputs)
+    except RUNTIME_ERRORS as error:
+        raise InvalidInputError(f"{path} cannot be loaded: {first_line(error)}") from error
+    inputs, outputs = ([each.name for each in side] for side in (session.get_inputs(), session.get_outputs()))
+    rows, expected = unpack_pairs(golden, inputs, outputs)
+    try:
         found = run_named(session, rows, list(expected), 60.0)
     except (*RUNTIME_ERRORS, ValueError) as error:
-        if isinstance(error, InvalidInputError):
-            raise InvalidInputError(f"{path} does not take what the golden pairs are made of.") from error
         raise InvalidInputError(f"{path} cannot be run on the golden inputs: {first_line(error)}") from error
     difference = max(
         relative_error(found[name], values) if isinstance(found[name], np.ndarray) else float("inf")

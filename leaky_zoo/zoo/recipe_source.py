@@ -48,7 +48,7 @@ def require_recipe(source: str | os.PathLike[str]) -> None:
     """Refuse a text or path that `recipe_of` finds nothing by; what the recipe says is not read.
 
     Raises:
-        InvalidInputError: there is no such file and no such preset.
+        InvalidInputError: there is neither such a file nor such a preset.
     """
     if file := _file_of(source):
         existing_file(file, "recipe")

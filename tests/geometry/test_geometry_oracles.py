@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from leaky_zoo.errors import InvalidInputError
 from leaky_zoo.geometry import (
     MomentumMoments,
     cost_of_identity,
@@ -208,9 +209,9 @@ def test_gamma_must_be_positive(gamma_0):
 
 def test_values_that_are_not_finite_and_features_that_vanish_are_refused():
     a, s, _ = draw((2, 5, 0))
-    with pytest.raises(ValueError, match="NaN"):
+    with pytest.raises(InvalidInputError, match="NaN"):
         cost_of_identity(moments(np.full_like(a, np.nan).T, s.T * np.nan))
-    with pytest.raises(ValueError, match="zero"):
+    with pytest.raises(InvalidInputError, match="zero"):
         cost_of_identity(moments(a.T, 0 * s.T))
     with pytest.raises(ValueError, match=r"\(5, 2\)"):
         moments(a.T, s)

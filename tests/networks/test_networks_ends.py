@@ -166,3 +166,10 @@ def test_a_schedule_with_its_callback_or_its_training_behind_it_is_fine():
     ]
     trained.compile(run_eagerly=True)
     assert not said_by(lambda: trained.fit(X, LABELS, verbose=0))
+
+
+@pytest.mark.parametrize("size", [0, -5, 2.0, None])
+def test_a_batch_size_that_is_none_is_refused(size):
+    net = LeakyMLP((4,), 3, width=6, depth=4, effective_depth=1.0)
+    with pytest.raises(InvalidInputError, match="batch_size"):
+        evaluate_network(net, np.ones((5, 4), "float32"), np.zeros(5, int), batch_size=size)
